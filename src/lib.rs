@@ -1,0 +1,11 @@
+//! hookwheel.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod model;
+
+pub use error::{Error, ErrorKind, Result};
+pub use model::{Secret, Timestamp};

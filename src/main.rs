@@ -1,0 +1,2 @@
+//! The hookwheel binary.
+fn main() {}
