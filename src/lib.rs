@@ -5,7 +5,9 @@
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod id_source;
 pub mod model;
+pub mod vault;
 
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Secret, Timestamp};
