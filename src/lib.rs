@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod id_source;
 pub mod model;
+pub mod store;
 pub mod vault;
 
 pub use error::{Error, ErrorKind, Result};

@@ -9,6 +9,7 @@ pub mod event;
 pub mod id;
 pub mod pattern;
 pub mod payload;
+pub mod queue;
 pub mod secret;
 pub mod time;
 
@@ -22,5 +23,6 @@ pub use event::{Event, EventType, Mode, Reach};
 pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
 pub use pattern::EventPattern;
 pub use payload::Payload;
+pub use queue::QueueItem;
 pub use secret::Secret;
 pub use time::{Timestamp, human_duration};

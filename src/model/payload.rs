@@ -60,6 +60,11 @@ impl Payload {
         std::str::from_utf8(&self.0).unwrap_or("{}")
     }
 
+    /// The JSON text as shared bytes.
+    pub fn bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,0 +1,448 @@
+//! Group commit: many callers, one thread, one sync of the disk.
+//!
+//! Everything that waits is put into one [`Batch`], which is committed while the next one gathers.
+//! The thread also makes the ids of events, so that ids grow in the order of commits, and it is
+//! where a repeated idempotency key is recognised: two emits with one key cannot pass each other.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id_source::IdSource;
+use crate::model::{Event, EventId, Timestamp};
+use crate::store::{Acceptance, Batch, Change, Expired, Expiry, Place, Record, Store};
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Operations put into one commit at most.
+const BATCH_MAX: usize = 1024;
+/// Bytes of event data put into one commit at most.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// An event that is to be accepted; its id is made when it is committed.
+#[derive(Clone, Debug)]
+pub struct NewAcceptance {
+    /// The event; its id counts for nothing.
+    pub event: Event,
+    /// The schedule's time.
+    pub due: Timestamp,
+    /// Where it goes.
+    pub deliveries: Vec<(crate::model::EndpointId, Place)>,
+    /// A digest of what was asked for.
+    pub request_digest: [u8; 16],
+}
+
+/// An event that was accepted, now or earlier under the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// What is stored.
+    pub acceptance: Arc<Acceptance>,
+    /// Whether it was there already.
+    pub repeated: bool,
+}
+
+type Reply<T> = oneshot::Sender<Result<T>>;
+
+enum Operation {
+    Accept(Vec<NewAcceptance>, Reply<Vec<Accepted>>),
+    Record(Box<Record>, Reply<()>),
+    Change(Vec<Change>, Reply<()>),
+    Expire(ExpiryPlan, Reply<Expired>),
+    Close(Reply<()>),
+}
+
+/// A step of expiry, for the committing thread.
+pub struct ExpiryPlan {
+    /// The wall clock's time before which an application's events expire.
+    pub cutoff: Box<dyn Fn(crate::model::ApplicationId) -> Timestamp + Send + Sync>,
+    /// The latest of these.
+    pub newest_cutoff: Timestamp,
+    /// The wall clock's time before which idempotency keys expire.
+    pub idempotency_cutoff: Timestamp,
+    /// Records looked at at most.
+    pub step: usize,
+}
+
+/// The door to the committing thread.
+pub struct GroupCommit {
+    sender: Sender<Operation>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl GroupCommit {
+    /// Starts the committing thread. `on_reopened` is called after storage failed and was opened
+    /// again.
+    ///
+    /// # Errors
+    /// Fails when no thread can be started.
+    pub fn start(
+        store: Arc<dyn Store>,
+        ids: Arc<IdSource>,
+        idempotency_ttl: Duration,
+        on_reopened: Box<dyn Fn() + Send>,
+    ) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let mut committer = Committer {
+            store,
+            ids,
+            idempotency_ttl,
+            on_reopened,
+            receiver,
+            gathered: Gathered::default(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("hookwheel-commit".to_owned())
+            .spawn(move || committer.run())
+            .map_err(|error| {
+                Error::unavailable("cannot start the committing thread").with_source(error)
+            })?;
+        Ok(Self {
+            sender,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Commits new events together; returns when they are durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] for an idempotency key with another request;
+    /// [`ErrorKind::Unavailable`] when the store cannot take events now.
+    pub async fn accept(&self, events: Vec<NewAcceptance>) -> Result<Vec<Accepted>> {
+        self.ask(|reply| Operation::Accept(events, reply)).await
+    }
+
+    /// Commits an attempt; when storage fails it is kept and tried again until it succeeds.
+    ///
+    /// # Errors
+    /// Fails only when the engine closes meanwhile.
+    pub async fn record(&self, record: Record) -> Result<()> {
+        self.ask(|reply| Operation::Record(Box::new(record), reply))
+            .await
+    }
+
+    /// Commits changes together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when storage fails.
+    pub async fn change(&self, changes: Vec<Change>) -> Result<()> {
+        self.ask(|reply| Operation::Change(changes, reply)).await
+    }
+
+    /// Does one step of expiry between two commits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when storage fails.
+    pub async fn expire(&self, plan: ExpiryPlan) -> Result<Expired> {
+        self.ask(|reply| Operation::Expire(plan, reply)).await
+    }
+
+    /// Commits what waits and ends the thread.
+    ///
+    /// # Errors
+    /// Fails when storage does.
+    pub async fn close(&self) -> Result<()> {
+        let closed = self.ask(Operation::Close).await;
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && tokio::task::spawn_blocking(move || thread.join())
+                .await
+                .is_err()
+        {
+            return Err(Error::internal("the committing thread could not be joined"));
+        }
+        closed
+    }
+
+    async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.sender
+            .send(operation(reply))
+            .map_err(|_| Error::closed())?;
+        answer.await.map_err(|_| Error::closed())?
+    }
+}
+
+/// What the next commit will hold, and who waits for it.
+#[derive(Default)]
+struct Gathered {
+    batch: Batch,
+    accepted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
+    recorded: Vec<Reply<()>>,
+    changed: Vec<Reply<()>>,
+    keys: HashMap<(crate::model::ApplicationId, String), Arc<Acceptance>>,
+    bytes: usize,
+    operations: usize,
+    close: Option<Reply<()>>,
+}
+
+struct Committer {
+    store: Arc<dyn Store>,
+    ids: Arc<IdSource>,
+    idempotency_ttl: Duration,
+    on_reopened: Box<dyn Fn() + Send>,
+    receiver: Receiver<Operation>,
+    gathered: Gathered,
+}
+
+impl Committer {
+    fn run(&mut self) {
+        while let Ok(first) = self.receiver.recv() {
+            let room = self.store.check_room();
+            self.gather(first, &room);
+            while self.gathered.operations < BATCH_MAX
+                && self.gathered.bytes < BATCH_BYTES_MAX
+                && self.gathered.close.is_none()
+                && let Ok(next) = self.receiver.try_recv()
+            {
+                self.gather(next, &room);
+            }
+            self.commit();
+            if let Some(reply) = self.gathered.close.take() {
+                let _ = reply.send(self.store.close());
+                return;
+            }
+        }
+    }
+
+    fn gather(&mut self, operation: Operation, room: &Result<()>) {
+        self.gathered.operations += 1;
+        match operation {
+            Operation::Accept(events, reply) => match room {
+                Ok(()) => self.gather_events(events, reply),
+                Err(error) => {
+                    let _ = reply.send(Err(Error::new(error.kind(), error.to_string())));
+                }
+            },
+            Operation::Record(record, reply) => {
+                self.gathered.batch.record.push(*record);
+                self.gathered.recorded.push(reply);
+            }
+            Operation::Change(changes, reply) => {
+                self.gathered.batch.change.extend(changes);
+                self.gathered.changed.push(reply);
+            }
+            Operation::Expire(plan, reply) => {
+                let expiry = Expiry {
+                    cutoff: &*plan.cutoff,
+                    newest_cutoff: plan.newest_cutoff,
+                    idempotency_cutoff: plan.idempotency_cutoff,
+                    step: plan.step,
+                };
+                let _ = reply.send(self.store.expire(&expiry));
+            }
+            Operation::Close(reply) => self.gathered.close = Some(reply),
+        }
+    }
+
+    fn gather_events(&mut self, events: Vec<NewAcceptance>, reply: Reply<Vec<Accepted>>) {
+        let mut accepted = Vec::with_capacity(events.len());
+        let mut new = Vec::new();
+        for event in events {
+            match self.resolve(event, &new) {
+                Ok(resolved) => {
+                    if !resolved.repeated {
+                        new.push(Arc::clone(&resolved.acceptance));
+                    }
+                    accepted.push(resolved);
+                }
+                // All of them or none: one request is one commit.
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+            }
+        }
+        for acceptance in new {
+            let event = &acceptance.event;
+            if let Some(key) = &event.idempotency_key {
+                let key = (event.application, key.clone());
+                self.gathered.keys.insert(key, Arc::clone(&acceptance));
+            }
+            self.gathered.bytes += event.data.len();
+            self.gathered
+                .batch
+                .accept
+                .push(Acceptance::clone(&acceptance));
+        }
+        self.gathered.accepted.push((accepted, reply));
+    }
+
+    /// Gives the event an id, or finds the one that was accepted under its key.
+    fn resolve(&self, new: NewAcceptance, before: &[Arc<Acceptance>]) -> Result<Accepted> {
+        if let Some(held) = self.held(&new, before)? {
+            if held.request_digest != new.request_digest {
+                return Err(Error::conflict(format!(
+                    "idempotency key `{}` was used for another event ({}): use a new key for a \
+                     new event",
+                    new.event
+                        .idempotency_key
+                        .as_deref()
+                        .unwrap_or_default()
+                        .escape_debug(),
+                    held.event.id,
+                )));
+            }
+            return Ok(Accepted {
+                acceptance: held,
+                repeated: true,
+            });
+        }
+        let NewAcceptance {
+            mut event,
+            due,
+            deliveries,
+            request_digest,
+        } = new;
+        event.id = EventId::from_uuid(self.ids.next()?);
+        let acceptance = Acceptance {
+            event: Arc::new(event),
+            due,
+            deliveries,
+            request_digest,
+        };
+        Ok(Accepted {
+            acceptance: Arc::new(acceptance),
+            repeated: false,
+        })
+    }
+
+    fn held(
+        &self,
+        new: &NewAcceptance,
+        before: &[Arc<Acceptance>],
+    ) -> Result<Option<Arc<Acceptance>>> {
+        let Some(key) = &new.event.idempotency_key else {
+            return Ok(None);
+        };
+        let application = new.event.application;
+        let same = |held: &&Arc<Acceptance>| {
+            held.event.application == application
+                && held.event.idempotency_key.as_ref() == Some(key)
+        };
+        if let Some(held) = before.iter().find(same) {
+            return Ok(Some(Arc::clone(held)));
+        }
+        if let Some(held) = self.gathered.keys.get(&(application, key.clone())) {
+            return Ok(Some(Arc::clone(held)));
+        }
+        let Some(record) = self.store.idempotency(application, key)? else {
+            return Ok(None);
+        };
+        if record.accepted_at.after(self.idempotency_ttl) <= new.event.accepted_at {
+            return Ok(None);
+        }
+        Ok(self.store.acceptance(record.event)?.map(Arc::new))
+    }
+
+    /// Commits what was gathered and answers everybody.
+    fn commit(&mut self) {
+        let close = self.gathered.close.take();
+        let mut gathered = std::mem::take(&mut self.gathered);
+        self.gathered.close = close;
+        if gathered.batch.is_empty() {
+            answer(gathered, &Ok(()));
+            return;
+        }
+        let result = self.store.commit(&gathered.batch);
+        let Err(error) = result else {
+            answer(gathered, &Ok(()));
+            return;
+        };
+        tracing::error!(%error, "the store failed; new events are refused until it is back");
+        let records = std::mem::take(&mut gathered.batch.record);
+        let waiting = std::mem::take(&mut gathered.recorded);
+        answer(gathered, &Err(error));
+        self.recover(records, waiting);
+    }
+
+    /// Reopens storage, with growing waits, and commits the attempts that were made meanwhile:
+    /// they happened, and cannot be refused like new events.
+    fn recover(&mut self, mut records: Vec<Record>, mut waiting: Vec<Reply<()>>) {
+        let mut waits = ExponentialBackoff {
+            initial_interval: Duration::from_millis(100),
+            max_interval: Duration::from_secs(5),
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        loop {
+            let wait = waits.next_backoff().unwrap_or(Duration::from_secs(5));
+            let closing = self.refuse_for(wait, &mut records, &mut waiting);
+            let reopened = self.store.reopen().and_then(|()| {
+                let record = records.clone();
+                self.store.commit(&Batch {
+                    record,
+                    ..Batch::default()
+                })
+            });
+            match reopened {
+                Ok(()) => {
+                    tracing::info!("the store is back");
+                    waiting
+                        .into_iter()
+                        .for_each(|reply| drop(reply.send(Ok(()))));
+                    (self.on_reopened)();
+                    return;
+                }
+                Err(error) if closing => {
+                    tracing::error!(%error, lost = records.len(), "closing with a failed store");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "the store is still failing"),
+            }
+        }
+    }
+
+    /// Takes attempts and refuses the rest for a while; true when the engine is closing.
+    fn refuse_for(
+        &mut self,
+        wait: Duration,
+        records: &mut Vec<Record>,
+        waiting: &mut Vec<Reply<()>>,
+    ) -> bool {
+        let refusal = || {
+            Error::new(
+                ErrorKind::Unavailable,
+                "the store failed and is being reopened: try again",
+            )
+        };
+        let watch = crate::clock::Stopwatch::start();
+        while let Some(left) = wait.checked_sub(watch.elapsed()) {
+            match self.receiver.recv_timeout(left) {
+                Ok(Operation::Record(record, reply)) => {
+                    records.push(*record);
+                    waiting.push(reply);
+                }
+                Ok(Operation::Accept(_, reply)) => drop(reply.send(Err(refusal()))),
+                Ok(Operation::Change(_, reply)) => drop(reply.send(Err(refusal()))),
+                Ok(Operation::Expire(_, reply)) => drop(reply.send(Err(refusal()))),
+                Ok(Operation::Close(reply)) => {
+                    self.gathered.close = Some(reply);
+                    return true;
+                }
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+        self.gathered.close.is_some()
+    }
+}
+
+fn answer(gathered: Gathered, result: &Result<()>) {
+    let copy = || match result {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Error::new(error.kind(), error.to_string())),
+    };
+    for (accepted, reply) in gathered.accepted {
+        let _ = reply.send(copy().map(|()| accepted));
+    }
+    for reply in gathered.recorded.into_iter().chain(gathered.changed) {
+        let _ = reply.send(copy());
+    }
+}

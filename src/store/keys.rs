@@ -1,0 +1,174 @@
+//! The on-disk schema of the embedded store: every key that there is.
+//!
+//! Ids are UUIDv7 in big-endian order, so keys sort by time and a history is a range.
+
+use crate::model::{ApplicationId, EndpointId, EventId, QueueItem, Timestamp, WebhookId};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// How many shards the endpoints are spread over. Fixed for ever: it is part of the keys.
+pub const SHARDS: u16 = 256;
+
+/// A key of the embedded store. Its value is a version byte and a postcard record, unless said
+/// otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Key<'a> {
+    /// `m` name: one of the store's own numbers: `format`, `sequence` (of the last commit),
+    /// `low_water` (first page that may hold a fresh delivery), `indexed` (last event in the
+    /// index), `key_check`, `expired` (how far the running round of expiry came).
+    Meta(&'a str),
+    /// `a` application: an `Application`.
+    Application(ApplicationId),
+    /// `p` endpoint: an `Endpoint`.
+    Endpoint(EndpointId),
+    /// `e` first event: the events of one commit, up to 64 KiB, with their deliveries. An event is
+    /// in the page with the greatest key that is not above its id.
+    EventPage(u128),
+    /// `r` page, commit: what one commit recorded of the deliveries of that event page, or of the
+    /// formed webhook of that id.
+    EntryPage(u128, u64),
+    /// `w` webhook: a `FormedWebhook`.
+    Webhook(WebhookId),
+    /// `q` shard, endpoint, due, webhook, manual: an item of an endpoint's queue. No value.
+    Queue(EndpointId, QueueItem),
+    /// `x` owner, first event: ids of events of that application or endpoint, in order, 16 bytes
+    /// each. Written some time after the events; what is missing comes after `indexed`.
+    Index(u128, u128),
+    /// `y` endpoint, event: that delivery is exhausted. No value.
+    Exhausted(EndpointId, EventId),
+    /// `k` application, 16 bytes of SHA-256 of the key: an `IdempotencyRecord`.
+    Idempotency(ApplicationId, &'a str),
+}
+
+impl Key<'_> {
+    /// The key's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(48);
+        match self {
+            Self::Meta(name) => {
+                bytes.push(b'm');
+                bytes.extend_from_slice(name.as_bytes());
+            }
+            Self::Application(id) => push(&mut bytes, b'a', id.as_u128()),
+            Self::Endpoint(id) => push(&mut bytes, b'p', id.as_u128()),
+            Self::EventPage(first) => push(&mut bytes, b'e', *first),
+            Self::EntryPage(page, sequence) => {
+                push(&mut bytes, b'r', *page);
+                bytes.extend_from_slice(&sequence.to_be_bytes());
+            }
+            Self::Webhook(id) => push(&mut bytes, b'w', id.as_u128()),
+            Self::Queue(endpoint, item) => {
+                bytes = queue_prefix(*endpoint);
+                // Instants are never negative, so their bytes sort like them.
+                bytes.extend_from_slice(&item.due.as_micros().to_be_bytes());
+                bytes.extend_from_slice(&item.webhook.as_u128().to_be_bytes());
+                bytes.push(u8::from(item.manual));
+            }
+            Self::Index(owner, first) => {
+                push(&mut bytes, b'x', *owner);
+                bytes.extend_from_slice(&first.to_be_bytes());
+            }
+            Self::Exhausted(endpoint, event) => {
+                push(&mut bytes, b'y', endpoint.as_u128());
+                bytes.extend_from_slice(&event.as_u128().to_be_bytes());
+            }
+            Self::Idempotency(application, key) => {
+                push(&mut bytes, b'k', application.as_u128());
+                let digest = Sha256::digest(key.as_bytes());
+                bytes.extend(digest.iter().take(16));
+            }
+        }
+        bytes
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, prefix: u8, number: u128) {
+    bytes.push(prefix);
+    bytes.extend_from_slice(&number.to_be_bytes());
+}
+
+/// The shard of an endpoint: the first byte of a hash of its id.
+pub fn shard(endpoint: EndpointId) -> u8 {
+    Sha256::digest(endpoint.uuid().as_bytes())
+        .first()
+        .copied()
+        .unwrap_or(0)
+}
+
+/// What all keys of an endpoint's queue begin with.
+pub fn queue_prefix(endpoint: EndpointId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(48);
+    bytes.push(b'q');
+    bytes.push(shard(endpoint));
+    bytes.extend_from_slice(&endpoint.as_u128().to_be_bytes());
+    bytes
+}
+
+/// Reads a key of a queue back.
+pub fn decode_queue(bytes: &[u8]) -> Option<(EndpointId, QueueItem)> {
+    let rest = bytes.strip_prefix(b"q")?.get(1..)?;
+    let (endpoint, rest) = number(rest)?;
+    let (due, rest) = rest.split_first_chunk::<8>()?;
+    let (webhook, rest) = number(rest)?;
+    let manual = match rest {
+        [0] => false,
+        [1] => true,
+        _ => return None,
+    };
+    let item = QueueItem {
+        due: Timestamp::from_micros(i64::from_be_bytes(*due)),
+        webhook: WebhookId::from_uuid(Uuid::from_u128(webhook)),
+        manual,
+    };
+    Some((EndpointId::from_uuid(Uuid::from_u128(endpoint)), item))
+}
+
+/// The number after a key's one-byte prefix.
+pub fn decode_number(bytes: &[u8]) -> Option<u128> {
+    number(bytes.get(1..)?).map(|(number, _)| number)
+}
+
+/// The second number of a key of two.
+pub fn decode_second_number(bytes: &[u8]) -> Option<u128> {
+    let (_, rest) = number(bytes.get(1..)?)?;
+    number(rest).map(|(number, _)| number)
+}
+
+fn number(bytes: &[u8]) -> Option<(u128, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<16>()?;
+    Some((u128::from_be_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn queue_keys_survive_and_sort_by_due(
+            endpoint: u128, due in 0..253_402_207_200_000_000_i64, webhook: u128, manual: bool,
+            later in 1..1_000_000_i64,
+        ) {
+            let endpoint = EndpointId::from_uuid(Uuid::from_u128(endpoint));
+            let item = QueueItem {
+                due: Timestamp::from_micros(due),
+                webhook: WebhookId::from_uuid(Uuid::from_u128(webhook)),
+                manual,
+            };
+            let key = Key::Queue(endpoint, item).encode();
+            prop_assert_eq!(decode_queue(&key), Some((endpoint, item)));
+            prop_assert!(key.starts_with(&queue_prefix(endpoint)));
+            let after = QueueItem { due: Timestamp::from_micros(due.saturating_add(later)), ..item };
+            prop_assert!(Key::Queue(endpoint, after).encode() > key);
+        }
+
+        #[test]
+        fn pages_sort_by_id(a: u128, b: u128) {
+            let (first, second) = (Key::EventPage(a).encode(), Key::EventPage(b).encode());
+            prop_assert_eq!(a.cmp(&b), first.cmp(&second));
+            prop_assert_eq!(decode_number(&first), Some(a));
+            prop_assert_eq!(decode_second_number(&Key::Index(a, b).encode()), Some(b));
+        }
+    }
+}

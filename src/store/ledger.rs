@@ -1,0 +1,316 @@
+//! Folds what happened to a delivery into where it stands; the same for every store.
+
+use crate::error::Result;
+use crate::model::{
+    Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, Event, Timestamp, Trigger,
+    WebhookId,
+};
+use crate::store::{Acceptance, Place, Store};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Something that happened to a delivery, or to a formed webhook.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// The UUID of the event or formed webhook.
+    pub of: u128,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// What happened.
+    pub change: EntryChange,
+    /// The attempt in full, where it was asked for.
+    pub attempt: Option<Attempt>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum EntryChange {
+    /// An attempt was made.
+    Attempted {
+        /// Its id: the same attempt may be recorded twice when a commit's fate was unknown.
+        id: AttemptId,
+        /// Why it was made.
+        trigger: Trigger,
+        /// The state after it; `None` as it stood.
+        state: Option<DeliveryState>,
+        /// The place in the queue that goes with the state.
+        position: Timestamp,
+    },
+    /// The state changed without an attempt.
+    Moved {
+        /// The state after it.
+        state: DeliveryState,
+        /// The place in the queue that goes with the state.
+        position: Timestamp,
+    },
+    /// The event travels in this webhook from now on, and so does its history.
+    Formed {
+        /// The webhook.
+        webhook: WebhookId,
+    },
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ledger {
+    /// The webhook that carries it.
+    pub webhook: WebhookId,
+    /// Its state, apart from being in flight, which only the lanes know.
+    pub state: DeliveryState,
+    /// Its place in the queue while it waits there.
+    pub position: Timestamp,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How many of them the schedule made.
+    pub scheduled_attempts: u32,
+}
+
+impl Ledger {
+    /// The ledger of a delivery that nothing happened to yet.
+    pub fn begin(webhook: WebhookId, due: Timestamp, place: Place) -> Self {
+        let state = match place {
+            Place::Fresh | Place::Queued => DeliveryState::Waiting { due },
+            // No attempt on record means that the process ended before it was made.
+            Place::Once => DeliveryState::Exhausted { at: due },
+            Place::Skipped(reason) => DeliveryState::Skipped { reason },
+        };
+        Self {
+            webhook,
+            state,
+            position: due,
+            attempts: 0,
+            scheduled_attempts: 0,
+        }
+    }
+
+    /// Takes in what happened to the webhook on its way to `endpoint`.
+    pub fn fold<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>, endpoint: EndpointId) {
+        let mut seen = HashSet::new();
+        for entry in entries {
+            if entry.of != self.webhook.as_u128() || entry.endpoint != endpoint {
+                continue;
+            }
+            match entry.change {
+                EntryChange::Attempted {
+                    id,
+                    trigger,
+                    state,
+                    position,
+                } => {
+                    if !seen.insert(id) {
+                        continue;
+                    }
+                    self.attempts += 1;
+                    self.scheduled_attempts += u32::from(trigger == Trigger::Scheduled);
+                    if let Some(state) = state {
+                        self.state = state;
+                        self.position = position;
+                    }
+                }
+                EntryChange::Moved { state, position } => {
+                    self.state = state;
+                    self.position = position;
+                }
+                EntryChange::Formed { .. } => {}
+            }
+        }
+    }
+
+    /// The webhook that `entries` say the event travels in.
+    pub fn formed_into(entries: &[Entry], id: DeliveryId) -> Option<WebhookId> {
+        entries.iter().rev().find_map(|entry| match entry.change {
+            EntryChange::Formed { webhook }
+                if entry.of == id.event.as_u128() && entry.endpoint == id.endpoint =>
+            {
+                Some(webhook)
+            }
+            _ => None,
+        })
+    }
+
+    /// The state once the endpoint was deleted: what was not finished is cancelled.
+    pub fn cancelled_at(mut self, deleted_at: Option<Timestamp>) -> Self {
+        if let Some(at) = deleted_at
+            && !self.state.is_final()
+        {
+            self.state = DeliveryState::Cancelled { at };
+        }
+        self
+    }
+}
+
+/// A webhook with everything that sending it needs.
+#[derive(Clone, Debug)]
+pub struct LoadedWebhook {
+    /// The events that it carries.
+    pub events: Vec<Arc<Event>>,
+    /// Where it stands.
+    pub ledger: Ledger,
+}
+
+/// The webhook that carries a single event: it has the event's UUID.
+pub fn single(event: crate::model::EventId) -> WebhookId {
+    WebhookId::from_uuid(event.uuid())
+}
+
+/// The event of a webhook that carries a single one.
+pub fn single_event(webhook: WebhookId) -> crate::model::EventId {
+    crate::model::EventId::from_uuid(Uuid::from_u128(webhook.as_u128()))
+}
+
+/// Where the delivery of `acceptance` to `endpoint` stands, given the event's own entries.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn ledger_of(
+    store: &dyn Store,
+    acceptance: &Acceptance,
+    entries: &[Entry],
+    endpoint: EndpointId,
+) -> Result<Option<Ledger>> {
+    let event = acceptance.event.id;
+    let place = acceptance
+        .deliveries
+        .iter()
+        .find(|(held, _)| *held == endpoint);
+    let Some((_, place)) = place else {
+        return Ok(None);
+    };
+    match Ledger::formed_into(entries, DeliveryId { event, endpoint }) {
+        None => {
+            let mut ledger = Ledger::begin(single(event), acceptance.due, *place);
+            ledger.fold(entries, endpoint);
+            Ok(Some(ledger))
+        }
+        Some(webhook) => Ok(formed_ledger(store, webhook)?.map(|(_, ledger)| ledger)),
+    }
+}
+
+fn formed_ledger(
+    store: &dyn Store,
+    webhook: WebhookId,
+) -> Result<Option<(crate::store::FormedWebhook, Ledger)>> {
+    let Some(formed) = store.formed(webhook)? else {
+        return Ok(None);
+    };
+    let mut ledger = Ledger::begin(webhook, formed.due, Place::Queued);
+    ledger.fold(&store.entries(webhook.as_u128(), false)?, formed.endpoint);
+    Ok(Some((formed, ledger)))
+}
+
+/// An event with where its deliveries stand; `None` when it is not (or no longer) there.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn deliveries_of(
+    store: &dyn Store,
+    event: crate::model::EventId,
+) -> Result<Option<(Acceptance, Vec<Delivery>)>> {
+    let Some(acceptance) = store.acceptance(event)? else {
+        return Ok(None);
+    };
+    let entries = store.entries(event.as_u128(), false)?;
+    let mut deliveries = Vec::with_capacity(acceptance.deliveries.len());
+    for (endpoint, _) in &acceptance.deliveries {
+        if let Some(ledger) = ledger_of(store, &acceptance, &entries, *endpoint)? {
+            deliveries.push(delivery(&acceptance.event, *endpoint, ledger));
+        }
+    }
+    Ok(Some((acceptance, deliveries)))
+}
+
+/// One delivery of an event in the words of the model.
+pub fn delivery(event: &Event, endpoint: EndpointId, ledger: Ledger) -> Delivery {
+    Delivery {
+        id: DeliveryId {
+            event: event.id,
+            endpoint,
+        },
+        webhook: ledger.webhook,
+        event_type: event.event_type.clone(),
+        accepted_at: event.accepted_at,
+        state: ledger.state,
+        attempts: ledger.attempts,
+    }
+}
+
+/// What sending a webhook needs; `None` when it is not (or no longer) there.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn load(
+    store: &dyn Store,
+    endpoint: EndpointId,
+    webhook: WebhookId,
+) -> Result<Option<LoadedWebhook>> {
+    if let Some(acceptance) = store.acceptance(single_event(webhook))? {
+        let entries = store.entries(webhook.as_u128(), false)?;
+        let ledger = ledger_of(store, &acceptance, &entries, endpoint)?;
+        return Ok(ledger.map(|ledger| LoadedWebhook {
+            events: vec![acceptance.event],
+            ledger,
+        }));
+    }
+    let Some((formed, ledger)) = formed_ledger(store, webhook)? else {
+        return Ok(None);
+    };
+    let mut events = Vec::with_capacity(formed.events.len());
+    for event in formed.events {
+        // A member that expired is gone for good; the set without it is what is left to send.
+        events.extend(store.acceptance(event)?.map(|acceptance| acceptance.event));
+    }
+    Ok((!events.is_empty()).then_some(LoadedWebhook { events, ledger }))
+}
+
+/// The attempts of a delivery, oldest first; `None` when there is no such delivery.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>>> {
+    let Some(acceptance) = store.acceptance(id.event)? else {
+        return Ok(None);
+    };
+    if !acceptance
+        .deliveries
+        .iter()
+        .any(|(endpoint, _)| *endpoint == id.endpoint)
+    {
+        return Ok(None);
+    }
+    let mut of = id.event.as_u128();
+    let mut entries = store.entries(of, true)?;
+    if let Some(webhook) = Ledger::formed_into(&entries, id) {
+        of = webhook.as_u128();
+        entries = store.entries(of, true)?;
+    }
+    let mut seen = HashSet::new();
+    let attempts = entries
+        .into_iter()
+        .filter(|entry| entry.of == of && entry.endpoint == id.endpoint)
+        .filter_map(|entry| entry.attempt)
+        .filter(|attempt| seen.insert(attempt.id))
+        .collect();
+    Ok(Some(attempts))
+}
+
+/// Whether nothing of an event is left to be done: every delivery is in a final state, or its
+/// endpoint was deleted.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn is_finished(store: &dyn Store, event: crate::model::EventId) -> Result<bool> {
+    let Some((_, deliveries)) = deliveries_of(store, event)? else {
+        return Ok(true);
+    };
+    for delivery in deliveries
+        .iter()
+        .filter(|delivery| !delivery.state.is_final())
+    {
+        if !store.is_deleted(delivery.id.endpoint)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,392 @@
+//! A store in memory: the model that the others are compared with, and what the simulator runs on.
+
+use crate::error::Result;
+use crate::model::{
+    Application, ApplicationId, DeliveryState, Endpoint, EndpointId, EndpointState, EventId,
+    QueueItem, Timestamp, WebhookId,
+};
+use crate::store::codec::attempted_change;
+use crate::store::ledger::{self, Entry, EntryChange};
+use crate::store::{
+    Acceptance, Batch, Change, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, Place,
+    QueuePage, Record, Store,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Keeps everything in memory; nothing survives the process.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    applications: BTreeMap<ApplicationId, Application>,
+    endpoints: BTreeMap<EndpointId, Endpoint>,
+    events: BTreeMap<EventId, Acceptance>,
+    entries: BTreeMap<u128, Vec<Entry>>,
+    formed: BTreeMap<WebhookId, FormedWebhook>,
+    queues: BTreeMap<EndpointId, BTreeSet<QueueItem>>,
+    fresh: BTreeSet<(EventId, EndpointId)>,
+    exhausted: BTreeSet<(EndpointId, EventId)>,
+    idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
+    key_check: Option<Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn accept(&mut self, acceptance: &Acceptance) {
+        let event = &acceptance.event;
+        for (endpoint, place) in &acceptance.deliveries {
+            match place {
+                Place::Fresh => drop(self.fresh.insert((event.id, *endpoint))),
+                Place::Queued => {
+                    self.enqueue(
+                        *endpoint,
+                        QueueItem {
+                            due: acceptance.due,
+                            webhook: ledger::single(event.id),
+                            manual: false,
+                        },
+                    );
+                }
+                Place::Once | Place::Skipped(_) => {}
+            }
+        }
+        if let Some(key) = &event.idempotency_key {
+            let record = IdempotencyRecord {
+                event: event.id,
+                request_digest: acceptance.request_digest,
+                accepted_at: event.accepted_at,
+            };
+            self.idempotency
+                .insert((event.application, key.clone()), record);
+        }
+        self.events.insert(event.id, acceptance.clone());
+    }
+
+    fn record(&mut self, record: &Record) {
+        let of = record.attempt.webhook.as_u128();
+        self.entries.entry(of).or_default().push(Entry {
+            of,
+            endpoint: record.endpoint,
+            change: attempted_change(record),
+            attempt: Some(record.attempt.clone()),
+        });
+        for event in &record.events {
+            if record.fresh {
+                self.fresh.remove(&(event.id, record.endpoint));
+            }
+            match record.state {
+                Some(DeliveryState::Exhausted { .. }) => {
+                    self.exhausted.insert((record.endpoint, event.id));
+                }
+                Some(_) => drop(self.exhausted.remove(&(record.endpoint, event.id))),
+                None => {}
+            }
+        }
+        record
+            .dequeue
+            .iter()
+            .for_each(|item| self.dequeue(record.endpoint, item));
+        record
+            .enqueue
+            .into_iter()
+            .for_each(|item| self.enqueue(record.endpoint, item));
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::Application(application) => {
+                self.applications
+                    .insert(application.id, application.clone());
+            }
+            Change::Endpoint(endpoint) => {
+                self.endpoints
+                    .insert(endpoint.id, Endpoint::clone(endpoint));
+            }
+            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
+            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, item),
+            Change::Spill(endpoint, item) => {
+                self.fresh
+                    .remove(&(ledger::single_event(item.webhook), *endpoint));
+                self.enqueue(*endpoint, *item);
+            }
+            Change::Move {
+                delivery,
+                state,
+                enqueue,
+            } => {
+                let of = delivery.event.as_u128();
+                self.entries.entry(of).or_default().push(Entry {
+                    of,
+                    endpoint: delivery.endpoint,
+                    change: EntryChange::Moved {
+                        state: *state,
+                        position: enqueue.due,
+                    },
+                    attempt: None,
+                });
+                self.enqueue(delivery.endpoint, *enqueue);
+            }
+            Change::Form {
+                webhook,
+                fresh,
+                dequeue,
+            } => {
+                let endpoint = webhook.endpoint;
+                for event in &webhook.events {
+                    let of = event.as_u128();
+                    let change = EntryChange::Formed {
+                        webhook: webhook.id,
+                    };
+                    let entry = Entry {
+                        of,
+                        endpoint,
+                        change,
+                        attempt: None,
+                    };
+                    self.entries.entry(of).or_default().push(entry);
+                }
+                fresh
+                    .iter()
+                    .for_each(|event| drop(self.fresh.remove(&(*event, endpoint))));
+                dequeue.iter().for_each(|item| self.dequeue(endpoint, item));
+                self.enqueue(
+                    endpoint,
+                    QueueItem {
+                        due: webhook.due,
+                        webhook: webhook.id,
+                        manual: false,
+                    },
+                );
+                self.formed.insert(webhook.id, webhook.clone());
+            }
+            Change::KeyCheck(check) => self.key_check = Some(check.clone()),
+        }
+    }
+
+    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
+        self.queues.entry(endpoint).or_default().insert(item);
+    }
+
+    fn dequeue(&mut self, endpoint: EndpointId, item: &QueueItem) {
+        if let Some(queue) = self.queues.get_mut(&endpoint) {
+            queue.remove(item);
+            if queue.is_empty() {
+                self.queues.remove(&endpoint);
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let mut state = self.state();
+        batch
+            .accept
+            .iter()
+            .for_each(|acceptance| state.accept(acceptance));
+        batch.record.iter().for_each(|record| state.record(record));
+        batch.change.iter().for_each(|change| state.change(change));
+        Ok(())
+    }
+
+    fn reopen(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn applications(&self) -> Result<Vec<Application>> {
+        Ok(self.state().applications.values().cloned().collect())
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        Ok(self.state().endpoints.values().cloned().collect())
+    }
+
+    fn is_deleted(&self, endpoint: EndpointId) -> Result<bool> {
+        let state = self.state();
+        let held = state.endpoints.get(&endpoint);
+        Ok(held.is_none_or(|held| matches!(held.state, EndpointState::Deleted { .. })))
+    }
+
+    fn key_check(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.state().key_check.clone())
+    }
+
+    fn greatest_id(&self) -> Result<u128> {
+        let state = self.state();
+        let event = state
+            .events
+            .last_key_value()
+            .map_or(0, |(id, _)| id.as_u128());
+        let formed = state
+            .formed
+            .last_key_value()
+            .map_or(0, |(id, _)| id.as_u128());
+        Ok(event.max(formed))
+    }
+
+    fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
+        Ok(self.state().events.get(&event).cloned())
+    }
+
+    fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
+        Ok(self.state().formed.get(&webhook).cloned())
+    }
+
+    fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
+        let mut entries = self.state().entries.get(&of).cloned().unwrap_or_default();
+        if !with_attempts {
+            entries.iter_mut().for_each(|entry| entry.attempt = None);
+        }
+        Ok(entries)
+    }
+
+    fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
+        let state = self.state();
+        let Some(queue) = state.queues.get(&endpoint) else {
+            return Ok(QueuePage::default());
+        };
+        let due = queue.iter().take_while(|item| item.due <= until);
+        let items: Vec<QueueItem> = due.take(limit).copied().collect();
+        let next_due = queue.iter().nth(items.len()).map(|item| item.due);
+        Ok(QueuePage { items, next_due })
+    }
+
+    fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
+        let state = self.state();
+        let first = |queue: &BTreeSet<QueueItem>| queue.first().map(|item| item.due);
+        let queues = state.queues.iter();
+        Ok(queues
+            .filter_map(|(endpoint, queue)| Some((*endpoint, first(queue)?)))
+            .collect())
+    }
+
+    fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
+        let state = self.state();
+        let event = |id| state.events.get(id).cloned();
+        let fresh = state.fresh.iter();
+        Ok(fresh
+            .filter_map(|(id, endpoint)| Some((*endpoint, event(id)?)))
+            .collect())
+    }
+
+    fn idempotency(
+        &self,
+        application: ApplicationId,
+        key: &str,
+    ) -> Result<Option<IdempotencyRecord>> {
+        Ok(self
+            .state()
+            .idempotency
+            .get(&(application, key.to_owned()))
+            .copied())
+    }
+
+    fn events_of(
+        &self,
+        owner: Owner,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        if from >= before {
+            return Ok(Vec::new());
+        }
+        let state = self.state();
+        let owned = |acceptance: &Acceptance| match owner {
+            Owner::Application(id) => acceptance.event.application == id,
+            Owner::Endpoint(id) => acceptance.deliveries.iter().any(|(held, _)| *held == id),
+        };
+        let range = state.events.range(from..before).rev();
+        Ok(range
+            .filter(|(_, held)| owned(held))
+            .map(|(id, _)| *id)
+            .take(limit)
+            .collect())
+    }
+
+    fn exhausted(
+        &self,
+        endpoint: EndpointId,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        if from >= before {
+            return Ok(Vec::new());
+        }
+        let state = self.state();
+        let range = state
+            .exhausted
+            .range((endpoint, from)..(endpoint, before))
+            .rev();
+        Ok(range.map(|(_, event)| *event).take(limit).collect())
+    }
+
+    fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
+        let old: Vec<EventId> = {
+            let state = self.state();
+            let cutoff = |held: &Acceptance| (expiry.cutoff)(held.event.application);
+            let held = state
+                .events
+                .values()
+                .filter(|held| held.event.accepted_at < cutoff(held));
+            held.map(|held| held.event.id).collect()
+        };
+        let mut events = 0;
+        for id in old {
+            if ledger::is_finished(self, id)? {
+                self.state().remove(id);
+                events += 1;
+            }
+        }
+        let mut state = self.state();
+        state
+            .idempotency
+            .retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
+        Ok(Expired {
+            events,
+            round_over: true,
+        })
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn remove(&mut self, id: EventId) {
+        self.events.remove(&id);
+        self.entries.remove(&id.as_u128());
+        self.exhausted.retain(|(_, event)| *event != id);
+        let events = &self.events;
+        let gone: Vec<WebhookId> = self
+            .formed
+            .values()
+            .filter(|formed| !formed.events.iter().any(|event| events.contains_key(event)))
+            .map(|formed| formed.id)
+            .collect();
+        for webhook in gone {
+            self.formed.remove(&webhook);
+            self.entries.remove(&webhook.as_u128());
+        }
+    }
+}

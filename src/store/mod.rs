@@ -1,0 +1,284 @@
+//! What is accepted and what came of it, on stable storage.
+//!
+//! A [`Store`] takes whole [`Batch`]es, each atomic and durable when `commit` returns, and answers
+//! look-ups. Its methods block; the engine calls them from threads that may. A delivery's history
+//! is a list of [`Entry`]s that is only ever appended to; [`ledger`] folds it into a state.
+
+pub mod codec;
+pub mod group_commit;
+pub mod keys;
+pub mod ledger;
+pub mod memory;
+pub mod sled;
+
+pub use self::sled::SledStore;
+pub use ledger::{Entry, EntryChange, Ledger, LoadedWebhook};
+pub use memory::MemoryStore;
+
+use crate::error::Result;
+use crate::model::{
+    Application, ApplicationId, Attempt, DeliveryId, DeliveryState, Endpoint, EndpointId, Event,
+    EventId, QueueItem, SkipReason, Timestamp, WebhookId,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Where a new delivery is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Place {
+    /// In its lane, in memory; [`Store::fresh`] finds it again after a crash.
+    Fresh,
+    /// In its endpoint's queue.
+    Queued,
+    /// Nowhere: it is tried once, right away, by the one who made it (a test event).
+    Once,
+    /// Nowhere: it is not tried.
+    Skipped(SkipReason),
+}
+
+/// An event as it is stored, with the deliveries that it made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Acceptance {
+    /// The event.
+    pub event: Arc<Event>,
+    /// The schedule's time when it was accepted: the place of its deliveries in a queue.
+    pub due: Timestamp,
+    /// Where it goes.
+    pub deliveries: Vec<(EndpointId, Place)>,
+    /// A digest of what was asked for, to tell a repeated emit from another one with its key.
+    pub request_digest: [u8; 16],
+}
+
+/// A part of an endpoint's queue.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct QueuePage {
+    /// What is due, oldest first.
+    pub items: Vec<QueueItem>,
+    /// When the item after the last of `items` is due; `None` when there is none.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Several events of one endpoint that travel as one webhook from now on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FormedWebhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Its endpoint.
+    pub endpoint: EndpointId,
+    /// The events, in order.
+    pub events: Vec<EventId>,
+    /// The schedule's time when it was formed: its first place in the queue.
+    pub due: Timestamp,
+}
+
+/// An attempt, with what it makes of its webhook.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Where it went.
+    pub endpoint: EndpointId,
+    /// The events that it carried.
+    pub events: Vec<Arc<Event>>,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The state of the webhook's deliveries from now on; `None` leaves it as it stood.
+    pub state: Option<DeliveryState>,
+    /// Whether the delivery was [`Place::Fresh`] until now.
+    pub fresh: bool,
+    /// What leaves the endpoint's queue.
+    pub dequeue: Vec<QueueItem>,
+    /// What enters it.
+    pub enqueue: Option<QueueItem>,
+}
+
+/// Anything else that a commit can hold.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An application, new or changed.
+    Application(Application),
+    /// An endpoint, new or changed.
+    Endpoint(Box<Endpoint>),
+    /// An item enters an endpoint's queue: a replay.
+    Enqueue(EndpointId, QueueItem),
+    /// An item leaves an endpoint's queue.
+    Dequeue(EndpointId, QueueItem),
+    /// A fresh delivery moves from its lane's memory to the queue.
+    Spill(EndpointId, QueueItem),
+    /// A delivery gets another state without an attempt, and a place in the queue.
+    Move {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// Its state from now on.
+        state: DeliveryState,
+        /// Its place.
+        enqueue: QueueItem,
+    },
+    /// Events of one endpoint become one webhook.
+    Form {
+        /// The webhook; it enters the queue.
+        webhook: FormedWebhook,
+        /// Those of its events that were [`Place::Fresh`] until now.
+        fresh: Vec<EventId>,
+        /// Those that leave the queue.
+        dequeue: Vec<QueueItem>,
+    },
+    /// A text sealed under the current master key: whoever cannot open it has another key.
+    KeyCheck(Vec<u8>),
+}
+
+/// What is committed together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Accepted events, with growing ids, greater than all before.
+    pub accept: Vec<Acceptance>,
+    /// Attempts.
+    pub record: Vec<Record>,
+    /// The rest, applied after both.
+    pub change: Vec<Change>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.accept.is_empty() && self.record.is_empty() && self.change.is_empty()
+    }
+}
+
+/// What is known of an idempotency key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    /// The event that was made under it.
+    pub event: EventId,
+    /// A digest of what was asked for.
+    pub request_digest: [u8; 16],
+    /// When.
+    pub accepted_at: Timestamp,
+}
+
+/// Whose events are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// All events of an application.
+    Application(ApplicationId),
+    /// Those with a delivery to an endpoint.
+    Endpoint(EndpointId),
+}
+
+impl Owner {
+    /// The id as a number.
+    pub fn number(self) -> u128 {
+        match self {
+            Self::Application(id) => id.as_u128(),
+            Self::Endpoint(id) => id.as_u128(),
+        }
+    }
+}
+
+/// How old finished deliveries may get.
+pub struct Expiry<'a> {
+    /// The wall clock's time before which an application's events expire.
+    pub cutoff: &'a (dyn Fn(ApplicationId) -> Timestamp + Sync),
+    /// The latest of these.
+    pub newest_cutoff: Timestamp,
+    /// The wall clock's time before which idempotency keys expire.
+    pub idempotency_cutoff: Timestamp,
+    /// Records looked at in one step at most.
+    pub step: usize,
+}
+
+/// What a step of expiry did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Expired {
+    /// Events that were removed.
+    pub events: usize,
+    /// Whether the round is over; the next call begins a new one.
+    pub round_over: bool,
+}
+
+/// Where events, deliveries and attempts are kept. All methods may block.
+pub trait Store: Send + Sync + 'static {
+    /// Makes everything in `batch` durable, all of it or nothing. Called by one thread only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails; then
+    /// [`Store::reopen`] must succeed before anything else does.
+    fn commit(&self, batch: &Batch) -> Result<()>;
+
+    /// Opens the storage again after a failure.
+    ///
+    /// # Errors
+    /// Fails as long as storage does.
+    fn reopen(&self) -> Result<()>;
+
+    /// Whether there is room for new events: an error when the disk is nearly full.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) with the reason.
+    fn check_room(&self) -> Result<()>;
+
+    /// All applications.
+    fn applications(&self) -> Result<Vec<Application>>;
+
+    /// All endpoints, deleted ones with history too.
+    fn endpoints(&self) -> Result<Vec<Endpoint>>;
+
+    /// Whether an endpoint was deleted, or is not there at all.
+    fn is_deleted(&self, endpoint: EndpointId) -> Result<bool>;
+
+    /// What [`Change::KeyCheck`] stored last.
+    fn key_check(&self) -> Result<Option<Vec<u8>>>;
+
+    /// The greatest number used as an id of an event or webhook; 0 when there is none.
+    fn greatest_id(&self) -> Result<u128>;
+
+    /// An event with its deliveries.
+    fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>>;
+
+    /// A webhook that was formed of several events.
+    fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>>;
+
+    /// What happened to the deliveries of one event or formed webhook (whose UUID is `of`), oldest
+    /// first; attempts in full only `with_attempts`.
+    fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>>;
+
+    /// Items of an endpoint's queue that are due at `until`, at most `limit`.
+    fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage>;
+
+    /// Every endpoint with something in its queue, and its earliest due time.
+    fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>>;
+
+    /// Deliveries that were placed [`Place::Fresh`] and have neither an attempt nor a place in a
+    /// queue, oldest first.
+    fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>>;
+
+    /// What is known of an application's idempotency key.
+    fn idempotency(
+        &self,
+        application: ApplicationId,
+        key: &str,
+    ) -> Result<Option<IdempotencyRecord>>;
+
+    /// Ids of the owner's events below `before` and from `from` on, newest first, at most `limit`.
+    fn events_of(
+        &self,
+        owner: Owner,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>>;
+
+    /// Ids of events whose delivery to `endpoint` is exhausted, as [`Store::events_of`].
+    fn exhausted(
+        &self,
+        endpoint: EndpointId,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>>;
+
+    /// Removes a few expired events with all that belongs to them, never one with an unfinished
+    /// delivery, and expired idempotency keys. Called by the committing thread.
+    fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
+
+    /// Writes down what was kept back for later. Called when the engine closes.
+    fn close(&self) -> Result<()>;
+}

@@ -1,0 +1,326 @@
+//! One commit: a [`Batch`] as one sled batch, flushed, synced, marked.
+
+use crate::error::Result;
+use crate::model::{DeliveryState, EndpointId, QueueItem};
+use crate::store::codec::{self, EncodedEntry};
+use crate::store::keys::{Key, decode_number};
+use crate::store::ledger::{self, EntryChange};
+use crate::store::sled::{Opened, Writer, failed, record};
+use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
+use std::collections::BTreeMap;
+
+/// Bytes of one page of events or entries at most, unless a single one is larger.
+const PAGE_BYTES_MAX: usize = 60 * 1024;
+/// Events in one page at most, so that the history of one is found among few.
+const PAGE_EVENTS_MAX: usize = 128;
+/// How many of the newest pages are remembered.
+const RECENT_PAGES_MAX: usize = 4096;
+
+/// A commit while it is put together.
+struct Assembly<'a> {
+    opened: &'a Opened,
+    writer: &'a mut Writer,
+    batch: ::sled::Batch,
+    entries: BTreeMap<u128, Vec<EncodedEntry>>,
+}
+
+impl Opened {
+    pub(super) fn commit(&self, batch: &Batch) -> Result<()> {
+        let mut writer = self.writer();
+        let sequence = writer.sequence + 1;
+        let mut assembly = Assembly {
+            opened: self,
+            writer: &mut writer,
+            batch: ::sled::Batch::default(),
+            entries: BTreeMap::new(),
+        };
+        assembly.accept(&batch.accept)?;
+        batch
+            .record
+            .iter()
+            .try_for_each(|record| assembly.record(record))?;
+        batch
+            .change
+            .iter()
+            .try_for_each(|change| assembly.change(change))?;
+        let mut sled_batch = assembly.finish(sequence)?;
+        let mut index = self.index();
+        batch
+            .accept
+            .iter()
+            .for_each(|acceptance| index.add(acceptance));
+        let write_index = index.is_due();
+        if write_index {
+            index.write(&mut sled_batch);
+        }
+        drop(index);
+        self.apply(sled_batch)?;
+        self.write_mark(sequence)?;
+        if write_index {
+            // Only this thread adds to the buffer, so it still holds just what was written.
+            self.index().clear();
+        }
+        writer.sequence = sequence;
+        Ok(())
+    }
+
+    /// Applies a batch and makes it durable: sled's flush writes the file, the sync reaches the
+    /// disk.
+    pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<()> {
+        self.db.apply_batch(batch).map_err(failed)?;
+        self.db.flush().map_err(failed)?;
+        self.data_file
+            .sync_data()
+            .map_err(|error| failed(::sled::Error::Io(error)))
+    }
+
+    /// The page that holds an event: the greatest one that is not above its id.
+    pub(super) fn page_of(&self, event: u128) -> Result<Option<u128>> {
+        let range = Key::EventPage(0).encode()..=Key::EventPage(event).encode();
+        match self.db.range(range).next_back() {
+            None => Ok(None),
+            Some(item) => item.map(|(key, _)| decode_number(&key)).map_err(failed),
+        }
+    }
+}
+
+impl Assembly<'_> {
+    fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
+        let mut page: Vec<&Acceptance> = Vec::new();
+        let mut bytes = 0;
+        for acceptance in accepted {
+            let size = acceptance.event.data.len() + 150 + 20 * acceptance.deliveries.len();
+            if page.len() >= PAGE_EVENTS_MAX || (bytes + size > PAGE_BYTES_MAX && bytes > 0) {
+                self.event_page(&std::mem::take(&mut page))?;
+                bytes = 0;
+            }
+            page.push(acceptance);
+            bytes += size;
+        }
+        self.event_page(&page)
+    }
+
+    fn event_page(&mut self, page: &[&Acceptance]) -> Result<()> {
+        let Some(first) = page.first() else {
+            return Ok(());
+        };
+        let first = first.event.id.as_u128();
+        record::put(
+            &mut self.batch,
+            Key::EventPage(first).encode(),
+            &codec::encode(&page)?,
+        );
+        let mut fresh = 0;
+        for acceptance in page {
+            let event = &acceptance.event;
+            for (endpoint, place) in &acceptance.deliveries {
+                match place {
+                    Place::Fresh => fresh += 1,
+                    Place::Queued => self.enqueue(
+                        *endpoint,
+                        QueueItem {
+                            due: acceptance.due,
+                            webhook: ledger::single(event.id),
+                            manual: false,
+                        },
+                    ),
+                    Place::Once | Place::Skipped(_) => {}
+                }
+            }
+            if let Some(key) = &event.idempotency_key {
+                let held = IdempotencyRecord {
+                    event: event.id,
+                    request_digest: acceptance.request_digest,
+                    accepted_at: event.accepted_at,
+                };
+                let key = Key::Idempotency(event.application, key).encode();
+                record::put(&mut self.batch, key, &codec::encode(&held)?);
+            }
+        }
+        if fresh > 0 {
+            self.writer.fresh_pages.insert(first, fresh);
+        }
+        self.writer.recent_pages.insert(first);
+        if self.writer.recent_pages.len() > RECENT_PAGES_MAX {
+            self.writer.recent_pages.pop_first();
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Record) -> Result<()> {
+        let of = record.attempt.webhook.as_u128();
+        let is_single = record.events.iter().all(|event| event.id.as_u128() == of);
+        let page = if is_single { self.page_of(of)? } else { of };
+        self.entries
+            .entry(page)
+            .or_default()
+            .push(EncodedEntry::attempted(record)?);
+        if record.fresh {
+            self.not_fresh(page);
+        }
+        for event in &record.events {
+            let key = Key::Exhausted(record.endpoint, event.id).encode();
+            match record.state {
+                Some(DeliveryState::Exhausted { .. }) => self.batch.insert(key, &[0_u8][..]),
+                // Only what was tried before can be in the list of the exhausted.
+                Some(_) if record.attempt.number > 1 => self.batch.remove(key),
+                _ => {}
+            }
+        }
+        record
+            .dequeue
+            .iter()
+            .for_each(|item| self.dequeue(record.endpoint, *item));
+        record
+            .enqueue
+            .into_iter()
+            .for_each(|item| self.enqueue(record.endpoint, item));
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Application(application) => {
+                let key = Key::Application(application.id).encode();
+                record::put(&mut self.batch, key, &codec::encode(application)?);
+            }
+            Change::Endpoint(endpoint) => {
+                let key = Key::Endpoint(endpoint.id).encode();
+                record::put(&mut self.batch, key, &codec::encode(&**endpoint)?);
+            }
+            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
+            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item),
+            Change::Spill(endpoint, item) => {
+                let page = self.page_of(item.webhook.as_u128())?;
+                self.not_fresh(page);
+                self.enqueue(*endpoint, *item);
+            }
+            Change::Move {
+                delivery,
+                state,
+                enqueue,
+            } => {
+                let change = EntryChange::Moved {
+                    state: *state,
+                    position: enqueue.due,
+                };
+                self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
+                let key = Key::Exhausted(delivery.endpoint, delivery.event).encode();
+                self.batch.remove(key);
+                self.enqueue(delivery.endpoint, *enqueue);
+            }
+            Change::Form {
+                webhook,
+                fresh,
+                dequeue,
+            } => {
+                for event in &webhook.events {
+                    let change = EntryChange::Formed {
+                        webhook: webhook.id,
+                    };
+                    self.plain_entry(event.as_u128(), webhook.endpoint, change)?;
+                }
+                for event in fresh {
+                    let page = self.page_of(event.as_u128())?;
+                    self.not_fresh(page);
+                }
+                dequeue
+                    .iter()
+                    .for_each(|item| self.dequeue(webhook.endpoint, *item));
+                let item = QueueItem {
+                    due: webhook.due,
+                    webhook: webhook.id,
+                    manual: false,
+                };
+                self.enqueue(webhook.endpoint, item);
+                let key = Key::Webhook(webhook.id).encode();
+                record::put(&mut self.batch, key, &codec::encode(webhook)?);
+            }
+            Change::KeyCheck(check) => {
+                record::put(&mut self.batch, Key::Meta("key_check").encode(), check);
+            }
+        }
+        Ok(())
+    }
+
+    fn plain_entry(&mut self, of: u128, endpoint: EndpointId, change: EntryChange) -> Result<()> {
+        let page = self.page_of(of)?;
+        let entry = EncodedEntry::plain(of, endpoint, change);
+        self.entries.entry(page).or_default().push(entry);
+        Ok(())
+    }
+
+    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
+        self.batch
+            .insert(Key::Queue(endpoint, item).encode(), &[][..]);
+    }
+
+    fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {
+        self.batch.remove(Key::Queue(endpoint, item).encode());
+    }
+
+    fn page_of(&self, event: u128) -> Result<u128> {
+        let recent = &self.writer.recent_pages;
+        if let Some(page) = recent.range(..=event).next_back() {
+            return Ok(*page);
+        }
+        Ok(self.opened.page_of(event)?.unwrap_or(event))
+    }
+
+    fn not_fresh(&mut self, page: u128) {
+        if let Some(count) = self.writer.fresh_pages.get_mut(&page) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.writer.fresh_pages.remove(&page);
+            }
+        }
+    }
+
+    fn finish(mut self, sequence: u64) -> Result<::sled::Batch> {
+        for (page, entries) in std::mem::take(&mut self.entries) {
+            // A page of entries is split like a page of events; the parts are apart by their
+            // sequence, which leaves room for 2^16 of them in a commit.
+            let (mut part, mut begin, mut bytes) = (0_u64, 0, 0);
+            for (at, entry) in entries.iter().enumerate() {
+                if bytes + entry.size() > PAGE_BYTES_MAX && bytes > 0 {
+                    self.entry_page(page, (sequence << 16) + part, entries.get(begin..at))?;
+                    (part, begin, bytes) = (part + 1, at, 0);
+                }
+                bytes += entry.size();
+            }
+            self.entry_page(page, (sequence << 16) + part, entries.get(begin..))?;
+        }
+        // Without a fresh delivery anywhere, the newest page is the first that may hold one.
+        let first_fresh = self
+            .writer
+            .fresh_pages
+            .first_key_value()
+            .map(|(page, _)| *page);
+        let newest = self.writer.recent_pages.last().copied();
+        let low_water = first_fresh.or(newest).unwrap_or(self.writer.low_water);
+        if low_water != self.writer.low_water {
+            let value = record::inline(&low_water.to_be_bytes());
+            self.batch.insert(Key::Meta("low_water").encode(), value);
+            self.writer.low_water = low_water;
+        }
+        let value = record::inline(&u128::from(sequence).to_be_bytes());
+        self.batch.insert(Key::Meta("sequence").encode(), value);
+        Ok(self.batch)
+    }
+
+    fn entry_page(
+        &mut self,
+        page: u128,
+        sequence: u64,
+        entries: Option<&[EncodedEntry]>,
+    ) -> Result<()> {
+        let entries = entries.unwrap_or_default();
+        let value = codec::encode_entries(entries)?;
+        record::put(
+            &mut self.batch,
+            Key::EntryPage(page, sequence).encode(),
+            &value,
+        );
+        Ok(())
+    }
+}

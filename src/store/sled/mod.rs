@@ -1,0 +1,260 @@
+//! The embedded store: sled 0.34, with what it needs to keep its word.
+//!
+//! sled's `flush` is no fsync, a kill while it opens can wedge it, values above 128 KiB leak, and
+//! an I/O error stays until it is reopened. So: one tree and one batch a commit; after `flush` the
+//! data file is synced through a handle of our own; leftovers of a killed open are removed before
+//! the next; large records are split; after any error all handles are dropped and the store is
+//! opened anew. A mark beside the data tells how far was acknowledged: a store that comes up with
+//! less is refused.
+
+mod commit;
+mod expire;
+mod index;
+mod open;
+mod read;
+mod record;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Application, ApplicationId, Endpoint, EndpointId, EndpointState, EventId, Timestamp, WebhookId,
+};
+use crate::store::codec;
+use crate::store::keys::Key;
+use crate::store::ledger::Entry;
+use crate::store::{
+    Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
+};
+use index::IndexBuffer;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Limits of the embedded store.
+#[derive(Clone, Debug)]
+pub struct SledOptions {
+    /// Bytes of sled's page cache.
+    pub cache_bytes: u64,
+    /// Bytes of free disk below which new events are refused; attempts are still recorded.
+    pub disk_reserve_bytes: u64,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 * 1024 * 1024,
+            disk_reserve_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// A store in one folder, owned by one process.
+pub struct SledStore {
+    folder: PathBuf,
+    options: SledOptions,
+    /// Held for the life of the store: whoever has it owns the folder.
+    _lock: File,
+    /// `None` after a failure, until [`Store::reopen`].
+    opened: RwLock<Option<Arc<Opened>>>,
+}
+
+/// Handles and what is known besides the disk; dropped as a whole when anything fails.
+struct Opened {
+    db: ::sled::Db,
+    /// sled's own data file, to sync it.
+    data_file: File,
+    mark: File,
+    writer: Mutex<Writer>,
+    index: Mutex<IndexBuffer>,
+}
+
+/// What only the committing thread uses.
+struct Writer {
+    /// The last commit.
+    sequence: u64,
+    /// Pages with fresh deliveries, and how many.
+    fresh_pages: BTreeMap<u128, usize>,
+    /// The newest pages, so that an attempt's page is found without asking sled.
+    recent_pages: BTreeSet<u128>,
+    /// The low-water mark that is stored.
+    low_water: u128,
+    /// Where the running round of expiry stands.
+    expiry: expire::Cursor,
+}
+
+impl SledStore {
+    /// Opens the store in `folder`, which is made when it does not exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InUse`] when another process has it; [`ErrorKind::Unreadable`] when it is
+    /// damaged, lost what was acknowledged, or was written by another version.
+    pub fn open(folder: &Path, options: SledOptions) -> Result<Self> {
+        let lock = open::lock(folder)?;
+        let opened = open::open(folder, &options)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            options,
+            _lock: lock,
+            opened: RwLock::new(Some(Arc::new(opened))),
+        })
+    }
+
+    fn opened(&self) -> Result<Arc<Opened>> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened
+            .clone()
+            .ok_or_else(|| Error::unavailable("the store failed and is being reopened: try again"))
+    }
+
+    /// Passes the result on, and drops all handles when storage itself failed.
+    fn fault<T>(&self, result: Result<T>) -> Result<T> {
+        if result.as_ref().is_err_and(Error::is_unavailable) {
+            *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        result
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
+        let opened = self.opened()?;
+        read(&opened)
+    }
+}
+
+impl Opened {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self) -> MutexGuard<'_, IndexBuffer> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What sled's error means to us.
+fn failed(error: ::sled::Error) -> Error {
+    let kind = match &error {
+        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => ErrorKind::Unreadable,
+        _ => ErrorKind::Unavailable,
+    };
+    let full =
+        matches!(&error, ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull);
+    let what = if full {
+        "the disk is full"
+    } else {
+        "the store failed"
+    };
+    Error::new(kind, format!("{what}: {error}")).with_source(error)
+}
+
+impl Store for SledStore {
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let opened = self.opened()?;
+        self.fault(opened.commit(batch))
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        // A reader may still hold the old handles; sled refuses to open a second time until then.
+        *held = None;
+        *held = Some(Arc::new(open::open(&self.folder, &self.options)?));
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<()> {
+        open::check_room(&self.folder, self.options.disk_reserve_bytes)
+    }
+
+    fn applications(&self) -> Result<Vec<Application>> {
+        self.read(|opened| opened.all(b'a', "an application"))
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        self.read(|opened| opened.all(b'p', "an endpoint"))
+    }
+
+    fn is_deleted(&self, endpoint: EndpointId) -> Result<bool> {
+        let held = self.read(|opened| opened.get(&Key::Endpoint(endpoint).encode()))?;
+        let Some(bytes) = held else { return Ok(true) };
+        let endpoint: Endpoint = codec::decode("an endpoint", &bytes)?;
+        Ok(matches!(endpoint.state, EndpointState::Deleted { .. }))
+    }
+
+    fn key_check(&self) -> Result<Option<Vec<u8>>> {
+        self.read(|opened| opened.get(&Key::Meta("key_check").encode()))
+    }
+
+    fn greatest_id(&self) -> Result<u128> {
+        self.read(Opened::greatest_id)
+    }
+
+    fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
+        self.read(|opened| opened.acceptance(event))
+    }
+
+    fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
+        let held = self.read(|opened| opened.get(&Key::Webhook(webhook).encode()))?;
+        held.map(|bytes| codec::decode("a webhook", &bytes))
+            .transpose()
+    }
+
+    fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
+        self.read(|opened| opened.entries(of, with_attempts))
+    }
+
+    fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
+        self.read(|opened| opened.queue(endpoint, until, limit))
+    }
+
+    fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
+        self.read(Opened::waiting)
+    }
+
+    fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
+        self.read(|opened| {
+            let low_water = opened.number("low_water")?;
+            opened.fresh_after(low_water)
+        })
+    }
+
+    fn idempotency(
+        &self,
+        application: ApplicationId,
+        key: &str,
+    ) -> Result<Option<IdempotencyRecord>> {
+        let key = Key::Idempotency(application, key).encode();
+        let held = self.read(|opened| opened.get(&key))?;
+        held.map(|bytes| codec::decode("an idempotency key", &bytes))
+            .transpose()
+    }
+
+    fn events_of(
+        &self,
+        owner: Owner,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        self.read(|opened| opened.events_of(owner, from, before, limit))
+    }
+
+    fn exhausted(
+        &self,
+        endpoint: EndpointId,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        self.read(|opened| opened.exhausted(endpoint, from, before, limit))
+    }
+
+    fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
+        let opened = self.opened()?;
+        self.fault(expire::step(self, &opened, expiry))
+    }
+
+    fn close(&self) -> Result<()> {
+        let opened = self.opened()?;
+        let result = opened.write_index();
+        self.fault(result)
+    }
+}

@@ -1,0 +1,109 @@
+//! Values: whole, or split where sled would put them into a file of their own that it never frees.
+
+use crate::error::{Error, Result};
+use crate::store::sled::{Opened, failed};
+use serde::de::DeserializeOwned;
+
+/// The longest value that is stored whole. sled moves values above 128 KiB out of its log.
+const WHOLE_MAX: usize = 64 * 1024;
+
+const WHOLE: u8 = 0;
+const SPLIT: u8 = 1;
+
+/// A short value as it is stored.
+pub(super) fn inline(value: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(value.len() + 1);
+    stored.push(WHOLE);
+    stored.extend_from_slice(value);
+    stored
+}
+
+/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part).
+pub(super) fn put(batch: &mut ::sled::Batch, key: Vec<u8>, value: &[u8]) {
+    if value.len() <= WHOLE_MAX {
+        batch.insert(key, inline(value));
+        return;
+    }
+    let mut parts = 0_u32;
+    for part in value.chunks(WHOLE_MAX) {
+        batch.insert(part_key(&key, parts), part);
+        parts += 1;
+    }
+    let mut stored = vec![SPLIT];
+    stored.extend_from_slice(&parts.to_be_bytes());
+    batch.insert(key, stored);
+}
+
+fn part_key(key: &[u8], part: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len() + 5);
+    bytes.push(b'z');
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(&part.to_be_bytes());
+    bytes
+}
+
+fn parts(stored: &[u8]) -> Option<u32> {
+    let bytes = stored.strip_prefix(&[SPLIT])?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+impl Opened {
+    /// The value at `key`.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match self.db.get(key).map_err(failed)? {
+            None => Ok(None),
+            Some(stored) => self.whole(key, &stored).map(Some),
+        }
+    }
+
+    /// The value that `stored` at `key` stands for.
+    pub(super) fn whole(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
+        let damaged = || Error::unreadable("a record in the store is damaged");
+        if let Some(value) = stored.strip_prefix(&[WHOLE]) {
+            return Ok(value.to_vec());
+        }
+        let mut value = Vec::new();
+        for part in 0..parts(stored).ok_or_else(damaged)? {
+            let part = self
+                .db
+                .get(part_key(key, part))
+                .map_err(failed)?
+                .ok_or_else(damaged)?;
+            value.extend_from_slice(&part);
+        }
+        Ok(value)
+    }
+
+    /// Removes what is at `key`, with its parts.
+    pub(super) fn remove(&self, batch: &mut ::sled::Batch, key: &[u8], stored: &[u8]) {
+        for part in 0..parts(stored).unwrap_or(0) {
+            batch.remove(part_key(key, part));
+        }
+        batch.remove(key);
+    }
+
+    /// One of the store's own numbers; 0 when it was never set.
+    pub(super) fn number(&self, name: &str) -> Result<u128> {
+        let key = crate::store::keys::Key::Meta(name).encode();
+        let Some(bytes) = self.get(&key)? else {
+            return Ok(0);
+        };
+        let bytes: [u8; 16] = bytes
+            .try_into()
+            .map_err(|_| Error::unreadable(format!("the store's number `{name}` is damaged")))?;
+        Ok(u128::from_be_bytes(bytes))
+    }
+
+    /// All records whose keys begin with `prefix`.
+    pub(super) fn all<T: DeserializeOwned>(&self, prefix: u8, what: &str) -> Result<Vec<T>> {
+        let mut records = Vec::new();
+        for item in self.db.scan_prefix([prefix]) {
+            let (key, stored) = item.map_err(failed)?;
+            records.push(crate::store::codec::decode(
+                what,
+                &self.whole(&key, &stored)?,
+            )?);
+        }
+        Ok(records)
+    }
+}
