@@ -4,10 +4,7 @@
 //! never jumps when the machine's clock is set, runs N times faster in the simulator, and stands
 //! still in tests until it is moved. [`Clock::wall`] is the time of day that goes on the wire and
 //! into the history; receivers compare it with their own.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the time"
-)]
+#![allow(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
 
 use crate::model::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +20,7 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Running {
-        anchor: Arc<Mutex<Anchor>>,
-        times: f64,
-    },
+    Running { anchor: Arc<Mutex<Anchor>>, times: f64 },
     Manual(Arc<watch::Sender<Timestamp>>),
 }
 
@@ -45,19 +39,9 @@ impl Clock {
     /// A clock whose schedule runs `times` times as fast as the machine's; the time on the wire
     /// stays real. A value that is not a number above zero counts as 1.
     pub fn faster(times: f64) -> Self {
-        let times = if times.is_finite() && times > 0.0 {
-            times
-        } else {
-            1.0
-        };
-        let anchor = Anchor {
-            instant: Instant::now(),
-            time: system_time(),
-        };
-        Self(Kind::Running {
-            anchor: Arc::new(Mutex::new(anchor)),
-            times,
-        })
+        let times = if times.is_finite() && times > 0.0 { times } else { 1.0 };
+        let anchor = Anchor { instant: Instant::now(), time: system_time() };
+        Self(Kind::Running { anchor: Arc::new(Mutex::new(anchor)), times })
     }
 
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
@@ -144,9 +128,7 @@ impl Clock {
 }
 
 fn system_time() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::EPOCH.after(since)
 }
 
@@ -204,10 +186,7 @@ mod tests {
         let due = clock.now().after(Duration::from_secs(10));
         clock.sleep_until(due).await;
         assert!(clock.now() >= due);
-        assert!(
-            watch.elapsed() < Duration::from_secs(5),
-            "10 s at 1,000 times are 10 ms"
-        );
+        assert!(watch.elapsed() < Duration::from_secs(5), "10 s at 1,000 times are 10 ms");
     }
 
     #[test]

@@ -18,10 +18,7 @@ pub struct IdSource {
 impl IdSource {
     /// An id source that goes by `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            last: Mutex::new(0),
-        }
+        Self { clock, last: Mutex::new(0) }
     }
 
     /// Makes every id from here on greater than `number`: the greatest that a store holds.
@@ -42,11 +39,7 @@ impl IdSource {
         let fresh = (millis << 80) | (0x7 << 76) | ((random >> 52) & (0xfff << 64)) | (0b10 << 62);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = fresh | (random & RANDOM_MASK);
-        *last = if fresh > *last {
-            fresh
-        } else {
-            successor(*last, random)
-        };
+        *last = if fresh > *last { fresh } else { successor(*last, random) };
         Ok(Uuid::from_u128(*last))
     }
 }
@@ -87,10 +80,7 @@ mod tests {
         for _ in 0..10_000 {
             let id = ids.next().unwrap();
             assert!(id > last);
-            assert_eq!(
-                (id.get_version_num(), id.get_variant()),
-                (7, uuid::Variant::RFC4122)
-            );
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
             last = id;
         }
     }
@@ -106,9 +96,6 @@ mod tests {
         ids.start_after(stored.as_u128());
         let next = ids.next().unwrap();
         assert!(next > stored);
-        assert_eq!(
-            (next.get_version_num(), next.get_variant()),
-            (7, uuid::Variant::RFC4122)
-        );
+        assert_eq!((next.get_version_num(), next.get_variant()), (7, uuid::Variant::RFC4122));
     }
 }

@@ -51,13 +51,9 @@ struct MasterKey {
 
 impl MasterKey {
     fn new(key: Zeroizing<[u8; 32]>) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"hookwheel master key")
-            .chain_update(key.as_ref());
+        let digest = Sha256::new().chain_update(b"hookwheel master key").chain_update(key.as_ref());
         let mut id = [0; KEY_ID_LENGTH];
-        id.iter_mut()
-            .zip(digest.finalize())
-            .for_each(|(to, from)| *to = from);
+        id.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
         Self { id, key }
     }
 
@@ -113,10 +109,7 @@ impl Vault {
                     }
                     let key = MasterKey::random()?;
                     write_key_file(path, &[&key])?;
-                    return Ok(Self {
-                        keys: vec![key],
-                        source,
-                    });
+                    return Ok(Self { keys: vec![key], source });
                 }
                 Err(error) => {
                     return Err(Error::unreadable(format!(
@@ -159,10 +152,7 @@ impl Vault {
         let mut nonce = [0_u8; NONCE_LENGTH];
         fill_random(&mut nonce)?;
         let cipher = XChaCha20Poly1305::new((&*key.key).into());
-        let payload = Payload {
-            msg: secret.expose().as_bytes(),
-            aad: place.as_bytes(),
-        };
+        let payload = Payload { msg: secret.expose().as_bytes(), aad: place.as_bytes() };
         let ciphertext = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Error::internal("a secret could not be encrypted"))?;
@@ -198,10 +188,7 @@ impl Vault {
             return Err(unreadable("it was encrypted under another master key"));
         };
         let cipher = XChaCha20Poly1305::new((&*key.key).into());
-        let payload = Payload {
-            msg: ciphertext,
-            aad: place.as_bytes(),
-        };
+        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
         let clear = cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| unreadable("it was changed since it was written"))?;
@@ -248,21 +235,15 @@ impl Vault {
 /// new one.
 fn write_key_file(path: &Path, keys: &[&MasterKey]) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".new");
         let temporary = PathBuf::from(temporary);
         let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         for key in keys {
             file.write_all(key.text().as_bytes())?;
             file.write_all(b"\n")?;
@@ -272,11 +253,8 @@ fn write_key_file(path: &Path, keys: &[&MasterKey]) -> Result<()> {
         File::open(parent)?.sync_all()
     };
     write().map_err(|error| {
-        Error::unavailable(format!(
-            "cannot write master key file `{}`: {error}",
-            path.display()
-        ))
-        .with_source(error)
+        Error::unavailable(format!("cannot write master key file `{}`: {error}", path.display()))
+            .with_source(error)
     })
 }
 
@@ -295,18 +273,12 @@ mod tests {
         let vault = vault(folder.path());
         let sealed = vault.seal("endpoint a", &Secret::new("whsec_x")).unwrap();
         assert!(!sealed.0.windows(7).any(|bytes| bytes == b"whsec_x"));
-        assert_eq!(
-            vault.open_sealed("endpoint a", &sealed).unwrap().expose(),
-            "whsec_x"
-        );
+        assert_eq!(vault.open_sealed("endpoint a", &sealed).unwrap().expose(), "whsec_x");
         assert!(vault.open_sealed("endpoint b", &sealed).is_err());
         for at in 0..sealed.0.len() {
             let mut changed = sealed.clone();
             changed.0[at] ^= 1;
-            assert!(
-                vault.open_sealed("endpoint a", &changed).is_err(),
-                "byte {at}"
-            );
+            assert!(vault.open_sealed("endpoint a", &changed).is_err(), "byte {at}");
         }
     }
 
@@ -315,10 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.key");
         vault(folder.path());
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::remove_file(&path).unwrap();
         let error = Vault::open(MasterKeySource::File(path.clone()), true).unwrap_err();
         assert!(error.to_string().contains("put the file back"), "{error}");
@@ -344,10 +313,7 @@ mod tests {
     fn given_keys_are_checked() {
         for bad in ["", "abc", "AAAA"] {
             let source = MasterKeySource::Given(Secret::new(bad));
-            assert!(
-                Vault::open(source, false).unwrap_err().is_invalid(),
-                "{bad}"
-            );
+            assert!(Vault::open(source, false).unwrap_err().is_invalid(), "{bad}");
         }
     }
 }

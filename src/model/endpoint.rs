@@ -56,20 +56,14 @@ impl Endpoint {
     /// Whether the filter wants the type of `event`.
     pub fn wants_type(&self, event: &Event) -> bool {
         self.event_filter.is_empty()
-            || self
-                .event_filter
-                .iter()
-                .any(|pattern| pattern.matches(&event.event_type))
+            || self.event_filter.iter().any(|pattern| pattern.matches(&event.event_type))
     }
 
     /// Whether endpoint and event share a channel, or one of them names none.
     pub fn wants_channel(&self, event: &Event) -> bool {
         self.channels.is_empty()
             || event.channels.is_empty()
-            || self
-                .channels
-                .iter()
-                .any(|channel| event.channels.contains(channel))
+            || self.channels.iter().any(|channel| event.channels.contains(channel))
     }
 }
 
@@ -148,18 +142,7 @@ pub enum Authentication {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum SealedAuthentication {
     None,
-    Basic {
-        username: String,
-        password: Sealed,
-    },
-    Header {
-        name: String,
-        value: Sealed,
-    },
-    OAuth2 {
-        token_url: String,
-        client_id: String,
-        client_secret: Sealed,
-        scope: Option<String>,
-    },
+    Basic { username: String, password: Sealed },
+    Header { name: String, value: Sealed },
+    OAuth2 { token_url: String, client_id: String, client_secret: Sealed, scope: Option<String> },
 }

@@ -93,11 +93,7 @@ impl Reach {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
-        Some(format!(
-            "of {} endpoint(s): {}",
-            self.endpoints,
-            told.join(", ")
-        ))
+        Some(format!("of {} endpoint(s): {}", self.endpoints, told.join(", ")))
     }
 }
 
@@ -143,24 +139,11 @@ mod tests {
 
     #[test]
     fn an_event_nobody_receives_is_explained() {
-        let reach = Reach {
-            endpoints: 3,
-            filtered_by_type: 2,
-            disabled: 1,
-            ..Reach::default()
-        };
+        let reach = Reach { endpoints: 3, filtered_by_type: 2, disabled: 1, ..Reach::default() };
         assert_eq!(
             reach.explain().unwrap(),
             "of 3 endpoint(s): 2 filtered by event type, 1 disabled"
         );
-        assert_eq!(
-            Reach {
-                endpoints: 1,
-                delivered: 1,
-                ..Reach::default()
-            }
-            .explain(),
-            None
-        );
+        assert_eq!(Reach { endpoints: 1, delivered: 1, ..Reach::default() }.explain(), None);
     }
 }

@@ -124,9 +124,7 @@ impl FromStr for DeliveryId {
 
     fn from_str(text: &str) -> Result<Self> {
         let number = |part: Option<&str>| base_n::decode(part?, base_n::BASE62);
-        let rest = text
-            .strip_prefix(Self::PREFIX)
-            .filter(|rest| rest.len() == 44);
+        let rest = text.strip_prefix(Self::PREFIX).filter(|rest| rest.len() == 44);
         let event = number(rest.and_then(|rest| rest.get(..22)));
         let endpoint = number(rest.and_then(|rest| rest.get(22..)));
         match (event, endpoint) {
@@ -152,10 +150,7 @@ mod tests {
         let endpoint = EndpointId::from_uuid(Uuid::from_u128(u128::MAX));
         let delivery = DeliveryId { event, endpoint };
         assert_eq!(event.to_string().parse::<EventId>().unwrap(), event);
-        assert_eq!(
-            delivery.to_string().parse::<DeliveryId>().unwrap(),
-            delivery
-        );
+        assert_eq!(delivery.to_string().parse::<DeliveryId>().unwrap(), delivery);
     }
 
     #[test]

@@ -55,9 +55,7 @@ mod tests {
     #[test]
     fn patterns_match_whole_segments() {
         let matches = |pattern: &str, event_type: &str| {
-            EventPattern::new(pattern)
-                .unwrap()
-                .matches(&EventType::new(event_type).unwrap())
+            EventPattern::new(pattern).unwrap().matches(&EventType::new(event_type).unwrap())
         };
         assert!(matches("order.*", "order.created"));
         assert!(matches("order.*", "order.refund.created"));

@@ -25,14 +25,10 @@ impl Payload {
                 Error::invalid(format!("event data is not JSON: {error}")).with_source(error)
             })?;
         if !parsed.get().starts_with('{') {
-            return Err(Error::invalid(
-                "event data must be a JSON object, like `{\"orderId\":1}`",
-            ));
+            return Err(Error::invalid("event data must be a JSON object, like `{\"orderId\":1}`"));
         }
         if depth(parsed.get()) > DEPTH_MAX {
-            return Err(Error::invalid(format!(
-                "event data is nested deeper than {DEPTH_MAX}"
-            )));
+            return Err(Error::invalid(format!("event data is nested deeper than {DEPTH_MAX}")));
         }
         // What stands around the object (spaces, a final newline) is no part of it.
         let trimmed = parsed.get().len();

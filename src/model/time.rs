@@ -53,11 +53,7 @@ impl Timestamp {
         };
         let parsed: jiff::Timestamp = text.parse().map_err(|error| refused().with_source(error))?;
         let micros = parsed.as_microsecond();
-        if (0..=MICROS_MAX).contains(&micros) {
-            Ok(Self(micros))
-        } else {
-            Err(refused())
-        }
+        if (0..=MICROS_MAX).contains(&micros) { Ok(Self(micros)) } else { Err(refused()) }
     }
 
     /// Microseconds since the start of 1970.
@@ -161,12 +157,7 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        for (seconds, text) in [
-            (30, "30 s"),
-            (300, "5 min"),
-            (7200, "2 h"),
-            (99_305, "1 d 3 h"),
-        ] {
+        for (seconds, text) in [(30, "30 s"), (300, "5 min"), (7200, "2 h"), (99_305, "1 d 3 h")] {
             assert_eq!(human_duration(Duration::from_secs(seconds)), text);
         }
         assert_eq!(human_duration(Duration::from_millis(12)), "12 ms");

@@ -81,14 +81,7 @@ pub struct EncodedEntry {
 impl EncodedEntry {
     /// Encodes an entry without an attempt.
     pub fn plain(of: u128, endpoint: EndpointId, change: EntryChange) -> Self {
-        Self {
-            light: LightEntry {
-                of,
-                endpoint,
-                change,
-            },
-            attempt: Vec::new(),
-        }
+        Self { light: LightEntry { of, endpoint, change }, attempt: Vec::new() }
     }
 
     /// Encodes the entry that `record` makes.
@@ -151,10 +144,8 @@ fn split_body(record: &Record) -> StoredBody {
 /// Fails only on a defect.
 pub fn encode_entries(entries: &[EncodedEntry]) -> Result<Vec<u8>> {
     let light: Vec<&LightEntry> = entries.iter().map(|entry| &entry.light).collect();
-    let attempts: Vec<SerializeBytes<'_>> = entries
-        .iter()
-        .map(|entry| SerializeBytes(&entry.attempt))
-        .collect();
+    let attempts: Vec<SerializeBytes<'_>> =
+        entries.iter().map(|entry| SerializeBytes(&entry.attempt)).collect();
     encode(&(light, attempts))
 }
 
@@ -186,11 +177,7 @@ pub fn decode_entries(
         if light.of != wanted {
             continue;
         }
-        let LightEntry {
-            of,
-            endpoint,
-            change,
-        } = light;
+        let LightEntry { of, endpoint, change } = light;
         let attempt = match (change, data_of) {
             (EntryChange::Attempted { id, trigger, .. }, Some(data_of)) => {
                 let stored: StoredAttempt = postcard::from_bytes(attempt).map_err(damaged)?;
@@ -198,12 +185,7 @@ pub fn decode_entries(
             }
             _ => None,
         };
-        entries.push(Entry {
-            of,
-            endpoint,
-            change,
-            attempt,
-        });
+        entries.push(Entry { of, endpoint, change, attempt });
     }
     Ok(entries)
 }

@@ -99,10 +99,7 @@ impl GroupCommit {
             .map_err(|error| {
                 Error::unavailable("cannot start the committing thread").with_source(error)
             })?;
-        Ok(Self {
-            sender,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { sender, thread: Mutex::new(Some(thread)) })
     }
 
     /// Commits new events together; returns when they are durable.
@@ -119,8 +116,7 @@ impl GroupCommit {
     /// # Errors
     /// Fails only when the engine closes meanwhile.
     pub async fn record(&self, record: Record) -> Result<()> {
-        self.ask(|reply| Operation::Record(Box::new(record), reply))
-            .await
+        self.ask(|reply| Operation::Record(Box::new(record), reply)).await
     }
 
     /// Commits changes together.
@@ -145,15 +141,9 @@ impl GroupCommit {
     /// Fails when storage does.
     pub async fn close(&self) -> Result<()> {
         let closed = self.ask(Operation::Close).await;
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
-            && tokio::task::spawn_blocking(move || thread.join())
-                .await
-                .is_err()
+            && tokio::task::spawn_blocking(move || thread.join()).await.is_err()
         {
             return Err(Error::internal("the committing thread could not be joined"));
         }
@@ -162,9 +152,7 @@ impl GroupCommit {
 
     async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.sender
-            .send(operation(reply))
-            .map_err(|_| Error::closed())?;
+        self.sender.send(operation(reply)).map_err(|_| Error::closed())?;
         answer.await.map_err(|_| Error::closed())?
     }
 }
@@ -266,10 +254,7 @@ impl Committer {
                 self.gathered.keys.insert(key, Arc::clone(&acceptance));
             }
             self.gathered.bytes += event.data.len();
-            self.gathered
-                .batch
-                .accept
-                .push(Acceptance::clone(&acceptance));
+            self.gathered.batch.accept.push(Acceptance::clone(&acceptance));
         }
         self.gathered.accepted.push((accepted, reply));
     }
@@ -281,36 +266,16 @@ impl Committer {
                 return Err(Error::conflict(format!(
                     "idempotency key `{}` was used for another event ({}): use a new key for a \
                      new event",
-                    new.event
-                        .idempotency_key
-                        .as_deref()
-                        .unwrap_or_default()
-                        .escape_debug(),
+                    new.event.idempotency_key.as_deref().unwrap_or_default().escape_debug(),
                     held.event.id,
                 )));
             }
-            return Ok(Accepted {
-                acceptance: held,
-                repeated: true,
-            });
+            return Ok(Accepted { acceptance: held, repeated: true });
         }
-        let NewAcceptance {
-            mut event,
-            due,
-            deliveries,
-            request_digest,
-        } = new;
+        let NewAcceptance { mut event, due, deliveries, request_digest } = new;
         event.id = EventId::from_uuid(self.ids.next()?);
-        let acceptance = Acceptance {
-            event: Arc::new(event),
-            due,
-            deliveries,
-            request_digest,
-        };
-        Ok(Accepted {
-            acceptance: Arc::new(acceptance),
-            repeated: false,
-        })
+        let acceptance = Acceptance { event: Arc::new(event), due, deliveries, request_digest };
+        Ok(Accepted { acceptance: Arc::new(acceptance), repeated: false })
     }
 
     fn held(
@@ -376,17 +341,12 @@ impl Committer {
             let closing = self.refuse_for(wait, &mut records, &mut waiting);
             let reopened = self.store.reopen().and_then(|()| {
                 let record = records.clone();
-                self.store.commit(&Batch {
-                    record,
-                    ..Batch::default()
-                })
+                self.store.commit(&Batch { record, ..Batch::default() })
             });
             match reopened {
                 Ok(()) => {
                     tracing::info!("the store is back");
-                    waiting
-                        .into_iter()
-                        .for_each(|reply| drop(reply.send(Ok(()))));
+                    waiting.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                     (self.on_reopened)();
                     return;
                 }
@@ -407,10 +367,7 @@ impl Committer {
         waiting: &mut Vec<Reply<()>>,
     ) -> bool {
         let refusal = || {
-            Error::new(
-                ErrorKind::Unavailable,
-                "the store failed and is being reopened: try again",
-            )
+            Error::new(ErrorKind::Unavailable, "the store failed and is being reopened: try again")
         };
         let watch = crate::clock::Stopwatch::start();
         while let Some(left) = wait.checked_sub(watch.elapsed()) {

@@ -89,10 +89,7 @@ fn push(bytes: &mut Vec<u8>, prefix: u8, number: u128) {
 
 /// The shard of an endpoint: the first byte of a hash of its id.
 pub fn shard(endpoint: EndpointId) -> u8 {
-    Sha256::digest(endpoint.uuid().as_bytes())
-        .first()
-        .copied()
-        .unwrap_or(0)
+    Sha256::digest(endpoint.uuid().as_bytes()).first().copied().unwrap_or(0)
 }
 
 /// What all keys of an endpoint's queue begin with.

@@ -76,13 +76,7 @@ impl Ledger {
             Place::Once => DeliveryState::Exhausted { at: due },
             Place::Skipped(reason) => DeliveryState::Skipped { reason },
         };
-        Self {
-            webhook,
-            state,
-            position: due,
-            attempts: 0,
-            scheduled_attempts: 0,
-        }
+        Self { webhook, state, position: due, attempts: 0, scheduled_attempts: 0 }
     }
 
     /// Takes in what happened to the webhook on its way to `endpoint`.
@@ -93,12 +87,7 @@ impl Ledger {
                 continue;
             }
             match entry.change {
-                EntryChange::Attempted {
-                    id,
-                    trigger,
-                    state,
-                    position,
-                } => {
+                EntryChange::Attempted { id, trigger, state, position } => {
                     if !seen.insert(id) {
                         continue;
                     }
@@ -171,10 +160,7 @@ pub fn ledger_of(
     endpoint: EndpointId,
 ) -> Result<Option<Ledger>> {
     let event = acceptance.event.id;
-    let place = acceptance
-        .deliveries
-        .iter()
-        .find(|(held, _)| *held == endpoint);
+    let place = acceptance.deliveries.iter().find(|(held, _)| *held == endpoint);
     let Some((_, place)) = place else {
         return Ok(None);
     };
@@ -224,10 +210,7 @@ pub fn deliveries_of(
 /// One delivery of an event in the words of the model.
 pub fn delivery(event: &Event, endpoint: EndpointId, ledger: Ledger) -> Delivery {
     Delivery {
-        id: DeliveryId {
-            event: event.id,
-            endpoint,
-        },
+        id: DeliveryId { event: event.id, endpoint },
         webhook: ledger.webhook,
         event_type: event.event_type.clone(),
         accepted_at: event.accepted_at,
@@ -248,10 +231,7 @@ pub fn load(
     if let Some(acceptance) = store.acceptance(single_event(webhook))? {
         let entries = store.entries(webhook.as_u128(), false)?;
         let ledger = ledger_of(store, &acceptance, &entries, endpoint)?;
-        return Ok(ledger.map(|ledger| LoadedWebhook {
-            events: vec![acceptance.event],
-            ledger,
-        }));
+        return Ok(ledger.map(|ledger| LoadedWebhook { events: vec![acceptance.event], ledger }));
     }
     let Some((formed, ledger)) = formed_ledger(store, webhook)? else {
         return Ok(None);
@@ -272,11 +252,7 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>
     let Some(acceptance) = store.acceptance(id.event)? else {
         return Ok(None);
     };
-    if !acceptance
-        .deliveries
-        .iter()
-        .any(|(endpoint, _)| *endpoint == id.endpoint)
-    {
+    if !acceptance.deliveries.iter().any(|(endpoint, _)| *endpoint == id.endpoint) {
         return Ok(None);
     }
     let mut of = id.event.as_u128();
@@ -304,10 +280,7 @@ pub fn is_finished(store: &dyn Store, event: crate::model::EventId) -> Result<bo
     let Some((_, deliveries)) = deliveries_of(store, event)? else {
         return Ok(true);
     };
-    for delivery in deliveries
-        .iter()
-        .filter(|delivery| !delivery.state.is_final())
-    {
+    for delivery in deliveries.iter().filter(|delivery| !delivery.state.is_final()) {
         if !store.is_deleted(delivery.id.endpoint)? {
             return Ok(false);
         }

@@ -70,8 +70,7 @@ impl State {
                 request_digest: acceptance.request_digest,
                 accepted_at: event.accepted_at,
             };
-            self.idempotency
-                .insert((event.application, key.clone()), record);
+            self.idempotency.insert((event.application, key.clone()), record);
         }
         self.events.insert(event.id, acceptance.clone());
     }
@@ -96,80 +95,47 @@ impl State {
                 None => {}
             }
         }
-        record
-            .dequeue
-            .iter()
-            .for_each(|item| self.dequeue(record.endpoint, item));
-        record
-            .enqueue
-            .into_iter()
-            .for_each(|item| self.enqueue(record.endpoint, item));
+        record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, item));
+        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
     }
 
     fn change(&mut self, change: &Change) {
         match change {
             Change::Application(application) => {
-                self.applications
-                    .insert(application.id, application.clone());
+                self.applications.insert(application.id, application.clone());
             }
             Change::Endpoint(endpoint) => {
-                self.endpoints
-                    .insert(endpoint.id, Endpoint::clone(endpoint));
+                self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
             Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, item),
             Change::Spill(endpoint, item) => {
-                self.fresh
-                    .remove(&(ledger::single_event(item.webhook), *endpoint));
+                self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
             }
-            Change::Move {
-                delivery,
-                state,
-                enqueue,
-            } => {
+            Change::Move { delivery, state, enqueue } => {
                 let of = delivery.event.as_u128();
                 self.entries.entry(of).or_default().push(Entry {
                     of,
                     endpoint: delivery.endpoint,
-                    change: EntryChange::Moved {
-                        state: *state,
-                        position: enqueue.due,
-                    },
+                    change: EntryChange::Moved { state: *state, position: enqueue.due },
                     attempt: None,
                 });
                 self.enqueue(delivery.endpoint, *enqueue);
             }
-            Change::Form {
-                webhook,
-                fresh,
-                dequeue,
-            } => {
+            Change::Form { webhook, fresh, dequeue } => {
                 let endpoint = webhook.endpoint;
                 for event in &webhook.events {
                     let of = event.as_u128();
-                    let change = EntryChange::Formed {
-                        webhook: webhook.id,
-                    };
-                    let entry = Entry {
-                        of,
-                        endpoint,
-                        change,
-                        attempt: None,
-                    };
+                    let change = EntryChange::Formed { webhook: webhook.id };
+                    let entry = Entry { of, endpoint, change, attempt: None };
                     self.entries.entry(of).or_default().push(entry);
                 }
-                fresh
-                    .iter()
-                    .for_each(|event| drop(self.fresh.remove(&(*event, endpoint))));
+                self.fresh.retain(|(event, held)| *held != endpoint || !fresh.contains(event));
                 dequeue.iter().for_each(|item| self.dequeue(endpoint, item));
                 self.enqueue(
                     endpoint,
-                    QueueItem {
-                        due: webhook.due,
-                        webhook: webhook.id,
-                        manual: false,
-                    },
+                    QueueItem { due: webhook.due, webhook: webhook.id, manual: false },
                 );
                 self.formed.insert(webhook.id, webhook.clone());
             }
@@ -194,10 +160,7 @@ impl State {
 impl Store for MemoryStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
         let mut state = self.state();
-        batch
-            .accept
-            .iter()
-            .for_each(|acceptance| state.accept(acceptance));
+        batch.accept.iter().for_each(|acceptance| state.accept(acceptance));
         batch.record.iter().for_each(|record| state.record(record));
         batch.change.iter().for_each(|change| state.change(change));
         Ok(())
@@ -231,14 +194,8 @@ impl Store for MemoryStore {
 
     fn greatest_id(&self) -> Result<u128> {
         let state = self.state();
-        let event = state
-            .events
-            .last_key_value()
-            .map_or(0, |(id, _)| id.as_u128());
-        let formed = state
-            .formed
-            .last_key_value()
-            .map_or(0, |(id, _)| id.as_u128());
+        let event = state.events.last_key_value().map_or(0, |(id, _)| id.as_u128());
+        let formed = state.formed.last_key_value().map_or(0, |(id, _)| id.as_u128());
         Ok(event.max(formed))
     }
 
@@ -273,18 +230,14 @@ impl Store for MemoryStore {
         let state = self.state();
         let first = |queue: &BTreeSet<QueueItem>| queue.first().map(|item| item.due);
         let queues = state.queues.iter();
-        Ok(queues
-            .filter_map(|(endpoint, queue)| Some((*endpoint, first(queue)?)))
-            .collect())
+        Ok(queues.filter_map(|(endpoint, queue)| Some((*endpoint, first(queue)?))).collect())
     }
 
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
         let state = self.state();
         let event = |id| state.events.get(id).cloned();
         let fresh = state.fresh.iter();
-        Ok(fresh
-            .filter_map(|(id, endpoint)| Some((*endpoint, event(id)?)))
-            .collect())
+        Ok(fresh.filter_map(|(id, endpoint)| Some((*endpoint, event(id)?))).collect())
     }
 
     fn idempotency(
@@ -292,11 +245,7 @@ impl Store for MemoryStore {
         application: ApplicationId,
         key: &str,
     ) -> Result<Option<IdempotencyRecord>> {
-        Ok(self
-            .state()
-            .idempotency
-            .get(&(application, key.to_owned()))
-            .copied())
+        Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
     fn events_of(
@@ -315,11 +264,7 @@ impl Store for MemoryStore {
             Owner::Endpoint(id) => acceptance.deliveries.iter().any(|(held, _)| *held == id),
         };
         let range = state.events.range(from..before).rev();
-        Ok(range
-            .filter(|(_, held)| owned(held))
-            .map(|(id, _)| *id)
-            .take(limit)
-            .collect())
+        Ok(range.filter(|(_, held)| owned(held)).map(|(id, _)| *id).take(limit).collect())
     }
 
     fn exhausted(
@@ -333,10 +278,7 @@ impl Store for MemoryStore {
             return Ok(Vec::new());
         }
         let state = self.state();
-        let range = state
-            .exhausted
-            .range((endpoint, from)..(endpoint, before))
-            .rev();
+        let range = state.exhausted.range((endpoint, from)..(endpoint, before)).rev();
         Ok(range.map(|(_, event)| *event).take(limit).collect())
     }
 
@@ -344,10 +286,7 @@ impl Store for MemoryStore {
         let old: Vec<EventId> = {
             let state = self.state();
             let cutoff = |held: &Acceptance| (expiry.cutoff)(held.event.application);
-            let held = state
-                .events
-                .values()
-                .filter(|held| held.event.accepted_at < cutoff(held));
+            let held = state.events.values().filter(|held| held.event.accepted_at < cutoff(held));
             held.map(|held| held.event.id).collect()
         };
         let mut events = 0;
@@ -358,13 +297,8 @@ impl Store for MemoryStore {
             }
         }
         let mut state = self.state();
-        state
-            .idempotency
-            .retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
-        Ok(Expired {
-            events,
-            round_over: true,
-        })
+        state.idempotency.retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
+        Ok(Expired { events, round_over: true })
     }
 
     fn close(&self) -> Result<()> {

@@ -35,20 +35,11 @@ impl Opened {
             entries: BTreeMap::new(),
         };
         assembly.accept(&batch.accept)?;
-        batch
-            .record
-            .iter()
-            .try_for_each(|record| assembly.record(record))?;
-        batch
-            .change
-            .iter()
-            .try_for_each(|change| assembly.change(change))?;
+        batch.record.iter().try_for_each(|record| assembly.record(record))?;
+        batch.change.iter().try_for_each(|change| assembly.change(change))?;
         let mut sled_batch = assembly.finish(sequence)?;
         let mut index = self.index();
-        batch
-            .accept
-            .iter()
-            .for_each(|acceptance| index.add(acceptance));
+        batch.accept.iter().for_each(|acceptance| index.add(acceptance));
         let write_index = index.is_due();
         if write_index {
             index.write(&mut sled_batch);
@@ -69,9 +60,7 @@ impl Opened {
     pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<()> {
         self.db.apply_batch(batch).map_err(failed)?;
         self.db.flush().map_err(failed)?;
-        self.data_file
-            .sync_data()
-            .map_err(|error| failed(::sled::Error::Io(error)))
+        self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))
     }
 
     /// The page that holds an event: the greatest one that is not above its id.
@@ -105,11 +94,7 @@ impl Assembly<'_> {
             return Ok(());
         };
         let first = first.event.id.as_u128();
-        record::put(
-            &mut self.batch,
-            Key::EventPage(first).encode(),
-            &codec::encode(&page)?,
-        );
+        record::put(&mut self.batch, Key::EventPage(first).encode(), &codec::encode(&page)?);
         let mut fresh = 0;
         for acceptance in page {
             let event = &acceptance.event;
@@ -151,10 +136,7 @@ impl Assembly<'_> {
         let of = record.attempt.webhook.as_u128();
         let is_single = record.events.iter().all(|event| event.id.as_u128() == of);
         let page = if is_single { self.page_of(of)? } else { of };
-        self.entries
-            .entry(page)
-            .or_default()
-            .push(EncodedEntry::attempted(record)?);
+        self.entries.entry(page).or_default().push(EncodedEntry::attempted(record)?);
         if record.fresh {
             self.not_fresh(page);
         }
@@ -167,14 +149,8 @@ impl Assembly<'_> {
                 _ => {}
             }
         }
-        record
-            .dequeue
-            .iter()
-            .for_each(|item| self.dequeue(record.endpoint, *item));
-        record
-            .enqueue
-            .into_iter()
-            .for_each(|item| self.enqueue(record.endpoint, item));
+        record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, *item));
+        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
         Ok(())
     }
 
@@ -195,43 +171,24 @@ impl Assembly<'_> {
                 self.not_fresh(page);
                 self.enqueue(*endpoint, *item);
             }
-            Change::Move {
-                delivery,
-                state,
-                enqueue,
-            } => {
-                let change = EntryChange::Moved {
-                    state: *state,
-                    position: enqueue.due,
-                };
+            Change::Move { delivery, state, enqueue } => {
+                let change = EntryChange::Moved { state: *state, position: enqueue.due };
                 self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
                 let key = Key::Exhausted(delivery.endpoint, delivery.event).encode();
                 self.batch.remove(key);
                 self.enqueue(delivery.endpoint, *enqueue);
             }
-            Change::Form {
-                webhook,
-                fresh,
-                dequeue,
-            } => {
+            Change::Form { webhook, fresh, dequeue } => {
                 for event in &webhook.events {
-                    let change = EntryChange::Formed {
-                        webhook: webhook.id,
-                    };
+                    let change = EntryChange::Formed { webhook: webhook.id };
                     self.plain_entry(event.as_u128(), webhook.endpoint, change)?;
                 }
                 for event in fresh {
                     let page = self.page_of(event.as_u128())?;
                     self.not_fresh(page);
                 }
-                dequeue
-                    .iter()
-                    .for_each(|item| self.dequeue(webhook.endpoint, *item));
-                let item = QueueItem {
-                    due: webhook.due,
-                    webhook: webhook.id,
-                    manual: false,
-                };
+                dequeue.iter().for_each(|item| self.dequeue(webhook.endpoint, *item));
+                let item = QueueItem { due: webhook.due, webhook: webhook.id, manual: false };
                 self.enqueue(webhook.endpoint, item);
                 let key = Key::Webhook(webhook.id).encode();
                 record::put(&mut self.batch, key, &codec::encode(webhook)?);
@@ -251,8 +208,7 @@ impl Assembly<'_> {
     }
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
-        self.batch
-            .insert(Key::Queue(endpoint, item).encode(), &[][..]);
+        self.batch.insert(Key::Queue(endpoint, item).encode(), &[][..]);
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {
@@ -291,11 +247,7 @@ impl Assembly<'_> {
             self.entry_page(page, (sequence << 16) + part, entries.get(begin..))?;
         }
         // Without a fresh delivery anywhere, the newest page is the first that may hold one.
-        let first_fresh = self
-            .writer
-            .fresh_pages
-            .first_key_value()
-            .map(|(page, _)| *page);
+        let first_fresh = self.writer.fresh_pages.first_key_value().map(|(page, _)| *page);
         let newest = self.writer.recent_pages.last().copied();
         let low_water = first_fresh.or(newest).unwrap_or(self.writer.low_water);
         if low_water != self.writer.low_water {
@@ -316,11 +268,7 @@ impl Assembly<'_> {
     ) -> Result<()> {
         let entries = entries.unwrap_or_default();
         let value = codec::encode_entries(entries)?;
-        record::put(
-            &mut self.batch,
-            Key::EntryPage(page, sequence).encode(),
-            &value,
-        );
+        record::put(&mut self.batch, Key::EntryPage(page, sequence).encode(), &value);
         Ok(())
     }
 }

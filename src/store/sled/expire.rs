@@ -97,10 +97,7 @@ impl Opened {
             Ok(looked_at < expiry.step)
         })?;
         let Some(page) = last else { return Ok(None) };
-        batch.insert(
-            Key::Meta("keys_swept").encode(),
-            record::inline(&page.to_be_bytes()),
-        );
+        batch.insert(Key::Meta("keys_swept").encode(), record::inline(&page.to_be_bytes()));
         Ok((looked_at >= expiry.step).then(|| Key::EventPage(page).encode()))
     }
 
@@ -112,10 +109,8 @@ impl Opened {
         batch: &mut ::sled::Batch,
         expired: &mut Expired,
     ) -> Result<Option<Vec<u8>>> {
-        let from = after
-            .as_deref()
-            .and_then(decode_number)
-            .map_or(0, |page| page.saturating_add(1));
+        let from =
+            after.as_deref().and_then(decode_number).map_or(0, |page| page.saturating_add(1));
         let (mut looked_at, mut last) = (0, None);
         self.each_event_page(from, |page, acceptances| {
             if time_of(page) >= expiry.newest_cutoff {
@@ -142,9 +137,7 @@ impl Opened {
             looked_at += 1;
             Ok(looked_at < expiry.step)
         })?;
-        Ok(last
-            .filter(|_| looked_at >= expiry.step)
-            .map(|page| Key::EventPage(page).encode()))
+        Ok(last.filter(|_| looked_at >= expiry.step).map(|page| Key::EventPage(page).encode()))
     }
 
     /// Removes what has a key of its own for an event, and the webhooks that have no other event.
@@ -220,12 +213,7 @@ impl Opened {
                 continue;
             }
             let mut found = 0;
-            for key in self
-                .db
-                .scan_prefix(queue_prefix(endpoint.id))
-                .keys()
-                .take(step)
-            {
+            for key in self.db.scan_prefix(queue_prefix(endpoint.id)).keys().take(step) {
                 batch.remove(key.map_err(failed)?);
                 found += 1;
             }
@@ -249,17 +237,8 @@ impl Opened {
         after: Option<Vec<u8>>,
         batch: &mut ::sled::Batch,
     ) -> Result<Option<Vec<u8>>> {
-        let oldest = self
-            .db
-            .scan_prefix([b'e'])
-            .keys()
-            .next()
-            .transpose()
-            .map_err(failed)?;
-        let oldest = oldest
-            .as_deref()
-            .and_then(decode_number)
-            .unwrap_or(u128::MAX);
+        let oldest = self.db.scan_prefix([b'e']).keys().next().transpose().map_err(failed)?;
+        let oldest = oldest.as_deref().and_then(decode_number).unwrap_or(u128::MAX);
         let from = after.map_or(Bound::Included(vec![b'x']), Bound::Excluded);
         let range = (from, Bound::Excluded(vec![b'x' + 1]));
         let mut last = None;
@@ -269,11 +248,7 @@ impl Opened {
             }
             let (key, stored) = item.map_err(failed)?;
             let page = self.whole(&key, &stored)?;
-            let newest = page
-                .as_chunks::<16>()
-                .0
-                .last()
-                .map(|id| u128::from_be_bytes(*id));
+            let newest = page.as_chunks::<16>().0.last().map(|id| u128::from_be_bytes(*id));
             if newest.is_none_or(|newest| newest < oldest) {
                 self.remove(batch, &key, &stored);
             }

@@ -35,10 +35,7 @@ impl IndexBuffer {
     /// Takes in an event; events come in the order of their ids.
     pub(super) fn add(&mut self, acceptance: &Acceptance) {
         let event = acceptance.event.id.as_u128();
-        let endpoints = acceptance
-            .deliveries
-            .iter()
-            .map(|(endpoint, _)| endpoint.as_u128());
+        let endpoints = acceptance.deliveries.iter().map(|(endpoint, _)| endpoint.as_u128());
         for owner in std::iter::once(acceptance.event.application.as_u128()).chain(endpoints) {
             self.owners.entry(owner).or_default().push(event);
             self.entries += 1;
@@ -80,11 +77,7 @@ impl IndexBuffer {
         };
         let end = events.partition_point(|event| *event < before);
         let newest_first = events.iter().take(end).rev();
-        newest_first
-            .take_while(|event| **event >= from)
-            .take(limit)
-            .copied()
-            .collect()
+        newest_first.take_while(|event| **event >= from).take(limit).copied().collect()
     }
 }
 
@@ -110,12 +103,7 @@ impl Opened {
                 }
                 let (key, stored) = item.map_err(failed)?;
                 let page = self.whole(&key, &stored)?;
-                let ids = page
-                    .as_chunks::<16>()
-                    .0
-                    .iter()
-                    .rev()
-                    .map(|id| u128::from_be_bytes(*id));
+                let ids = page.as_chunks::<16>().0.iter().rev().map(|id| u128::from_be_bytes(*id));
                 let wanted = ids.filter(|id| *id < before).take_while(|id| *id >= from);
                 events.extend(wanted.take(limit.saturating_sub(events.len())));
                 if decode_second_number(&key).is_none_or(|first| first <= from) {
@@ -123,10 +111,7 @@ impl Opened {
                 }
             }
         }
-        Ok(events
-            .into_iter()
-            .map(|id| EventId::from_uuid(Uuid::from_u128(id)))
-            .collect())
+        Ok(events.into_iter().map(|id| EventId::from_uuid(Uuid::from_u128(id))).collect())
     }
 
     /// Writes the index down now.

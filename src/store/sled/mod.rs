@@ -41,10 +41,7 @@ pub struct SledOptions {
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self {
-            cache_bytes: 64 * 1024 * 1024,
-            disk_reserve_bytes: 64 * 1024 * 1024,
-        }
+        Self { cache_bytes: 64 * 1024 * 1024, disk_reserve_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -138,11 +135,7 @@ fn failed(error: ::sled::Error) -> Error {
     };
     let full =
         matches!(&error, ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull);
-    let what = if full {
-        "the disk is full"
-    } else {
-        "the store failed"
-    };
+    let what = if full { "the disk is full" } else { "the store failed" };
     Error::new(kind, format!("{what}: {error}")).with_source(error)
 }
 
@@ -193,8 +186,7 @@ impl Store for SledStore {
 
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
         let held = self.read(|opened| opened.get(&Key::Webhook(webhook).encode()))?;
-        held.map(|bytes| codec::decode("a webhook", &bytes))
-            .transpose()
+        held.map(|bytes| codec::decode("a webhook", &bytes)).transpose()
     }
 
     fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
@@ -223,8 +215,7 @@ impl Store for SledStore {
     ) -> Result<Option<IdempotencyRecord>> {
         let key = Key::Idempotency(application, key).encode();
         let held = self.read(|opened| opened.get(&key))?;
-        held.map(|bytes| codec::decode("an idempotency key", &bytes))
-            .transpose()
+        held.map(|bytes| codec::decode("an idempotency key", &bytes)).transpose()
     }
 
     fn events_of(

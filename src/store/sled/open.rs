@@ -21,18 +21,13 @@ const FORMAT: u128 = 1;
 /// Takes the folder for this process.
 pub(super) fn lock(folder: &Path) -> Result<File> {
     let cannot = |what: &str, error: std::io::Error| {
-        Error::unavailable(format!(
-            "cannot {what} data folder `{}`: {error}",
-            folder.display()
-        ))
-        .with_source(error)
+        Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
+            .with_source(error)
     };
     fs::create_dir_all(folder).map_err(|error| cannot("make", error))?;
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false);
-    let mut file = options
-        .open(folder.join(LOCK))
-        .map_err(|error| cannot("use", error))?;
+    let mut file = options.open(folder.join(LOCK)).map_err(|error| cannot("use", error))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -72,19 +67,12 @@ pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
         .open()
         .map_err(|error| failed(error).within(format!("data folder `{}`", folder.display())))?;
     let io = |error: std::io::Error| {
-        Error::unavailable(format!(
-            "cannot use data folder `{}`: {error}",
-            folder.display()
-        ))
-        .with_source(error)
+        Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
+            .with_source(error)
     };
     let data_file = File::open(data.join("db")).map_err(io)?;
     let mut mark_options = OpenOptions::new();
-    let mark_options = mark_options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false);
+    let mark_options = mark_options.read(true).write(true).create(true).truncate(false);
     let mark = mark_options.open(folder.join(MARK)).map_err(io)?;
     let opened = Opened {
         db,
@@ -105,9 +93,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
     if is_new {
         // The names of new files are durable only once their folders are.
         for name in [data.as_path(), folder] {
-            File::open(name)
-                .and_then(|folder| folder.sync_all())
-                .map_err(io)?;
+            File::open(name).and_then(|folder| folder.sync_all()).map_err(io)?;
         }
     }
     Ok(opened)
@@ -158,11 +144,7 @@ impl Opened {
     fn check_mark(&self, folder: &Path) -> Result<()> {
         let held = u64::try_from(self.number("sequence")?).unwrap_or(u64::MAX);
         let mut bytes = [0_u8; 16];
-        let mut mark = &self.mark;
-        let acknowledged = match mark
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| mark.read_exact(&mut bytes))
-        {
+        let acknowledged = match self.mark.read_exact_at(&mut bytes, 0) {
             Ok(()) => parse_mark(u128::from_be_bytes(bytes)),
             // Nothing was ever acknowledged.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Some(0),
@@ -195,9 +177,7 @@ impl Opened {
         let low_water = self.number("low_water")?;
         let mut fresh_pages = BTreeMap::new();
         for (_, acceptance) in self.fresh_after(low_water)? {
-            let page = self
-                .page_of(acceptance.event.id.as_u128())?
-                .unwrap_or_default();
+            let page = self.page_of(acceptance.event.id.as_u128())?.unwrap_or_default();
             *fresh_pages.entry(page).or_insert(0) += 1;
         }
         let mut writer = self.writer();
@@ -214,14 +194,10 @@ impl Opened {
     /// Writes down that everything up to `sequence` is durable. Without a sync of its own: after a
     /// power cut it may be behind, which is safe, and a killed process loses nothing of it.
     pub(super) fn write_mark(&self, sequence: u64) -> Result<()> {
-        let mut mark = &self.mark;
         let bytes = make_mark(sequence).to_be_bytes();
-        mark.seek(SeekFrom::Start(0))
-            .and_then(|_| mark.write_all(&bytes))
-            .map_err(|error| {
-                Error::unavailable(format!("cannot write the commit mark: {error}"))
-                    .with_source(error)
-            })
+        self.mark.write_all_at(&bytes, 0).map_err(|error| {
+            Error::unavailable(format!("cannot write the commit mark: {error}")).with_source(error)
+        })
     }
 }
 

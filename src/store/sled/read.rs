@@ -23,9 +23,7 @@ impl Opened {
         };
         let (key, stored) = item.map_err(failed)?;
         let page = self.event_page(&key, &stored)?;
-        Ok(page
-            .into_iter()
-            .find(|acceptance| acceptance.event.id == event))
+        Ok(page.into_iter().find(|acceptance| acceptance.event.id == event))
     }
 
     pub(super) fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
@@ -40,11 +38,7 @@ impl Opened {
         let is_formed = self
             .db
             .contains_key(Key::Webhook(crate::model::WebhookId::from_uuid(event.uuid())).encode());
-        let page = if is_formed.map_err(failed)? {
-            of
-        } else {
-            self.page_of(of)?.unwrap_or(of)
-        };
+        let page = if is_formed.map_err(failed)? { of } else { self.page_of(of)?.unwrap_or(of) };
         let mut entries = Vec::new();
         self.each_entry_page(page, |_, value| {
             entries.extend(codec::decode_entries(value, of, data_of)?);
@@ -123,11 +117,7 @@ impl Opened {
                         continue;
                     }
                     let webhook = ledger::single(event);
-                    let item = QueueItem {
-                        due: acceptance.due,
-                        webhook,
-                        manual: false,
-                    };
+                    let item = QueueItem { due: acceptance.due, webhook, manual: false };
                     let spilled = self.db.contains_key(Key::Queue(*endpoint, item).encode());
                     if !spilled.map_err(failed)? {
                         fresh.push((*endpoint, acceptance.clone()));
@@ -181,10 +171,8 @@ impl Opened {
         before: EventId,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        let (from, before) = (
-            Key::Exhausted(endpoint, from).encode(),
-            Key::Exhausted(endpoint, before).encode(),
-        );
+        let (from, before) =
+            (Key::Exhausted(endpoint, from).encode(), Key::Exhausted(endpoint, before).encode());
         let mut events = Vec::new();
         if from < before {
             for item in self.db.range(from..before).keys().rev().take(limit) {

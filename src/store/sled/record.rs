@@ -64,11 +64,7 @@ impl Opened {
         }
         let mut value = Vec::new();
         for part in 0..parts(stored).ok_or_else(damaged)? {
-            let part = self
-                .db
-                .get(part_key(key, part))
-                .map_err(failed)?
-                .ok_or_else(damaged)?;
+            let part = self.db.get(part_key(key, part)).map_err(failed)?.ok_or_else(damaged)?;
             value.extend_from_slice(&part);
         }
         Ok(value)
@@ -99,10 +95,7 @@ impl Opened {
         let mut records = Vec::new();
         for item in self.db.scan_prefix([prefix]) {
             let (key, stored) = item.map_err(failed)?;
-            records.push(crate::store::codec::decode(
-                what,
-                &self.whole(&key, &stored)?,
-            )?);
+            records.push(crate::store::codec::decode(what, &self.whole(&key, &stored)?)?);
         }
         Ok(records)
     }
