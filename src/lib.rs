@@ -7,6 +7,8 @@ pub mod config;
 pub mod error;
 pub mod id_source;
 pub mod model;
+pub mod provider;
+pub mod schedule;
 pub mod store;
 pub mod vault;
 

@@ -1,0 +1,169 @@
+//! From a webhook to the bytes of its request: body, headers, signatures.
+
+use crate::error::{Error, Result};
+use crate::model::{EndpointId, Event, Timestamp, WebhookId};
+use crate::provider::Provider;
+use crate::provider::envelope::{Context, Shape};
+use crate::provider::sign::SigningKey;
+use crate::provider::template::{Template, Token};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A webhook about to be sent.
+pub struct Webhook<'a> {
+    /// Its id.
+    pub webhook: WebhookId,
+    /// The events that it carries: one, unless the provider sends batches.
+    pub events: &'a [Arc<Event>],
+    /// The endpoint that it goes to.
+    pub endpoint: EndpointId,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// The time of day.
+    pub now: Timestamp,
+    /// The endpoint's URL as it was registered.
+    pub url: &'a str,
+    /// The keys of the live secrets, the newest last.
+    pub keys: &'a [SigningKey],
+    /// The endpoint's settings.
+    pub settings: &'a BTreeMap<String, String>,
+}
+
+/// What goes on the wire.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rendered {
+    /// Header names and values in the order and casing of the wire; without `Host` and
+    /// `Content-Length`, which the sender knows.
+    pub headers: Vec<(String, String)>,
+    /// The body: exactly the bytes that were signed.
+    pub body: Bytes,
+}
+
+/// The compiled envelope.
+pub(super) struct Body {
+    pub fields: Shape,
+    pub batch: Option<Batch>,
+    pub restamp: bool,
+}
+
+/// How a batch is written.
+pub(super) struct Batch {
+    pub item: Shape,
+    pub events_max: usize,
+}
+
+impl Body {
+    pub(super) fn batch_max(&self) -> Option<usize> {
+        self.batch.as_ref().map(|batch| batch.events_max)
+    }
+
+    pub(super) fn is_fixed(&self) -> bool {
+        !self.restamp
+    }
+
+    fn write(&self, events: &[Arc<Event>], context: &Context<'_>) -> Result<String> {
+        let data: usize = events.iter().map(|event| event.data.len()).sum();
+        let mut body = String::with_capacity(data + 256 + 192 * events.len());
+        match (&self.batch, events) {
+            (Some(batch), _) if events.len() <= batch.events_max => {
+                self.fields.write_batch(&mut body, &batch.item, events, context)?;
+            }
+            (None, [event]) => self.fields.write(&mut body, event, context)?,
+            _ => {
+                let count = events.len();
+                return Err(Error::internal(format!("{count} events do not fit one webhook")));
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl Provider {
+    /// Refuses an event that this provider's envelope cannot carry: one such event must not be put
+    /// into a batch with others.
+    ///
+    /// # Errors
+    /// Says what does not fit: a type without a second part, a member of the data that the envelope
+    /// writes itself.
+    pub fn check_event(&self, event: &Event) -> Result<()> {
+        let context = Context {
+            webhook: WebhookId::from_uuid(event.id.uuid()),
+            attempt: 1,
+            now: event.accepted_at,
+            ids: &self.ids,
+        };
+        let shape = self.body.batch.as_ref().map_or(&self.body.fields, |batch| &batch.item);
+        shape.write(&mut String::new(), event, &context)
+    }
+
+    /// Writes and signs `webhook`.
+    ///
+    /// # Errors
+    /// Refuses events that do not fit the provider ([`Provider::check_event`]), a setting that is
+    /// missing or cannot stand in a header, and to send unsigned.
+    pub fn render(&self, webhook: &Webhook<'_>) -> Result<Rendered> {
+        let context = Context {
+            webhook: webhook.webhook,
+            attempt: webhook.attempt,
+            now: webhook.now,
+            ids: &self.ids,
+        };
+        let body = self.body.write(webhook.events, &context)?;
+        let id = self.webhook_wire_id(webhook.webhook);
+        let value = |token: &Token| -> Option<Cow<'_, [u8]>> {
+            Some(match token {
+                Token::Body => Cow::Borrowed(body.as_bytes()),
+                Token::Id => Cow::Borrowed(id.as_bytes()),
+                Token::Timestamp(format) => Cow::Owned(format.write(webhook.now).into_bytes()),
+                Token::EventType => {
+                    Cow::Borrowed(webhook.events.first()?.event_type.as_str().as_bytes())
+                }
+                Token::Attempt => Cow::Owned(webhook.attempt.to_string().into_bytes()),
+                Token::Url => Cow::Borrowed(webhook.url.as_bytes()),
+                Token::Setting { name, .. } => {
+                    Cow::Borrowed(webhook.settings.get(name)?.as_bytes())
+                }
+                Token::Signature | Token::Challenge => return None,
+            })
+        };
+        let mut headers = Vec::with_capacity(self.headers.len() + self.signing.headers.len() + 4);
+        for (name, template) in &self.headers {
+            if let Some(text) = header_value(name, template, &value)? {
+                headers.push((name.clone(), text));
+            }
+        }
+        headers.extend(self.signing.headers(webhook.keys, &value)?);
+        Ok(Rendered { headers, body: Bytes::from(body) })
+    }
+}
+
+/// The filled-in header; `None` when an optional setting in it is missing.
+fn header_value<'v>(
+    name: &str,
+    template: &Template,
+    value: &impl Fn(&Token) -> Option<Cow<'v, [u8]>>,
+) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    match template.fill(value, |piece| bytes.extend_from_slice(piece)) {
+        Ok(()) => {}
+        Err(Token::Setting { optional: true, .. }) => return Ok(None),
+        Err(Token::Setting { name: setting, .. }) => {
+            return Err(Error::invalid(format!(
+                "endpoint setting `{setting}` is missing: header `{name}` is made of it"
+            )));
+        }
+        Err(token) => {
+            return Err(Error::internal(format!("header `{name}` has nothing for {token}")));
+        }
+    }
+    // Settings are other people's text: a line break in one would begin a header of theirs.
+    match String::from_utf8(bytes) {
+        Ok(text) if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => Ok(Some(text)),
+        _ => Err(Error::invalid(format!(
+            "header `{name}` cannot be sent: an endpoint setting in it has other than visible \
+             ASCII characters"
+        ))),
+    }
+}

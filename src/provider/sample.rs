@@ -1,0 +1,146 @@
+//! Sample events: what a provider's events look like, for test events and simulations.
+
+use crate::error::{Error, Result};
+use crate::model::{EventType, Payload};
+use crate::provider::json;
+use serde_json::Value;
+
+/// The samples of a provider.
+pub(super) struct Samples {
+    /// The member of the data that variants fill, and the members by which one is chosen.
+    pub variants: Option<(String, Vec<String>)>,
+    pub samples: Vec<Sample>,
+}
+
+/// One event type's sample.
+pub(super) struct Sample {
+    pub event_type: EventType,
+    /// A JSON object.
+    pub data: String,
+    /// JSON objects.
+    pub variants: Vec<String>,
+}
+
+impl Samples {
+    /// The sample of `event_type` with `overrides` set on top: dotted paths or JSON pointers
+    /// (RFC 6901), and values. Overrides of members that tell variants apart choose the variant.
+    pub fn sample(&self, event_type: &str, overrides: &[(String, Value)]) -> Result<Payload> {
+        let Some(sample) = self.samples.iter().find(|held| held.event_type.as_str() == event_type)
+        else {
+            let known: Vec<&str> =
+                self.samples.iter().map(|sample| sample.event_type.as_str()).collect();
+            return Err(Error::not_found(format!(
+                "event type `{}` has no sample: known are {}",
+                event_type.escape_debug(),
+                known.join(", ")
+            )));
+        };
+        let overrides: Vec<(Vec<String>, &Value)> = overrides
+            .iter()
+            .map(|(path, value)| Ok((steps(path)?, value)))
+            .collect::<Result<_>>()?;
+        let mut data = sample.data.clone();
+        if let Some((member, by)) = &self.variants
+            && !sample.variants.is_empty()
+        {
+            let wanted: Vec<(&str, &Value)> = overrides
+                .iter()
+                .filter_map(|(path, value)| match path.as_slice() {
+                    [first, name] if first == member => Some((name.as_str(), *value)),
+                    _ => None,
+                })
+                .collect();
+            let variant = self.choose(sample, member, by, &wanted)?;
+            data = json::set(&data, &[member], variant)?;
+        }
+        for (path, value) in &overrides {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            data = json::set(&data, &path, &value.to_string())?;
+        }
+        Payload::from_text(data)
+    }
+
+    /// The first variant that fits `wanted`; of several, the one that agrees in most.
+    fn choose<'a>(
+        &self,
+        sample: &'a Sample,
+        member: &str,
+        by: &[String],
+        wanted: &[(&str, &Value)],
+    ) -> Result<&'a str> {
+        // A member that some variant of the provider has belongs only to those that have it.
+        let known = |name: &str| {
+            let all = self.samples.iter().flat_map(|sample| &sample.variants);
+            all.into_iter().any(|variant| json::get(variant, &[name]).is_some())
+        };
+        let mut candidates: Vec<&str> = sample.variants.iter().map(String::as_str).collect();
+        for (name, value) in wanted {
+            let chooses = by.iter().any(|by| by == name);
+            let text = value.to_string();
+            let fits = |variant: &str| match json::get(variant, &[name]) {
+                Some(held) => !chooses || held == text,
+                None => !chooses && !known(name),
+            };
+            let fitting: Vec<&str> =
+                candidates.iter().copied().filter(|variant| fits(variant)).collect();
+            if fitting.is_empty() {
+                return Err(no_variant(sample, member, name, value, chooses, &candidates));
+            }
+            candidates = fitting;
+        }
+        let agreement = |variant: &str| {
+            let agrees = |(name, value): &&(&str, &Value)| {
+                let text = value.to_string();
+                json::get(variant, &[name]) == Some(&text)
+            };
+            wanted.iter().filter(agrees).count()
+        };
+        // `max_by_key` keeps the last of equals; the file's order says which is the usual one.
+        candidates
+            .into_iter()
+            .rev()
+            .max_by_key(|variant| agreement(variant))
+            .ok_or_else(|| Error::internal("a sample without variants was asked for one"))
+    }
+}
+
+fn no_variant(
+    sample: &Sample,
+    member: &str,
+    name: &str,
+    value: &Value,
+    chooses: bool,
+    candidates: &[&str],
+) -> Error {
+    let event_type = &sample.event_type;
+    if !chooses {
+        return Error::invalid(format!(
+            "`{member}.{name}` does not belong to this variant of `{event_type}`: leave it out"
+        ));
+    }
+    let mut possible: Vec<&str> =
+        candidates.iter().filter_map(|variant| json::get(variant, &[name])).collect();
+    possible.sort_unstable();
+    possible.dedup();
+    Error::invalid(format!(
+        "`{member}.{name}` of `{event_type}` cannot be {value}: possible are {}",
+        possible.join(", ")
+    ))
+}
+
+/// The member names of a dotted path (`details.cause`) or a JSON pointer (`/details/cause`).
+fn steps(path: &str) -> Result<Vec<String>> {
+    let steps: Vec<String> = match path.strip_prefix('/') {
+        Some(pointer) => {
+            pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+        }
+        None => path.split('.').map(str::to_owned).collect(),
+    };
+    if path.is_empty() || (!path.starts_with('/') && steps.iter().any(String::is_empty)) {
+        return Err(Error::invalid(format!(
+            "path `{}` is not one: expected `metadata.checkoutId` or `/metadata/checkoutId`",
+            path.escape_debug()
+        )));
+    }
+    Ok(steps)
+}

@@ -1,0 +1,73 @@
+//! OpenCard's challenge.
+
+use super::*;
+use crate::model::Response;
+use crate::provider::{ChallengeRequest, Moment};
+
+const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// printf %s abcDEF123 | openssl dgst -sha256 -hmac "$SECRET" -hex
+const ANSWER: &str = "9546a3b0ace06d6ae02bdcf83355bf31fd38a425bfe8f8162f3bfc95f9813436";
+
+fn check(status: u16, name: &str, value: &str) -> Result<(), String> {
+    let provider = provider("opencard");
+    let challenge = provider.challenge().unwrap();
+    let request = challenge.request("https://shop.example/hook", "abcDEF123");
+    let response = Response {
+        status,
+        headers: vec![(name.to_owned(), value.to_owned())],
+        ..Response::default()
+    };
+    let key = key(&provider, SECRET);
+    challenge.check(&request, &response, &key).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_right_answer_is_accepted_whatever_the_headers_casing() {
+    assert_eq!(check(200, "x-verify-token", ANSWER), Ok(()));
+    assert_eq!(check(204, "X-Verify-Token", ANSWER), Ok(()));
+}
+
+#[test]
+fn wrong_answers_say_what_is_wrong() {
+    let upper = ANSWER.to_uppercase();
+    for (status, name, value, words) in [
+        (404, "x-verify-token", ANSWER, "status 404"),
+        (200, "x-token", ANSWER, "no header `x-verify-token`"),
+        (200, "x-verify-token", upper.as_str(), "not lower-case hex"),
+        (200, "x-verify-token", &ANSWER[..62], "not the HMAC"),
+        (200, "x-verify-token", "", "not the HMAC"),
+    ] {
+        let error = check(status, name, value).unwrap_err();
+        assert!(error.contains(words), "{value}: {error}");
+    }
+}
+
+#[test]
+fn the_text_is_added_to_whatever_query_there_is() {
+    let provider = provider("opencard");
+    let challenge = provider.challenge().unwrap();
+    for (url, expected) in [
+        ("https://a.example/h", "https://a.example/h?challenge=x1"),
+        ("https://a.example/h?", "https://a.example/h?challenge=x1"),
+        ("https://a.example/h?a=%20b", "https://a.example/h?a=%20b&challenge=x1"),
+        ("https://a.example/h?a=b&", "https://a.example/h?a=b&challenge=x1"),
+        ("https://a.example/h#top?x", "https://a.example/h?challenge=x1"),
+    ] {
+        assert_eq!(challenge.request(url, "x1").url, expected);
+    }
+    let ChallengeRequest { method, token, .. } = challenge.request("https://a.example", "x1");
+    assert_eq!((method, token.as_str()), ("GET", "x1"));
+}
+
+#[test]
+fn texts_are_random_and_all_moments_are_covered() {
+    let provider = provider("opencard");
+    let challenge = provider.challenge().unwrap();
+    let (one, two) = (challenge.token().unwrap(), challenge.token().unwrap());
+    assert_ne!(one, two);
+    assert!(one.len() == 20 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{one}");
+    for moment in [Moment::Create, Moment::UrlChange, Moment::Resume] {
+        assert!(challenge.runs_on(moment));
+    }
+    assert_eq!(challenge.probe().delay(20), challenge.probe().cap);
+}

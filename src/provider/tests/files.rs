@@ -1,0 +1,171 @@
+//! Provider files: wrong ones are refused with their place, and descriptions tell whose word is what.
+
+use super::*;
+use crate::provider::Mark;
+use proptest::prelude::*;
+
+const GOOD: &str = include_str!("good.toml");
+
+/// What loading `GOOD` with `from` replaced by `to` says.
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let text = GOOD.replacen(from, to, 1);
+    match Provider::parse("acme.toml", &text) {
+        Ok(_) => panic!("accepted: {to}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_file_that_the_refusals_start_from_is_good() {
+    let provider = Provider::parse("acme.toml", GOOD).unwrap();
+    assert_eq!(provider.name(), "acme");
+}
+
+/// What is replaced in the good file, by what, and the line and the words of the refusal.
+const REFUSALS: &[(&str, &str, usize, &str)] = &[
+    ("name = \"acme\"", "name = \"Acme!\"", 1, "`name`: expected 1 to 64 small letters"),
+    ("name = \"acme\"", "name = acme", 1, "string values must be quoted"),
+    ("title = \"Acme\"", "titel = \"Acme\"", 2, "`titel`: unknown field `titel`, expected"),
+    (
+        "timeout = \"5s\"",
+        "timeout = 5",
+        34,
+        "`delivery.timeout`: invalid type: integer `5`, expected a duration",
+    ),
+    ("timeout = \"5s\"", "timeout = \"5 s\"", 34, "`delivery.timeout`: `5 s` is not a duration"),
+    ("timeout = \"5s\"", "timeout = \"0s\"", 34, "`delivery.timeout`: expected more than nothing"),
+    ("timeout = \"5s\"", "", 32, "missing field `timeout`"),
+    ("success = [\"2xx\"]", "success = [\"9xx\"]", 33, "`delivery.success[0]`: invalid value"),
+    ("success = [\"2xx\"]", "success = [200, 302]", 33, "`delivery.success[1]`: only statuses"),
+    ("\"X-Time\"", "\"X Time\"", 9, "`request.headers[2]`: `X Time` is not a header name"),
+    ("\"X-Time\"", "\"Host\"", 9, "header `Host` is written by the sender"),
+    ("[\"X-Time\", \"{timestamp}\"],", "", 16, "`sign[0].content`: {timestamp} is signed, but no"),
+    ("\"{timestamp}\"", "\"{timestamp|unix_ms}\"", 16, "`sign[0].content`: {timestamp} is signed"),
+    ("\"{timestamp}\"", "\"{ts}\"", 9, "token `{ts}` is unknown: known are {body}"),
+    ("[\"User-Agent\", \"acme\"],", "", 6, "`request.headers`: header `User-Agent` is missing"),
+    (
+        "content = \"{timestamp}.{body}\"",
+        "content = \"{timestamp}\"",
+        16,
+        "the body must be signed",
+    ),
+    ("encoding = \"hex\"", "encoding = \"hax\"", 17, "unknown variant `hax`, expected"),
+    ("value = \"v1={signature}\"", "value = \"v1\"", 18, "`sign[0].value`: expected {signature}"),
+    ("separator = \",\"", "", 12, "`sign[0]`: while secrets overlap"),
+    ("given = [8, 256]", "given = [100, 256]", 20, "a generated secret counts 64"),
+    ("bytes = 32", "bytes = 3", 20, "`sign[0].secret.bytes`: expected 16 to 1024"),
+    ("\"event.id\"", "\"event.uid\"", 24, "expression `event.uid` is unknown: known are event.id"),
+    ("\"event.time|unix\"", "\"event.time|iso\"", 25, "time format `iso` is unknown"),
+    ("\"event.time|unix\"", "\"attempt.time|unix\"", 22, "set it to true"),
+    ("[envelope]", "[envelope]\nrestamp = true", 23, "`envelope.restamp`: no field holds"),
+    ("[envelope]", "[envelope]\nbatch_max = 10", 25, "what an event says belongs to `item`"),
+    ("[\"data\", \"event.data\"]", "[\"data\", \"items\"]", 26, "`items` needs a batch"),
+    ("[\"id\", \"event.id\"]", "[\"data\", \"event.id\"]", 26, "`data` is written twice"),
+    ("[\"id\", \"event.id\"]", "[\"*\", \"event.data\"]", 25, "`*` must be the last field"),
+    ("event = \"ev_{uuid}\"", "event = \"ev_{uid}\"", 30, "`ids.event`: `ev_{uid}` is not a form"),
+    ("exhausted = \"fail\"", "exhausted = \"park\"", 36, "comes back by its challenge"),
+    ("delays = [\"1m\"]", "", 38, "`schedule`: expected either `delays` or `exponential`"),
+    ("delays = [\"1m\"]", "delays = [\"1m\", \"1y\"]", 39, "`schedule.delays`: `1y` is not a"),
+    ("delays = [\"1m\"]", "delays = [\"1m\"]\njitter = 2.0", 40, "`schedule.jitter`: jitter 2"),
+    ("event = \"a.b\"", "event = \"a.c\"", 47, "`test.event`: expected the type of a [[sample]]"),
+    ("data = \"{}\"", "data = \"[]\"", 51, "`sample[0].data`: event data must be a JSON object"),
+];
+
+#[test]
+fn wrong_files_are_refused_with_place_and_remedy() {
+    for &(from, to, line, words) in REFUSALS {
+        let error = refusal(from, to);
+        assert!(error.starts_with(&format!("acme.toml:{line}:")), "{to}: line {line}: {error}");
+        assert!(error.contains(words), "{to}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_place() {
+    let error = Provider::parse("a.toml", "name = \"x\"\n[sign\n").unwrap_err().to_string();
+    assert!(error.starts_with("a.toml:2:"), "{error}");
+}
+
+#[test]
+fn a_folder_adds_and_replaces_providers() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("acme.toml", GOOD);
+    write("yoco.toml", &GOOD.replace("name = \"acme\"", "name = \"yoco\""));
+    write("notes.txt", "no provider");
+    let mut providers = Providers::embedded().unwrap();
+    providers.load_folder(folder.path()).unwrap();
+    assert_eq!(providers.get("acme").unwrap().title(), "Acme");
+    assert_eq!(providers.get("yoco").unwrap().title(), "Acme");
+    assert_eq!(providers.iter().count(), 7);
+
+    write("other.toml", GOOD);
+    let error = providers.load_folder(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("other.toml: `name` is `acme`"), "{error}");
+    let error = providers.get("nobody").unwrap_err();
+    assert!(error.is_not_found() && error.to_string().contains("acme, citizen-ticket"), "{error}");
+}
+
+#[test]
+fn a_user_file_with_a_timestamp_in_the_signature_header_works() {
+    let text = GOOD
+        .replace("[\"X-Time\", \"{timestamp}\"],", "")
+        .replace("v1={signature}", "t={timestamp},v1={signature}")
+        .replace("separator = \",\"", "")
+        .replace("\"overlap\"", "\"switch\"");
+    let provider = Provider::parse("acme.toml", &text).unwrap();
+    let keys = [key(&provider, "a-plain-secret")];
+    let rendered = render(&provider, &event("a.b", "{}"), &keys);
+    assert!(header(&rendered, "X-Sig").starts_with("t=1744705867,v1="));
+    let tolerance = Some(std::time::Duration::from_secs(10));
+    let check = |now| provider.verify(&rendered.headers, &rendered.body, &keys, now, tolerance);
+    assert_eq!(check(now()), Ok(()));
+    assert!(check(Timestamp::EPOCH).is_err());
+}
+
+#[test]
+fn descriptions_tell_whose_word_is_what() {
+    let line = |name: &str, words: &str| {
+        let provider = provider(name);
+        let lines = provider.describe().sections.iter().flat_map(|section| &section.lines);
+        let found = lines.into_iter().find(|line| line.text.contains(words)).cloned();
+        found.unwrap_or_else(|| panic!("{name} says nothing of `{words}`"))
+    };
+    let ladder = line("ticketnation", "after each failed attempt");
+    assert_eq!(ladder.text, "30 s, 5 min, 50 min after each failed attempt");
+    assert_eq!(ladder.mark, Mark::Documented(None));
+    let ours = |mark: &Mark| matches!(mark, Mark::Ours(_));
+    assert!(ours(&line("citizen-ticket", "after each failed attempt").mark));
+    assert!(ours(&line("opencard", "an attempt may take 10 s").mark));
+    assert!(ours(&line("yoco", "User-Agent").mark));
+    assert!(matches!(line("yoco", "an attempt may take 15 s").mark, Mark::Documented(_)));
+    assert!(matches!(line("gocardless", "an attempt may take").mark, Mark::Found(_)));
+    let gocardless = line("gocardless", "after each failed attempt").mark;
+    assert!(matches!(&gocardless, Mark::Ours(why) if why.contains("from the fourth")));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_loading_panic(text in "\\PC{0,200}", bytes in any::<Vec<u8>>()) {
+        let _ = Provider::parse("x.toml", &text);
+        let _ = Provider::parse("x.toml", &String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn no_damaged_file_makes_loading_panic(
+        at in 0..GOOD.len(),
+        length in 0_usize..20,
+        with in "[a-z\\[\\]{}\"=.,*|0-9\n-]{0,6}",
+    ) {
+        let mut text = GOOD.to_owned();
+        let end = (at + length).min(text.len());
+        if text.is_char_boundary(at) && text.is_char_boundary(end) {
+            text.replace_range(at..end, &with);
+        }
+        if let Ok(provider) = Provider::parse("x.toml", &text) {
+            let event = event("a.b", "{}");
+            let _ = try_render(&provider, &[event], &[], &[]);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Sample events of every provider.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn sample(name: &str, event_type: &str, overrides: &[(&str, Value)]) -> crate::Result<Value> {
+    let overrides: Vec<(String, Value)> =
+        overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
+    let payload = provider(name).sample(event_type, &overrides)?;
+    Ok(serde_json::from_str(payload.as_str()).unwrap())
+}
+
+#[test]
+fn every_sample_renders_and_verifies() {
+    for provider in Providers::embedded().unwrap().iter() {
+        let keys: Vec<SigningKey> = provider
+            .schemes()
+            .map(|scheme| {
+                let new = provider.generate_secret(Some(scheme)).unwrap();
+                provider.signing_key(scheme, &new.secret).unwrap()
+            })
+            .collect();
+        let mut types = 0;
+        for event_type in provider.event_types() {
+            let data = provider.sample(event_type.as_str(), &[]).unwrap();
+            let rendered = render(provider, &event(event_type.as_str(), data.as_str()), &keys);
+            serde_json::from_slice::<Value>(&rendered.body).unwrap();
+            let checked = provider.verify(&rendered.headers, &rendered.body, &keys, now(), None);
+            assert_eq!(checked, Ok(()), "{} {event_type}", provider.name());
+            let mut tampered = rendered.body.to_vec();
+            tampered[5] ^= 1;
+            let checked = provider.verify(&rendered.headers, &tampered, &keys, now(), None);
+            assert!(checked.is_err(), "{} {event_type}", provider.name());
+            types += 1;
+        }
+        assert!(types > 0);
+        provider.sample(provider.test_event_type().as_str(), &[]).unwrap();
+    }
+}
+
+#[test]
+fn gocardless_knows_all_its_events() {
+    let provider = provider("gocardless");
+    assert_eq!(provider.event_types().count(), 95);
+    assert_eq!(provider.test_event_type().as_str(), "mandates.cancelled");
+    // The example on the page.
+    assert_eq!(
+        provider.sample("mandates.cancelled", &[]).unwrap().as_str(),
+        concat!(
+            r#"{"links":{"mandate":"MD123","organisation":"OR123"},"details":{"origin":"bank","#,
+            r#""cause":"bank_account_disabled","description":"Your customer closed their bank "#,
+            r#"account.","scheme":"bacs","reason_code":"ADDACS-B"},"metadata":{}}"#
+        )
+    );
+}
+
+#[test]
+fn a_cause_chooses_the_variant() {
+    let details = |overrides: &[(&str, Value)]| {
+        sample("gocardless", "payments.failed", overrides).map(|data| data["details"].clone())
+    };
+    let funds = details(&[("details.cause", json!("insufficient_funds"))]).unwrap();
+    assert_eq!(funds["origin"], "bank");
+    assert_eq!(funds["reason_code"], "AM04");
+    let coded = details(&[
+        ("details.cause", json!("insufficient_funds")),
+        ("/details/scheme", json!("bacs")),
+        ("details.reason_code", json!("ARUDD-0")),
+    ]);
+    let coded = coded.unwrap();
+    assert_eq!((&coded["scheme"], &coded["reason_code"]), (&json!("bacs"), &json!("ARUDD-0")));
+    assert_eq!(coded["description"], funds["description"]);
+    let ours = details(&[("details.origin", json!("gocardless"))]).unwrap();
+    assert_eq!(ours["cause"], "other");
+    let error = details(&[("details.cause", json!("bad_weather"))]).unwrap_err().to_string();
+    assert!(error.contains("possible are") && error.contains("insufficient_funds"), "{error}");
+}
+
+#[test]
+fn scheme_and_reason_code_go_only_where_they_belong() {
+    let api = |extra: &[(&str, Value)]| {
+        let mut overrides = vec![("details.origin", json!("api"))];
+        overrides.extend_from_slice(extra);
+        sample("gocardless", "mandates.cancelled", &overrides)
+    };
+    assert!(api(&[]).unwrap()["details"].get("scheme").is_none());
+    let error = api(&[("details.scheme", json!("bacs"))]).unwrap_err().to_string();
+    assert!(error.contains("`details.scheme` does not belong"), "{error}");
+}
+
+#[test]
+fn overrides_are_set_on_top_of_the_sample() {
+    let path = [("metadata.checkoutId", json!("ch_mine")), ("/note/a.b", json!([1]))];
+    let data = sample("yoco", "payment.succeeded", &path).unwrap();
+    assert_eq!(data["metadata"]["checkoutId"], "ch_mine");
+    assert_eq!(data["note"]["a.b"], json!([1]));
+    assert_eq!(data["amount"], 900);
+    assert!(sample("yoco", "payment.succeeded", &[("", json!(1))]).unwrap_err().is_invalid());
+    assert!(sample("yoco", "payment.succeeded", &[("amount.x", json!(1))]).is_err());
+    let unknown = sample("yoco", "payment.refused", &[]).unwrap_err().to_string();
+    assert!(unknown.contains("known are payment.succeeded"), "{unknown}");
+}
+
+#[test]
+fn citizen_ticket_tests_with_one_type_only() {
+    let provider = provider("citizen-ticket");
+    assert!(provider.check_test_event("test").is_ok());
+    let error = provider.check_test_event("payment.complete").unwrap_err().to_string();
+    assert!(error.contains("it sends test"), "{error}");
+}

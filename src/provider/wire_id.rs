@@ -1,0 +1,89 @@
+//! Ids on the wire.
+
+use crate::model::base_n;
+use crate::provider::value::text;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use uuid::Uuid;
+
+/// How an id of ours is written for a provider: a prefix, and the UUID as such or in an alphabet.
+/// Different UUIDs always have different texts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct WireId {
+    prefix: String,
+    alphabet: Option<(&'static str, usize)>,
+}
+
+impl WireId {
+    /// The text of `uuid`.
+    pub fn write(&self, uuid: Uuid) -> String {
+        match self.alphabet {
+            None => format!("{}{}", self.prefix, uuid.hyphenated()),
+            Some((alphabet, length_min)) => {
+                let number = base_n::encode(uuid.as_u128(), alphabet, length_min);
+                format!("{}{number}", self.prefix)
+            }
+        }
+    }
+
+    /// Such an id, to show what they look like.
+    pub fn example(&self) -> String {
+        self.write(Uuid::from_u128(0x0197_5a3c_8e21_7b40_9d3e_5f60_718a_9bac))
+    }
+}
+
+impl<'de> Deserialize<'de> for WireId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = text(deserializer, "a form of id like \"evt_{base62}\"")?;
+        wire_id(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{}` is not a form of id: expected a prefix of letters, digits, `_` and `-`, then \
+                 `{{uuid}}`, `{{base36}}`, `{{base62}}` or `{{crockford}}`, with a length if need \
+                 be, like `evt_{{base62:24}}`",
+                text.escape_debug()
+            ))
+        })
+    }
+}
+
+fn wire_id(text: &str) -> Option<WireId> {
+    let (prefix, rest) = text.split_once('{')?;
+    let form = rest.strip_suffix('}')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !prefix.bytes().all(plain) {
+        return None;
+    }
+    let (name, length) = match form.split_once(':') {
+        Some((name, length)) => (name, length.parse().ok().filter(|length| *length <= 64)?),
+        None => (form, 0),
+    };
+    let alphabet = match name {
+        "uuid" if length == 0 => None,
+        "base36" => Some((base_n::BASE36, length)),
+        "base62" => Some((base_n::BASE62, length)),
+        "crockford" => Some((base_n::CROCKFORD, length)),
+        _ => return None,
+    };
+    Some(WireId { prefix: prefix.to_owned(), alphabet })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_all_bits_of_the_uuid() {
+        for form in ["evt_{base36}", "evt_{base62:24}", "EV{crockford}", "{uuid}"] {
+            let id = wire_id(form).unwrap();
+            assert_ne!(id.write(Uuid::from_u128(1 << 127)), id.write(Uuid::from_u128(1)), "{form}");
+            assert_ne!(
+                id.write(Uuid::from_u128(1 << 127 | 1)),
+                id.write(Uuid::from_u128(1 << 127))
+            );
+        }
+        assert_eq!(wire_id("msg_{base62:27}").unwrap().example().len(), 31);
+        for bad in ["evt_", "evt_{base64}", "a\"{uuid}", "{uuid}x", "{base36:x}", "{base36:900}"] {
+            assert_eq!(wire_id(bad), None, "{bad}");
+        }
+    }
+}
