@@ -2,4 +2,21 @@
 
 pub mod address;
 mod cache;
+mod casing;
+mod connection;
+pub mod egress;
+mod failure;
+pub mod identity;
+mod pool;
+pub mod resolver;
+pub mod send;
 mod target;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use egress::Egress;
+pub use identity::ClientIdentity;
+pub use resolver::{Resolve, SystemResolver};
+pub use send::{Exchange, OutboundRequest};
