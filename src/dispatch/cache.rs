@@ -41,15 +41,6 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         entries.entry(key).or_insert_with(make).clone()
     }
 
-    /// Drops what is held for `key`.
-    pub(super) fn remove<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.entries().remove(key);
-    }
-
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<K, V>> {
         // Every entry is whole at any moment, so a panic elsewhere leaves nothing half done.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,7 +67,5 @@ mod tests {
         let cache = Cache::new(1);
         cache.get_or_insert_with("a", || 1);
         assert_eq!(cache.get_or_insert_with("a", || 2), 1);
-        cache.remove("a");
-        assert_eq!(cache.get_or_insert_with("a", || 2), 2);
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 pub mod egress;
 mod failure;
 pub mod identity;
+pub mod oauth;
 mod pool;
 pub mod resolver;
 pub mod send;
@@ -18,5 +19,6 @@ mod tests;
 
 pub use egress::Egress;
 pub use identity::ClientIdentity;
+pub use oauth::{ClientCredentials, TokenCache};
 pub use resolver::{Resolve, SystemResolver};
 pub use send::{Exchange, OutboundRequest};

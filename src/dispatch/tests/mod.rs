@@ -2,6 +2,7 @@
 
 mod hostile;
 mod names;
+mod oauth;
 mod tls;
 mod wire;
 
