@@ -1,16 +1,16 @@
 //! Sending: which addresses may be reached, and one HTTP exchange with the endpoint behind one.
 
-pub mod address;
+mod address;
 mod cache;
 mod casing;
 mod connection;
-pub mod egress;
+mod egress;
 mod failure;
-pub mod identity;
-pub mod oauth;
+mod identity;
+mod oauth;
 mod pool;
-pub mod resolver;
-pub mod send;
+mod resolver;
+mod send;
 mod target;
 mod tls;
 

@@ -16,6 +16,11 @@ use std::time::Duration;
 /// move to another address.
 const AGE_MAX: Duration = Duration::from_secs(300);
 
+/// How long a connection may rest before it is looked at twice: endpoints close idle connections
+/// after some seconds, and a request that is written to a closed one is lost. Yielding lets the
+/// runtime take in what the sockets have to tell; a busy connection is spared that.
+const REST_MAX: Duration = Duration::from_millis(500);
+
 /// Who may share a connection.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -66,10 +71,13 @@ impl Pool {
     }
 
     /// The connection for `key` that was used last and can be used again.
-    pub(super) fn take(&self, key: &Key) -> Option<Connection> {
+    pub(super) async fn take(&self, key: &Key) -> Option<Connection> {
         loop {
             // The lock is gone before a stale connection is dropped.
             let idle = self.lock().pop(key)?;
+            if idle.since.elapsed() >= REST_MAX {
+                tokio::task::yield_now().await;
+            }
             if !idle.is_stale() {
                 return Some(idle.connection);
             }

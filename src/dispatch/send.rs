@@ -100,7 +100,7 @@ impl Inner {
             identity: identity.as_ref().map(|identity| identity.fingerprint()),
         };
         let mut outgoing = self.prepare(request, &target, headers_sent).await?;
-        if let Some(mut connection) = self.pool.take(&key) {
+        if let Some(mut connection) = self.pool.take(&key).await {
             match connection.send(outgoing, deadline).await {
                 Sent::Unsent(unsent, _) => outgoing = *unsent,
                 sent => return self.finish(sent, connection, key, deadline, kept).await,

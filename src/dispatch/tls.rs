@@ -61,7 +61,7 @@ impl Tls {
                 let mut config = ClientConfig::clone(&self.anonymous);
                 let resolver = SingleCertAndKey::from(identity.certified_key());
                 config.client_auth_cert_resolver = Arc::new(resolver);
-                // A resumed session is the one that showed its certificate: never a common store.
+                // A session belongs to the certificate that was shown in it: no common store.
                 config.resumption = Resumption::in_memory_sessions(IDENTITY_SESSIONS_MAX);
                 Arc::new(config)
             })

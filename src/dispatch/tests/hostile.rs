@@ -254,6 +254,32 @@ async fn header_values_that_would_disturb_a_terminal_are_made_safe() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_never_reads_holds_nothing() {
+    let alive = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let (keep, _kept) = mpsc::unbounded_channel();
+    let receiver = Receiver::start(move |stream, _| {
+        let keep = keep.clone();
+        async move { keep.send(stream).unwrap() }
+    })
+    .await;
+    let egress = egress();
+    let baseline = alive();
+    let request = OutboundRequest {
+        body: Bytes::from(vec![b'x'; 32 << 20]),
+        ..post_within(receiver.url(), 200)
+    };
+    assert_kind(
+        &failed(egress.exchange(request).await),
+        FailureKind::Timeout,
+    );
+    wait_until(|| alive() == baseline).await;
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_a_hundred_hostile_answers() {
     let alive = || {
         tokio::runtime::Handle::current()

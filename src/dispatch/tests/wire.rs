@@ -1,6 +1,7 @@
 //! What goes over the wire, and over which connection.
 
 use super::*;
+use std::io::{Read, Write};
 use tokio::sync::mpsc;
 
 /// A receiver that answers with `OK` and passes on what it read.
@@ -241,6 +242,34 @@ async fn a_connection_that_the_endpoint_closed_meanwhile_is_replaced() {
         soon(is_gone.recv()).await.unwrap();
     }
     assert_eq!(receiver.connections(), 10);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_unnoticed_costs_no_attempt() {
+    // Servers on a thread of their own, which close a connection after 600 ms without a request.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (closing, is_closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            stream
+                .set_read_timeout(Some(Duration::from_millis(600)))
+                .unwrap();
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                stream.write_all(OK).unwrap();
+            }
+            drop(stream);
+            closing.send(()).unwrap();
+        }
+    });
+    let egress = egress();
+    for _ in 0..3 {
+        answered(egress.exchange(post(&*url)).await);
+        // Blocks the runtime on purpose: it must not hear of the closing before the next send.
+        is_closed.recv().unwrap();
+    }
 }
 
 #[tokio::test]
