@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dispatch;
 pub mod error;
 pub mod id_source;
 pub mod model;

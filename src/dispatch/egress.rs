@@ -1,0 +1,269 @@
+//! The way out: the only place that opens sockets to endpoints.
+//!
+//! A URL is checked when it is registered, and again here: its name is looked up, every address is
+//! checked, and the connection goes to an address that passed, so that no second lookup can answer
+//! otherwise. Where a name has both good and refused addresses, the good ones are used and the
+//! refused are left alone: nothing can be reached that way that may not be, and a receiver with a
+//! stray inner address in its DNS still gets its webhooks. No proxy is asked, whatever the
+//! environment says, and no redirect is followed.
+
+use super::address::{OWN, Policy, Refusal};
+use super::cache::Cache;
+use super::casing::Casings;
+use super::connection::{self, Connection, Deadline};
+use super::failure::{self, failure};
+use super::identity::ClientIdentity;
+use super::pool::Pool;
+use super::resolver::{Resolve, SystemResolver};
+use super::target::{Origin, Target};
+use super::tls::Tls;
+use crate::config::EgressConfig;
+use crate::error::Result;
+use crate::model::{Failure, FailureKind, human_duration};
+use hyper::client::conn::http1::Builder;
+use rustls::pki_types::ServerName;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use url::Host;
+
+/// Addresses of one name that are tried at most.
+const TRIES_MAX: u32 = 3;
+
+/// URLs that are kept understood.
+const TARGETS_MAX: usize = 16_384;
+
+/// The way out to endpoints. Clones share their connections.
+#[derive(Clone)]
+pub struct Egress(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) policy: Policy,
+    pub(super) casings: Casings,
+    pub(super) pool: Pool,
+    pub(super) body_max: usize,
+    targets: Cache<String, Arc<Target>>,
+    protocol: Builder,
+    tls: Tls,
+    resolver: Box<dyn Resolve>,
+}
+
+impl Egress {
+    /// The way out that `config` leaves open, with the system's resolver.
+    ///
+    /// # Errors
+    /// Refuses certificate authorities that cannot be read.
+    pub fn new(config: &EgressConfig) -> Result<Self> {
+        Self::with_resolver(config, SystemResolver::default())
+    }
+
+    /// The same, with names looked up by `resolver`.
+    ///
+    /// # Errors
+    /// Refuses certificate authorities that cannot be read.
+    pub fn with_resolver(config: &EgressConfig, resolver: impl Resolve + 'static) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            policy: Policy::new(config),
+            casings: Casings::new(),
+            pool: Pool::new(config),
+            body_max: config.response_body_max_bytes,
+            targets: Cache::new(TARGETS_MAX),
+            protocol: connection::protocol(config),
+            tls: Tls::new(&config.extra_authorities_pem)?,
+            resolver: Box::new(resolver),
+        })))
+    }
+
+    /// Checks a URL that is to be registered, as far as that goes without looking up its name.
+    ///
+    /// # Errors
+    /// An invalid URL, or one that names what may not be reached; where `https_only`, also one that
+    /// is not encrypted, unless for development.
+    ///
+    /// ```
+    /// use hookwheel::{config::EgressConfig, dispatch::Egress};
+    /// let egress = Egress::new(&EgressConfig::default())?;
+    /// assert!(egress.check_url("https://example.com/hooks", true).is_ok());
+    /// let error = egress.check_url("http://169.254.169.254/latest", false).unwrap_err();
+    /// assert!(error.is_address_refused());
+    /// # Ok::<(), hookwheel::Error>(())
+    /// ```
+    pub fn check_url(&self, url: &str, https_only: bool) -> Result<()> {
+        self.0.target(url, https_only).map(drop)
+    }
+}
+
+impl Inner {
+    /// What `url` means, if it may be reached.
+    pub(super) fn target(&self, url: &str, https_only: bool) -> Result<Arc<Target>> {
+        let target = match self.targets.get(url) {
+            Some(target) => target,
+            None => {
+                let target = Arc::new(Target::parse(url, &self.policy)?);
+                self.targets.get_or_insert_with(url.to_owned(), || target)
+            }
+        };
+        target.check_scheme(https_only, &self.policy)?;
+        Ok(target)
+    }
+
+    /// Opens a connection to `origin`, showing `identity` where TLS asks for it.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        identity: Option<&ClientIdentity>,
+        deadline: &Deadline,
+    ) -> Result<Connection, Failure> {
+        let addresses = self.addresses(origin, deadline).await?;
+        let (stream, address) = self.reach(origin, &addresses, deadline).await?;
+        // Requests are written at once; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let place = place(origin, address);
+        let started = if origin.https {
+            let name = server_name(&origin.host)
+                .ok_or_else(|| failure(FailureKind::Tls, format!("{place}: no name for TLS")))?;
+            let connector = self.tls.connector(identity);
+            let stream = deadline
+                .within(connector.connect(name, stream))
+                .await
+                .ok_or_else(|| out_of_time(&place, "no TLS handshake", deadline))?
+                .map_err(|error| failure::of_handshake(&error, &place))?;
+            Connection::start(&self.protocol, stream, address).await
+        } else {
+            Connection::start(&self.protocol, stream, address).await
+        };
+        started.map_err(|error| failure::of_exchange(&error, &place))
+    }
+
+    /// The addresses of `origin` that may be reached, in the order to try them.
+    async fn addresses(
+        &self,
+        origin: &Origin,
+        deadline: &Deadline,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let host = &origin.host;
+        let found = match (origin.address(), host) {
+            (None, Host::Domain(name)) => deadline
+                .within(self.resolver.resolve(name))
+                .await
+                .ok_or_else(|| out_of_time(&format!("`{host}`"), "no address", deadline))?
+                .map_err(|error| failure(FailureKind::Dns, format!("`{host}`: {error}")))?,
+            (address, _) => address.into_iter().collect(),
+        };
+        let mut allowed = Vec::new();
+        let mut refused = None;
+        for address in &found {
+            let address = SocketAddr::new(address.to_canonical(), origin.port);
+            match self.check(address) {
+                Ok(()) => allowed.push(address),
+                Err(refusal) => refused = refused.or(Some((address, refusal))),
+            }
+        }
+        match (allowed.is_empty(), refused) {
+            (false, _) => Ok(in_turn(allowed)),
+            (true, Some((address, refusal))) => Err(failure(
+                FailureKind::AddressNotAllowed,
+                format!("{}: {refusal}", place(origin, address)),
+            )),
+            (true, None) => Err(failure(
+                FailureKind::Dns,
+                format!("`{host}`: the name has no address"),
+            )),
+        }
+    }
+
+    fn check(&self, address: SocketAddr) -> Result<(), Refusal> {
+        self.policy.check_socket(address)?;
+        if self.policy.listens_everywhere(address.port()) && is_this_machine(address.ip()) {
+            return Err(OWN);
+        }
+        Ok(())
+    }
+
+    /// Connects to the first of `addresses` that answers.
+    async fn reach(
+        &self,
+        origin: &Origin,
+        addresses: &[SocketAddr],
+        deadline: &Deadline,
+    ) -> Result<(TcpStream, SocketAddr), Failure> {
+        let mut failed = failure(FailureKind::Dns, "the name has no address");
+        let tries = u32::try_from(addresses.len()).unwrap_or(TRIES_MAX);
+        for (address, tries_left) in addresses.iter().zip((1..=tries).rev()) {
+            let place = place(origin, *address);
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "the one place that opens sockets to endpoints; the address was checked"
+            )]
+            let connecting = TcpStream::connect(*address);
+            // One address that swallows packets must not use up the time of the next.
+            let share = deadline.remaining() / tries_left;
+            failed = match crate::clock::within(share, connecting).await {
+                Some(Ok(stream)) => return Ok((stream, *address)),
+                Some(Err(error)) => failure::of_connect(&error, &place),
+                None => out_of_time(&place, "no connection", deadline),
+            };
+        }
+        Err(failed)
+    }
+}
+
+/// Host, port and address, for people.
+pub(super) fn place(origin: &Origin, address: SocketAddr) -> String {
+    match origin.address() {
+        Some(_) => format!("`{origin}`"),
+        None => format!("`{origin}` at {}", address.ip()),
+    }
+}
+
+fn out_of_time(place: &str, what: &str, deadline: &Deadline) -> Failure {
+    let detail = format!(
+        "{place}: {what} after {}",
+        human_duration(deadline.elapsed())
+    );
+    failure(FailureKind::ConnectTimeout, detail)
+}
+
+/// At most [`TRIES_MAX`] of `addresses`, the two families in turn (RFC 8305, section 4), so that a
+/// family that does not work here leaves a try for the other.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, other): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == prefers_v6);
+    let mut other = other.into_iter();
+    let mut order = Vec::new();
+    for address in preferred {
+        order.push(address);
+        order.extend(other.next());
+    }
+    order.extend(other);
+    order.truncate(TRIES_MAX as usize);
+    order
+}
+
+/// The name that a server's certificate must have.
+fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
+    match host {
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::try_from(name.to_owned()).ok()
+        }
+        Host::Ipv4(address) => Some(ServerName::from(IpAddr::from(*address))),
+        Host::Ipv6(address) => Some(ServerName::from(IpAddr::from(*address))),
+    }
+}
+
+/// Whether `address` is one of this machine's: then the system would reach it from itself. Nothing
+/// is sent to find out.
+fn is_this_machine(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    source.is_ok_and(|source| source.ip() == address)
+}

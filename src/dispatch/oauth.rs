@@ -1,0 +1,302 @@
+//! Access tokens for endpoints that want OAuth 2.0 client credentials (RFC 6749, section 4.4).
+
+use super::cache::Cache;
+use super::egress::Egress;
+use super::failure::failure;
+use super::send::OutboundRequest;
+use crate::model::{EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use url::form_urlencoded;
+
+/// Real time for one request to an authorization server.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a token serves when the server does not say (RFC 6749, section 5.1, only recommends
+/// that it does).
+const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
+
+/// How long before its end a token is renewed, at most: a webhook may be a while on its way.
+const MARGIN_MAX: Duration = Duration::from_secs(60);
+
+/// Endpoints whose tokens are kept.
+const ENDPOINTS_MAX: usize = 65_536;
+
+/// What an endpoint's authorization server knows us by.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientCredentials<'a> {
+    /// Where a token is asked for; `https:`, unless for development (RFC 6749, section 3.2).
+    pub token_url: &'a str,
+    /// The client's id.
+    pub client_id: &'a str,
+    /// The client's secret.
+    pub client_secret: &'a Secret,
+    /// The scope asked for, if any.
+    pub scope: Option<&'a str>,
+}
+
+/// Tokens by endpoint: fetched when they are needed, and kept until shortly before they expire.
+pub struct TokenCache {
+    slots: Cache<EndpointId, Arc<Slot>>,
+}
+
+/// The token of one endpoint.
+#[derive(Default)]
+struct Slot {
+    /// Held while a token is fetched: one request at a time.
+    fetching: tokio::sync::Mutex<()>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// How many fetches have ended, and what the last one failed of.
+    fetches: u64,
+    failed: Option<Failure>,
+}
+
+struct Token {
+    secret: Secret,
+    renew_at: Timestamp,
+    /// Of which credentials it is: changed ones need another.
+    credentials: [u8; 32],
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self {
+            slots: Cache::new(ENDPOINTS_MAX),
+        }
+    }
+}
+
+impl TokenCache {
+    /// A token for `endpoint` that is good at `now`, over `egress` where none is held. Whoever waits
+    /// for a fetch that fails shares its failure, so that a server that hangs is asked once.
+    ///
+    /// # Errors
+    /// A failure of the kind [`FailureKind::Authentication`] that says what the server answered, or
+    /// why it could not be asked.
+    pub async fn token(
+        &self,
+        egress: &Egress,
+        endpoint: EndpointId,
+        credentials: &ClientCredentials<'_>,
+        now: Timestamp,
+    ) -> Result<Secret, Failure> {
+        let slot = self.slots.get_or_insert_with(endpoint, Arc::default);
+        let digest = credentials.digest();
+        let fetches_before = match slot.held().usable(now, &digest) {
+            Ok(token) => return Ok(token),
+            Err(fetches) => fetches,
+        };
+        let _fetching = slot.fetching.lock().await;
+        {
+            let held = slot.held();
+            match held.usable(now, &digest) {
+                Ok(token) => return Ok(token),
+                Err(fetches) if fetches != fetches_before => {
+                    if let Some(failed) = &held.failed {
+                        return Err(failed.clone());
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        let fetched = fetch(egress, credentials).await;
+        let mut held = slot.held();
+        held.fetches += 1;
+        match fetched {
+            Ok((secret, lifetime)) => {
+                let margin = MARGIN_MAX.min(lifetime / 2);
+                held.failed = None;
+                held.token = Some(Token {
+                    secret: secret.clone(),
+                    renew_at: now.after(lifetime - margin),
+                    credentials: digest,
+                });
+                Ok(secret)
+            }
+            Err(failed) => {
+                held.failed = Some(failed.clone());
+                Err(failed)
+            }
+        }
+    }
+
+    /// Drops `token` of `endpoint`, which the endpoint refused (401); the next webhook asks for
+    /// another. A newer token stays: of several webhooks in flight, only the first to be refused
+    /// makes a difference.
+    pub fn forget(&self, endpoint: EndpointId, token: &Secret) {
+        if let Some(slot) = self.slots.get(&endpoint) {
+            let mut held = slot.held();
+            if held
+                .token
+                .as_ref()
+                .is_some_and(|held| held.secret == *token)
+            {
+                held.token = None;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenCache(…)")
+    }
+}
+
+impl Slot {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// The token, if it is good at `now`; else how many fetches have ended.
+    fn usable(&self, now: Timestamp, credentials: &[u8; 32]) -> Result<Secret, u64> {
+        self.token
+            .as_ref()
+            .filter(|token| now < token.renew_at && token.credentials == *credentials)
+            .map(|token| token.secret.clone())
+            .ok_or(self.fetches)
+    }
+}
+
+impl ClientCredentials<'_> {
+    fn digest(&self) -> [u8; 32] {
+        let parts = [
+            self.token_url,
+            self.client_id,
+            self.client_secret.expose(),
+            self.scope.unwrap_or_default(),
+        ];
+        // Lengths keep one part's end from counting as the next one's start.
+        parts
+            .iter()
+            .fold(Sha256::new(), |hash, part| {
+                hash.chain_update(part.len().to_le_bytes())
+                    .chain_update(part)
+            })
+            .finalize()
+            .into()
+    }
+
+    /// `Basic …`: both parts are form-encoded first (RFC 6749, section 2.3.1).
+    fn authorization(&self) -> String {
+        let encode =
+            |part: &str| -> String { form_urlencoded::byte_serialize(part.as_bytes()).collect() };
+        let id = encode(self.client_id);
+        let secret = encode(self.client_secret.expose());
+        format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
+    }
+
+    fn request(&self) -> OutboundRequest {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if let Some(scope) = self.scope {
+            form.append_pair("scope", scope);
+        }
+        let headers = [
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Accept", "application/json"),
+            (
+                "User-Agent",
+                concat!("hookwheel/", env!("CARGO_PKG_VERSION")),
+            ),
+            ("Authorization", &self.authorization()),
+        ];
+        OutboundRequest {
+            method: Method::POST,
+            url: self.token_url.to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+            body: form.finish().into(),
+            timeout: TOKEN_TIMEOUT,
+            https_only: true,
+            identity: None,
+        }
+    }
+}
+
+/// Asks for a token; returns it with its lifetime.
+async fn fetch(
+    egress: &Egress,
+    credentials: &ClientCredentials<'_>,
+) -> Result<(Secret, Duration), Failure> {
+    let refused = |detail: String| failure(FailureKind::Authentication, detail);
+    match egress.exchange(credentials.request()).await.result {
+        Err(failed) => Err(refused(failed.to_string())),
+        Ok(answer) if answer.status == 200 => {
+            read(&answer).map_err(|why| refused(format!("the authorization server's answer {why}")))
+        }
+        Ok(answer) => Err(refused(format!(
+            "the authorization server answered {}{}",
+            answer.status,
+            error_code(&answer)
+        ))),
+    }
+}
+
+/// An answer with a token (RFC 6749, section 5.1).
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+}
+
+/// Reads a granted token, or says what is wrong with the answer.
+fn read(answer: &Response) -> Result<(Secret, Duration), &'static str> {
+    if answer.cut.is_some() {
+        return Err("is not whole, or longer than what is read of answers");
+    }
+    let granted: Granted =
+        serde_json::from_slice(&answer.body).map_err(|_| "is no JSON with an `access_token`")?;
+    let token = Secret::new(granted.access_token);
+    let bearer = granted
+        .token_type
+        .is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
+    if !bearer {
+        return Err("has a `token_type` other than `Bearer`");
+    }
+    let sendable = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.expose().is_empty() || !sendable(token.expose()) {
+        return Err("has an `access_token` that no header can carry");
+    }
+    let lifetime = match &granted.expires_in {
+        // Some servers write it as a text.
+        Some(Value::String(seconds)) => seconds.parse().ok(),
+        Some(seconds) => seconds.as_u64(),
+        None => None,
+    };
+    Ok((
+        token,
+        lifetime.map_or(LIFETIME_DEFAULT, Duration::from_secs),
+    ))
+}
+
+/// The code of a refusal (RFC 6749, section 5.2), like ` invalid_client`; nothing else of the
+/// answer is repeated, since servers put into it what they were sent.
+fn error_code(answer: &Response) -> String {
+    #[derive(Deserialize)]
+    struct Refused {
+        error: String,
+    }
+    serde_json::from_slice(&answer.body)
+        .ok()
+        .map(|refused: Refused| refused.error)
+        .filter(|code| {
+            code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        })
+        .map_or_else(String::new, |code| format!(" `{code}`"))
+}

@@ -1,0 +1,187 @@
+//! One HTTP exchange: a request to an endpoint, and what came of it.
+
+use super::casing::{Casing, Lines};
+use super::connection::{self, Connection, Deadline, Outgoing, Sent};
+use super::egress::{Egress, Inner, place};
+use super::failure::{self, failure};
+use super::identity::ClientIdentity;
+use super::pool::Key;
+use super::target::Target;
+use crate::error::ErrorKind;
+use crate::model::{Failure, FailureKind, Response, human_duration};
+use bytes::Bytes;
+use http::Method;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request that is to go out.
+#[derive(Clone, Debug)]
+pub struct OutboundRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL as it was registered; path and query go on the wire as they are written here.
+    pub url: String,
+    /// Names and values, in the order and the casing of the wire; without `Host` and
+    /// `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Real time for everything, from looking up the name to the last byte of the answer.
+    pub timeout: Duration,
+    /// Whether `http:` is refused.
+    pub https_only: bool,
+    /// What is shown to a TLS server that asks who we are.
+    pub identity: Option<Arc<ClientIdentity>>,
+}
+
+/// What was sent and what came of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The complete head as it is on the wire: `Host` first, `Content-Length` last. It is what would
+    /// have been sent where nothing was, and empty where no head could be made.
+    pub headers_sent: Vec<(String, String)>,
+    /// How long it took, in real time.
+    pub duration: Duration,
+    /// The answer, or why there is none.
+    pub result: Result<Response, Failure>,
+}
+
+/// A connection that can be kept, and for how long the endpoint says it may.
+type Kept = (Key, Connection, Option<Duration>);
+
+impl Egress {
+    /// Sends `request` once and reads the answer.
+    ///
+    /// The request goes out a second time in one case only: an idle connection turned out to be
+    /// closed before any byte of the request was written to it. Where a byte may have left, the
+    /// attempt has failed, for the endpoint may have acted on it (RFC 9110, section 9.2.2).
+    pub async fn exchange(&self, request: OutboundRequest) -> Exchange {
+        let deadline = Deadline::after(request.timeout);
+        let mut headers_sent = Vec::new();
+        let mut kept = None;
+        let result = self
+            .0
+            .exchange(request, &deadline, &mut headers_sent, &mut kept)
+            .await;
+        let duration = deadline.elapsed();
+        if let Some((key, connection, idle_max)) = kept {
+            self.0.pool.put(key, connection, idle_max).await;
+        }
+        Exchange {
+            headers_sent,
+            duration,
+            result,
+        }
+    }
+}
+
+impl Inner {
+    async fn exchange(
+        &self,
+        request: OutboundRequest,
+        deadline: &Deadline,
+        headers_sent: &mut Lines,
+        kept: &mut Option<Kept>,
+    ) -> Result<Response, Failure> {
+        let target = self
+            .target(&request.url, request.https_only)
+            .map_err(|error| {
+                let kind = match error.kind() {
+                    ErrorKind::AddressRefused => FailureKind::AddressNotAllowed,
+                    _ => FailureKind::Unsendable,
+                };
+                failure(kind, error.to_string())
+            })?;
+        let identity = request.identity.clone();
+        let key = Key {
+            origin: Arc::clone(&target.origin),
+            identity: identity.as_ref().map(|identity| identity.fingerprint()),
+        };
+        let mut outgoing = self.prepare(request, &target, headers_sent).await?;
+        if let Some(mut connection) = self.pool.take(&key).await {
+            match connection.send(outgoing, deadline).await {
+                Sent::Unsent(unsent, _) => outgoing = *unsent,
+                sent => return self.finish(sent, connection, key, deadline, kept).await,
+            }
+        }
+        // Boxed, since few exchanges need it and all would carry its size.
+        let connecting = self.connect(&target.origin, identity.as_deref(), deadline);
+        let mut connection = Box::pin(connecting).await?;
+        let sent = connection.send(outgoing, deadline).await;
+        self.finish(sent, connection, key, deadline, kept).await
+    }
+
+    /// The request for hyper; its complete head goes to `headers_sent`.
+    async fn prepare(
+        &self,
+        request: OutboundRequest,
+        target: &Target,
+        headers_sent: &mut Lines,
+    ) -> Result<Outgoing, Failure> {
+        let unsendable = |detail: String| failure(FailureKind::Unsendable, detail);
+        if request.method == Method::CONNECT {
+            return Err(unsendable("the method `CONNECT` is for proxies".to_owned()));
+        }
+        let mut lines = Vec::with_capacity(request.headers.len() + 2);
+        lines.push(("Host".to_owned(), target.host_header.clone()));
+        lines.extend(request.headers);
+        // RFC 9110, section 8.6: not where the method gives a body no meaning and there is none.
+        if !(request.body.is_empty() && matches!(request.method, Method::GET | Method::HEAD)) {
+            let length = request.body.len().to_string();
+            lines.push(("Content-Length".to_owned(), length));
+        }
+        let casing: Arc<Casing> = self.casings.of(&lines).await.map_err(unsendable)?;
+        let mut outgoing = Outgoing::new(Full::new(request.body));
+        *outgoing.method_mut() = request.method;
+        *outgoing.uri_mut() = target.uri.clone();
+        *outgoing.headers_mut() = casing.headers(&lines).map_err(unsendable)?;
+        *outgoing.extensions_mut() = casing.extensions.clone();
+        *headers_sent = casing.ordered(lines);
+        Ok(outgoing)
+    }
+
+    /// Reads the answer, if there is one, and keeps the connection if it can be used again.
+    async fn finish(
+        &self,
+        sent: Sent,
+        connection: Connection,
+        key: Key,
+        deadline: &Deadline,
+        kept: &mut Option<Kept>,
+    ) -> Result<Response, Failure> {
+        let answer = match sent {
+            Sent::Answered(answer) => answer,
+            Sent::Unsent(_, error) | Sent::Broken(error) => {
+                let place = place(&key.origin, connection.address);
+                return Err(failure::of_exchange(&error, &place));
+            }
+            Sent::OutOfTime => {
+                let place = place(&key.origin, connection.address);
+                let detail = format!(
+                    "{place}: no complete answer head after {}",
+                    human_duration(deadline.elapsed())
+                );
+                return Err(failure(FailureKind::Timeout, detail));
+            }
+        };
+        let idle_max = idle_max(&answer);
+        let response = connection::read(answer, self.body_max, deadline).await;
+        if response.cut.is_none() {
+            *kept = Some((key, connection, idle_max));
+        }
+        Ok(response)
+    }
+}
+
+/// How long the endpoint keeps an idle connection, less a second for the way: `Keep-Alive:
+/// timeout=5` (RFC 2068, section 19.7.1.1). A request that crosses its closing would be lost.
+fn idle_max(answer: &http::Response<Incoming>) -> Option<Duration> {
+    let value = answer.headers().get("keep-alive")?.to_str().ok()?;
+    let seconds = value
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))?;
+    let seconds: u64 = seconds.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
+}

@@ -1,0 +1,251 @@
+//! Names, what they resolve to, and what is never connected to.
+
+use super::*;
+use crate::clock::Stopwatch;
+use crate::dispatch::Resolve;
+use async_trait::async_trait;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+/// Answers with one list after the other, and then with the last for ever.
+struct Answers(Mutex<Vec<Vec<IpAddr>>>);
+
+impl Answers {
+    fn new(answers: &[&[&str]]) -> Self {
+        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
+        Self(Mutex::new(answers.iter().rev().map(parse).collect()))
+    }
+}
+
+#[async_trait]
+impl Resolve for Answers {
+    async fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        let mut answers = self.0.lock().unwrap();
+        if answers.len() > 1 {
+            return Ok(answers.pop().unwrap());
+        }
+        Ok(answers.last().cloned().unwrap_or_default())
+    }
+}
+
+/// Never answers.
+struct Stalled;
+
+#[async_trait]
+impl Resolve for Stalled {
+    async fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        std::future::pending().await
+    }
+}
+
+fn allowing(networks: &[&str]) -> EgressConfig {
+    EgressConfig {
+        allow: networks.iter().map(|text| text.parse().unwrap()).collect(),
+        ..EgressConfig::default()
+    }
+}
+
+fn resolving(config: &EgressConfig, answers: &[&[&str]]) -> Egress {
+    Egress::with_resolver(config, Answers::new(answers)).unwrap()
+}
+
+/// A listener that nobody may reach.
+struct Trap(std::net::TcpListener);
+
+impl Trap {
+    fn at(address: &str) -> Self {
+        let listener = std::net::TcpListener::bind((address, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.0
+            .accept()
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_before_any_connection() {
+    let trap = Trap::at("127.0.0.1");
+    let url = format!("http://evil.example.com:{}/?token=CANARY", trap.port());
+    let inside = [
+        &["127.0.0.1"][..],
+        &["::ffff:127.0.0.1"],
+        &["10.0.0.1", "192.168.0.1", "127.0.0.1"],
+        &["64:ff9b::7f00:1"],
+        &["169.254.169.254"],
+        &["0.0.0.0"],
+        &["::"],
+        &["::1"],
+    ];
+    for answer in inside {
+        let egress = resolving(&EgressConfig::default(), &[answer]);
+        let exchange = egress.exchange(post(url.clone())).await;
+        assert!(
+            !exchange.headers_sent.is_empty(),
+            "what would have been sent is on record"
+        );
+        let failure = failed(exchange);
+        assert_kind(&failure, FailureKind::AddressNotAllowed);
+        assert!(failure.detail.contains("evil.example.com"), "{failure}");
+        assert!(!failure.detail.contains("CANARY"), "{failure}");
+    }
+    assert!(trap.is_untouched());
+}
+
+#[tokio::test]
+async fn an_address_in_the_url_is_refused_whatever_its_spelling() {
+    let trap = Trap::at("127.0.0.1");
+    let egress = Egress::new(&EgressConfig::default()).unwrap();
+    for host in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "localhost",
+        "[::ffff:127.0.0.1]",
+    ] {
+        let url = format!("http://{host}:{}/", trap.port());
+        let failure = failed(egress.exchange(post(url)).await);
+        assert_kind(&failure, FailureKind::AddressNotAllowed);
+    }
+    assert!(trap.is_untouched());
+}
+
+#[tokio::test]
+async fn of_a_mixed_answer_only_the_allowed_address_is_used() {
+    let receiver = Receiver::honest().await;
+    let trap = std::net::TcpListener::bind(("127.0.0.2", receiver.port));
+    let trap = trap.map(Trap).unwrap();
+    trap.0.set_nonblocking(true).unwrap();
+    let config = allowing(&["127.0.0.1/32"]);
+    let egress = resolving(&config, &[&["127.0.0.2", "::1", "127.0.0.1", "10.0.0.1"]]);
+    let url = format!("http://mixed.example.com:{}/", receiver.port);
+    answered(egress.exchange(post(url)).await);
+    assert_eq!(receiver.connections(), 1);
+    assert!(trap.is_untouched());
+}
+
+#[tokio::test]
+async fn an_answer_that_changes_is_checked_again() {
+    let receiver = Receiver::answering("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await;
+    let trap = std::net::TcpListener::bind(("127.0.0.2", receiver.port))
+        .map(Trap)
+        .unwrap();
+    trap.0.set_nonblocking(true).unwrap();
+    let config = EgressConfig {
+        idle_seconds: 0,
+        ..allowing(&["127.0.0.1/32"])
+    };
+    let egress = resolving(&config, &[&["127.0.0.1"], &["127.0.0.2"]]);
+    let url = format!("http://rebound.example.com:{}/", receiver.port);
+    assert_eq!(
+        answered(egress.exchange(post(url.clone())).await).status,
+        500
+    );
+    let failure = failed(egress.exchange(post(url)).await);
+    assert_kind(&failure, FailureKind::AddressNotAllowed);
+    assert!(trap.is_untouched());
+}
+
+#[tokio::test]
+async fn the_next_address_is_tried_when_one_does_not_listen() {
+    let receiver = Receiver::honest().await;
+    // Nothing listens at the receiver's port on these two.
+    let egress = resolving(&development(), &[&["127.0.0.2", "127.0.0.3", "127.0.0.1"]]);
+    let url = format!("http://several.example.com:{}/", receiver.port);
+    answered(egress.exchange(post(url.clone())).await);
+    // A fourth is not tried.
+    let answer: &[&str] = &["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"];
+    let failure = failed(
+        resolving(&development(), &[answer])
+            .exchange(post(url))
+            .await,
+    );
+    assert_kind(&failure, FailureKind::ConnectionRefused);
+    assert!(failure.detail.contains("127.0.0.4"), "{failure}");
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_or_an_answer_is_told_so() {
+    let failure = failed(
+        resolving(&development(), &[&[]])
+            .exchange(post("http://none.example.com/"))
+            .await,
+    );
+    assert_kind(&failure, FailureKind::Dns);
+    let watch = Stopwatch::start();
+    let egress = Egress::with_resolver(&development(), Stalled).unwrap();
+    let failure = failed(
+        egress
+            .exchange(post_within("http://slow.example.com/", 100))
+            .await,
+    );
+    assert_kind(&failure, FailureKind::ConnectTimeout);
+    assert!(watch.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_told_so() {
+    let port = Trap::at("127.0.0.1").port();
+    let failure = failed(
+        egress()
+            .exchange(post(format!("http://127.0.0.1:{port}/")))
+            .await,
+    );
+    assert_kind(&failure, FailureKind::ConnectionRefused);
+    assert!(
+        failure.detail.starts_with(&format!("`127.0.0.1:{port}`")),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn the_system_resolver_knows_localhost() {
+    let receiver = Receiver::honest().await;
+    let url = format!("http://localhost:{}/", receiver.port);
+    answered(egress().exchange(post(url)).await);
+}
+
+#[tokio::test]
+async fn the_engines_own_listeners_are_never_reached() {
+    for own in ["127.0.0.1", "0.0.0.0"] {
+        let trap = Trap::at("127.0.0.1");
+        let config = EgressConfig {
+            own_addresses: vec![format!("{own}:{}", trap.port()).parse().unwrap()],
+            ..development()
+        };
+        let egress = resolving(&config, &[&["127.0.0.1"]]);
+        for host in ["127.0.0.1", "me.example.com"] {
+            let url = format!("http://{host}:{}/", trap.port());
+            let failure = failed(egress.exchange(post(url)).await);
+            assert_kind(&failure, FailureKind::AddressNotAllowed);
+        }
+        assert!(trap.is_untouched());
+    }
+}
+
+#[tokio::test]
+async fn an_unencrypted_url_is_refused_where_tls_is_wanted() {
+    let egress = resolving(&allowing(&["127.0.0.1/32"]), &[&["127.0.0.1"]]);
+    let trap = Trap::at("127.0.0.1");
+    let request = OutboundRequest {
+        https_only: true,
+        ..post(format!(
+            "http://plain.example.com:{}/?token=CANARY",
+            trap.port()
+        ))
+    };
+    let failure = failed(egress.exchange(request).await);
+    assert_kind(&failure, FailureKind::AddressNotAllowed);
+    assert!(!failure.detail.contains("CANARY"), "{failure}");
+    assert!(trap.is_untouched());
+}
