@@ -12,6 +12,7 @@ pub mod provider;
 pub mod schedule;
 pub mod store;
 pub mod vault;
+pub mod wheel;
 
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Secret, Timestamp};

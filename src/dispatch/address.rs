@@ -161,12 +161,7 @@ const REFUSED_V6: &[(Ipv6Net, Reason)] = &[
 
 /// What an address is, if it is not one of the public internet's.
 fn classify(address: IpAddr) -> Option<Refusal> {
-    let refusal = |network: IpNet, reason| {
-        Some(Refusal {
-            reason,
-            network: Some(network),
-        })
-    };
+    let refusal = |network: IpNet, reason| Some(Refusal { reason, network: Some(network) });
     match address {
         IpAddr::V4(address) => REFUSED_V4
             .iter()
@@ -181,10 +176,7 @@ fn classify(address: IpAddr) -> Option<Refusal> {
             .and_then(|(network, reason)| refusal((*network).into(), *reason))
             .or_else(|| {
                 let public = PUBLIC_V6.contains(&address) || NAT64.contains(&address);
-                (!public).then_some(Refusal {
-                    reason: Reason::Reserved,
-                    network: None,
-                })
+                (!public).then_some(Refusal { reason: Reason::Reserved, network: None })
             }),
     }
 }
@@ -241,10 +233,7 @@ impl Policy {
         let embedded = embedded_v4(address).map(IpAddr::V4);
         for address in [Some(address), embedded].into_iter().flatten() {
             if let Some(network) = containing(&self.deny, address) {
-                return Err(Refusal {
-                    reason: Reason::Denied,
-                    network: Some(network),
-                });
+                return Err(Refusal { reason: Reason::Denied, network: Some(network) });
             }
         }
         if containing(&self.allow, address).is_some() {
@@ -274,40 +263,26 @@ impl Policy {
         if self.ports.is_empty() || self.ports.contains(&port) {
             Ok(())
         } else {
-            Err(Refusal {
-                reason: Reason::Port,
-                network: None,
-            })
+            Err(Refusal { reason: Reason::Port, network: None })
         }
     }
 
     /// Whether the engine listens at `port` on every address of this machine.
     pub(super) fn listens_everywhere(&self, port: u16) -> bool {
-        self.own_addresses
-            .iter()
-            .any(|own| own.ip().is_unspecified() && own.port() == port)
+        self.own_addresses.iter().any(|own| own.ip().is_unspecified() && own.port() == port)
     }
 }
 
 /// The refusal of the engine's own listeners.
-pub(super) const OWN: Refusal = Refusal {
-    reason: Reason::Own,
-    network: None,
-};
+pub(super) const OWN: Refusal = Refusal { reason: Reason::Own, network: None };
 
 fn containing(networks: &[IpNet], address: IpAddr) -> Option<IpNet> {
-    networks
-        .iter()
-        .find(|network| network.contains(&address))
-        .copied()
+    networks.iter().find(|network| network.contains(&address)).copied()
 }
 
 /// What development reaches: where a developer's own servers are.
 fn is_local(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Loopback | Reason::Private | Reason::LinkLocal | Reason::CarrierNat
-    )
+    matches!(reason, Reason::Loopback | Reason::Private | Reason::LinkLocal | Reason::CarrierNat)
 }
 
 #[cfg(test)]

@@ -98,10 +98,7 @@ fn addresses_in_disguise_are_seen_through() {
 fn the_operator_decides_and_deny_wins() {
     let policy = policy(EgressConfig {
         allow: vec!["10.0.0.0/8".parse().unwrap()],
-        deny: vec![
-            "10.66.0.0/16".parse().unwrap(),
-            "8.8.8.0/24".parse().unwrap(),
-        ],
+        deny: vec!["10.66.0.0/16".parse().unwrap(), "8.8.8.0/24".parse().unwrap()],
         ..EgressConfig::default()
     });
     let check = |address: &str| policy.check(address.parse().unwrap());
@@ -109,37 +106,18 @@ fn the_operator_decides_and_deny_wins() {
     assert_eq!(check("::ffff:10.1.2.3"), Ok(()));
     assert_eq!(check("64:ff9b::a01:203"), Ok(()), "leads to an allowed one");
     assert_eq!(check("10.66.0.1").unwrap_err().reason, Reason::Denied);
-    assert_eq!(
-        check("64:ff9b::808:808").unwrap_err().reason,
-        Reason::Denied
-    );
+    assert_eq!(check("64:ff9b::808:808").unwrap_err().reason, Reason::Denied);
     assert_eq!(check("192.168.0.1").unwrap_err().reason, Reason::Private);
     assert_eq!(check("8.8.4.4"), Ok(()));
 }
 
 #[test]
 fn development_reaches_local_addresses_and_no_others() {
-    let policy = policy(EgressConfig {
-        development: true,
-        ..EgressConfig::default()
-    });
-    for address in [
-        "127.0.0.1",
-        "::1",
-        "10.0.0.1",
-        "192.168.1.1",
-        "fd12::1",
-        "100.64.0.1",
-    ] {
+    let policy = policy(EgressConfig { development: true, ..EgressConfig::default() });
+    for address in ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fd12::1", "100.64.0.1"] {
         assert_eq!(policy.check(address.parse().unwrap()), Ok(()), "{address}");
     }
-    for address in [
-        "169.254.169.254",
-        "fd00:ec2::254",
-        "0.0.0.0",
-        "224.0.0.1",
-        "2002:7f00:1::",
-    ] {
+    for address in ["169.254.169.254", "fd00:ec2::254", "0.0.0.0", "224.0.0.1", "2002:7f00:1::"] {
         assert!(policy.check(address.parse().unwrap()).is_err(), "{address}");
     }
 }
@@ -148,10 +126,7 @@ fn development_reaches_local_addresses_and_no_others() {
 fn ports_and_own_listeners_are_refused() {
     let policy = policy(EgressConfig {
         ports: vec![80, 443, 8080],
-        own_addresses: vec![
-            "8.8.8.8:443".parse().unwrap(),
-            "0.0.0.0:8080".parse().unwrap(),
-        ],
+        own_addresses: vec!["8.8.8.8:443".parse().unwrap(), "0.0.0.0:8080".parse().unwrap()],
         development: true,
         ..EgressConfig::default()
     });
@@ -177,13 +152,8 @@ fn a_refusal_says_what_would_allow_it() {
         refusal.to_string(),
         "the address is private; allow it with `egress.allow = [\"10.0.0.0/8\"]`"
     );
-    let metadata = policy
-        .check("169.254.169.254".parse().unwrap())
-        .unwrap_err();
-    assert_eq!(
-        metadata.to_string(),
-        "the address is a cloud's metadata service"
-    );
+    let metadata = policy.check("169.254.169.254".parse().unwrap()).unwrap_err();
+    assert_eq!(metadata.to_string(), "the address is a cloud's metadata service");
 }
 
 proptest! {

@@ -17,10 +17,7 @@ pub(super) struct Cache<K, V> {
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     /// An empty cache of at most `entries_max` entries.
     pub(super) fn new(entries_max: usize) -> Self {
-        Self {
-            entries: Mutex::new(HashMap::new()),
-            entries_max,
-        }
+        Self { entries: Mutex::new(HashMap::new()), entries_max }
     }
 
     /// What was made from `key`, if it is still here.

@@ -68,10 +68,7 @@ impl Casing {
     pub(super) fn ordered(&self, lines: Lines) -> Lines {
         match &self.order {
             None => lines,
-            Some(order) => order
-                .iter()
-                .filter_map(|index| lines.get(*index).cloned())
-                .collect(),
+            Some(order) => order.iter().filter_map(|index| lines.get(*index).cloned()).collect(),
         }
     }
 }
@@ -114,15 +111,10 @@ async fn learn(lines: &Lines) -> Result<Casing, String> {
         }
         names.push(name);
     }
-    let extensions = read_back(lines)
-        .await
-        .ok_or("the casing of the headers could not be learned")?;
+    let extensions =
+        read_back(lines).await.ok_or("the casing of the headers could not be learned")?;
     let order = wire_order(&names);
-    Ok(Casing {
-        names,
-        extensions,
-        order,
-    })
+    Ok(Casing { names, extensions, order })
 }
 
 /// Lets hyper read a request with the names of `lines`, and returns what it remembers of it.
@@ -185,37 +177,22 @@ mod tests {
     async fn lines_of_one_name_follow_each_other() {
         let list = lines(&["Host", "X-Sig", "A", "x-sig", "B"]);
         let casing = Casings::new().of(&list).await.unwrap();
-        let ordered: Vec<String> = casing
-            .ordered(list)
-            .into_iter()
-            .map(|line| line.0)
-            .collect();
+        let ordered: Vec<String> = casing.ordered(list).into_iter().map(|line| line.0).collect();
         assert_eq!(ordered, ["Host", "X-Sig", "x-sig", "A", "B"]);
     }
 
     #[tokio::test]
     async fn what_would_break_the_message_is_refused() {
         let casings = Casings::new();
-        for name in [
-            "Transfer-Encoding",
-            "connection",
-            "Expect",
-            "a b",
-            "a:b",
-            "a\r\nb",
-            "",
-            "é",
-        ] {
+        for name in ["Transfer-Encoding", "connection", "Expect", "a b", "a:b", "a\r\nb", "", "é"]
+        {
             let error = casings.of(&lines(&["Host", name])).await.err();
             assert!(error.is_some(), "{name:?}");
         }
         assert!(casings.of(&lines(&["Host", "host"])).await.is_err());
         let list = vec![("X-A".to_owned(), "a\r\nX-Injected: 1".to_owned())];
         let error = casings.of(&list).await.unwrap().headers(&list).unwrap_err();
-        assert_eq!(
-            error,
-            "the value of the header `X-A` holds a control character"
-        );
+        assert_eq!(error, "the value of the header `X-A` holds a control character");
         let many = vec![("X-A".to_owned(), String::new()); HEADERS_MAX + 1];
         assert!(casings.of(&many).await.is_err());
     }

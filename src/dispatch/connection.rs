@@ -41,10 +41,7 @@ pub(super) struct Deadline {
 impl Deadline {
     /// `limit` from now on.
     pub(super) fn after(limit: Duration) -> Self {
-        Self {
-            watch: Stopwatch::start(),
-            limit,
-        }
+        Self { watch: Stopwatch::start(), limit }
     }
 
     /// The time that is left.
@@ -151,10 +148,7 @@ impl Connection {
 
     /// Waits until another request can be sent; `false` when that will not be.
     pub(super) async fn settle(&mut self) -> bool {
-        matches!(
-            clock::within(SETTLE_MAX, self.sender.ready()).await,
-            Some(Ok(()))
-        )
+        matches!(clock::within(SETTLE_MAX, self.sender.ready()).await, Some(Ok(())))
     }
 
     /// How long it has been open.
@@ -205,10 +199,7 @@ fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
         .iter()
         .map(|(name, value)| {
             let text = String::from_utf8_lossy(value.as_bytes());
-            (
-                name.as_str().to_owned(),
-                text.chars().map(visible).collect(),
-            )
+            (name.as_str().to_owned(), text.chars().map(visible).collect())
         })
         .collect()
 }

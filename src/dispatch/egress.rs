@@ -165,10 +165,9 @@ impl Inner {
                 FailureKind::AddressNotAllowed,
                 format!("{}: {refusal}", place(origin, address)),
             )),
-            (true, None) => Err(failure(
-                FailureKind::Dns,
-                format!("`{host}`: the name has no address"),
-            )),
+            (true, None) => {
+                Err(failure(FailureKind::Dns, format!("`{host}`: the name has no address")))
+            }
         }
     }
 
@@ -217,10 +216,7 @@ pub(super) fn place(origin: &Origin, address: SocketAddr) -> String {
 }
 
 fn out_of_time(place: &str, what: &str, deadline: &Deadline) -> Failure {
-    let detail = format!(
-        "{place}: {what} after {}",
-        human_duration(deadline.elapsed())
-    );
+    let detail = format!("{place}: {what} after {}", human_duration(deadline.elapsed()));
     failure(FailureKind::ConnectTimeout, detail)
 }
 
@@ -228,9 +224,8 @@ fn out_of_time(place: &str, what: &str, deadline: &Deadline) -> Failure {
 /// family that does not work here leaves a try for the other.
 fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (preferred, other): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == prefers_v6);
+    let (preferred, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);
     let mut other = other.into_iter();
     let mut order = Vec::new();
     for address in preferred {

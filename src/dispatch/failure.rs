@@ -11,12 +11,7 @@ const DETAIL_CHARS_MAX: usize = 300;
 
 /// A failure, its detail kept to one short line, since the other side had a hand in it.
 pub(super) fn failure(kind: FailureKind, detail: impl AsRef<str>) -> Failure {
-    let detail = detail
-        .as_ref()
-        .chars()
-        .take(DETAIL_CHARS_MAX)
-        .map(visible)
-        .collect();
+    let detail = detail.as_ref().chars().take(DETAIL_CHARS_MAX).map(visible).collect();
     Failure { kind, detail }
 }
 
@@ -71,11 +66,7 @@ pub(super) fn of_exchange(error: &hyper::Error, place: &str) -> Failure {
     if let Some(cause) = source::<hyper::Error>(error) {
         return of_exchange(cause, place);
     }
-    let kind = if error.is_canceled() {
-        FailureKind::Closed
-    } else {
-        FailureKind::Protocol
-    };
+    let kind = if error.is_canceled() { FailureKind::Closed } else { FailureKind::Protocol };
     failure(kind, format!("{place}: {error}"))
 }
 

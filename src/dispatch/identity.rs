@@ -34,16 +34,12 @@ impl ClientIdentity {
     /// certificate, or that the certificate is expired or not yet valid.
     pub fn from_base64_pem(certificate: &str, key: &Secret, now: Timestamp) -> Result<Self> {
         let chain = read_chain(certificate)?;
-        let first = chain
-            .first()
-            .ok_or_else(|| fault("it holds no `CERTIFICATE` section"))?;
+        let first = chain.first().ok_or_else(|| fault("it holds no `CERTIFICATE` section"))?;
         check_certificate(first, now)?;
-        let signing_key = ring::default_provider()
-            .key_provider
-            .load_private_key(read_key(key)?)
-            .map_err(|_| {
-                key_fault("it cannot be used; expected an RSA key of 2,048 to 8,192 bits")
-            })?;
+        let signing_key =
+            ring::default_provider().key_provider.load_private_key(read_key(key)?).map_err(
+                |_| key_fault("it cannot be used; expected an RSA key of 2,048 to 8,192 bits"),
+            )?;
         if signing_key.algorithm() != SignatureAlgorithm::RSA {
             return Err(key_fault("it is not an RSA key"));
         }
@@ -53,13 +49,8 @@ impl ClientIdentity {
             .finalize()
             .into();
         let certified_key = CertifiedKey::new(chain, signing_key);
-        certified_key
-            .keys_match()
-            .map_err(|_| key_fault("it belongs to another certificate"))?;
-        Ok(Self {
-            certified_key: Arc::new(certified_key),
-            fingerprint,
-        })
+        certified_key.keys_match().map_err(|_| key_fault("it belongs to another certificate"))?;
+        Ok(Self { certified_key: Arc::new(certified_key), fingerprint })
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -91,18 +82,13 @@ fn unwrapped(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         return Some(Zeroizing::new(text.as_bytes().to_vec()));
     }
     let packed: Zeroizing<String> = Zeroizing::new(text.split_ascii_whitespace().collect());
-    BASE64_STANDARD
-        .decode(packed.as_bytes())
-        .ok()
-        .map(Zeroizing::new)
+    BASE64_STANDARD.decode(packed.as_bytes()).ok().map(Zeroizing::new)
 }
 
 fn read_chain(text: &str) -> Result<Vec<CertificateDer<'static>>> {
     let unreadable = || fault("it is neither PEM nor PEM in base 64");
     let pem = unwrapped(text).ok_or_else(unreadable)?;
-    CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| unreadable())
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| unreadable())
 }
 
 fn read_key(text: &Secret) -> Result<PrivateKeyDer<'static>> {
@@ -125,19 +111,13 @@ fn check_certificate(certificate: &CertificateDer<'_>, now: Timestamp) -> Result
     if *algorithm != x509_parser::oid_registry::OID_PKCS1_RSAENCRYPTION {
         return Err(fault("its key is not an RSA key"));
     }
-    let Validity {
-        not_before,
-        not_after,
-    } = parsed.validity();
+    let Validity { not_before, not_after } = parsed.validity();
     let seconds = now.as_unix_seconds();
     if seconds > not_after.timestamp() {
         return Err(fault(format_args!("it expired at {}", written(not_after))));
     }
     if seconds < not_before.timestamp() {
-        return Err(fault(format_args!(
-            "it is not valid before {}",
-            written(not_before)
-        )));
+        return Err(fault(format_args!("it is not valid before {}", written(not_before))));
     }
     Ok(())
 }

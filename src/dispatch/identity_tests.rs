@@ -27,10 +27,7 @@ fn read(certificate: &str, key: &str) -> Result<ClientIdentity> {
 fn refused(certificate: &str, key: &str) -> String {
     let error = read(certificate, key).unwrap_err();
     assert!(error.is_invalid());
-    assert!(
-        !format!("{error:?}").contains("MII"),
-        "no part of the key is shown"
-    );
+    assert!(!format!("{error:?}").contains("MII"), "no part of the key is shown");
     error.to_string()
 }
 
@@ -66,15 +63,9 @@ fn each_fault_has_its_own_words() {
 fn a_certificate_counts_only_in_its_time() {
     let certificate = certificate(RSA);
     let error = read_at(&certificate, RSA, "2030-01-01T00:00:01Z").unwrap_err();
-    assert!(
-        error.to_string().contains("it expired at 2029-12-31"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("it expired at 2029-12-31"), "{error}");
     let error = read_at(&certificate, RSA, "2019-12-31T23:59:59Z").unwrap_err();
-    assert!(
-        error.to_string().contains("not valid before 2020-01-01"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("not valid before 2020-01-01"), "{error}");
 }
 
 #[test]

@@ -71,9 +71,7 @@ struct Token {
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self {
-            slots: Cache::new(ENDPOINTS_MAX),
-        }
+        Self { slots: Cache::new(ENDPOINTS_MAX) }
     }
 }
 
@@ -137,11 +135,7 @@ impl TokenCache {
     pub fn forget(&self, endpoint: EndpointId, token: &Secret) {
         if let Some(slot) = self.slots.get(&endpoint) {
             let mut held = slot.held();
-            if held
-                .token
-                .as_ref()
-                .is_some_and(|held| held.secret == *token)
-            {
+            if held.token.as_ref().is_some_and(|held| held.secret == *token) {
                 held.token = None;
             }
         }
@@ -183,8 +177,7 @@ impl ClientCredentials<'_> {
         parts
             .iter()
             .fold(Sha256::new(), |hash, part| {
-                hash.chain_update(part.len().to_le_bytes())
-                    .chain_update(part)
+                hash.chain_update(part.len().to_le_bytes()).chain_update(part)
             })
             .finalize()
             .into()
@@ -208,18 +201,13 @@ impl ClientCredentials<'_> {
         let headers = [
             ("Content-Type", "application/x-www-form-urlencoded"),
             ("Accept", "application/json"),
-            (
-                "User-Agent",
-                concat!("hookwheel/", env!("CARGO_PKG_VERSION")),
-            ),
+            ("User-Agent", concat!("hookwheel/", env!("CARGO_PKG_VERSION"))),
             ("Authorization", &self.authorization()),
         ];
         OutboundRequest {
             method: Method::POST,
             url: self.token_url.to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             body: form.finish().into(),
             timeout: TOKEN_TIMEOUT,
             https_only: true,
@@ -263,9 +251,7 @@ fn read(answer: &Response) -> Result<(Secret, Duration), &'static str> {
     let granted: Granted =
         serde_json::from_slice(&answer.body).map_err(|_| "is no JSON with an `access_token`")?;
     let token = Secret::new(granted.access_token);
-    let bearer = granted
-        .token_type
-        .is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
+    let bearer = granted.token_type.is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
     if !bearer {
         return Err("has a `token_type` other than `Bearer`");
     }
@@ -279,10 +265,7 @@ fn read(answer: &Response) -> Result<(Secret, Duration), &'static str> {
         Some(seconds) => seconds.as_u64(),
         None => None,
     };
-    Ok((
-        token,
-        lifetime.map_or(LIFETIME_DEFAULT, Duration::from_secs),
-    ))
+    Ok((token, lifetime.map_or(LIFETIME_DEFAULT, Duration::from_secs)))
 }
 
 /// The code of a refusal (RFC 6749, section 5.2), like ` invalid_client`; nothing else of the

@@ -96,11 +96,7 @@ impl Pool {
         if idle_max.is_zero() || connection.age() >= AGE_MAX || !connection.settle().await {
             return;
         }
-        let idle = Idle {
-            connection,
-            since: Stopwatch::start(),
-            idle_max,
-        };
+        let idle = Idle { connection, since: Stopwatch::start(), idle_max };
         let mut shelves = self.lock();
         let crowded = shelves.push(key, idle, self);
         let unswept = !std::mem::replace(&mut shelves.swept, true);

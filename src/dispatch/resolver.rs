@@ -27,19 +27,14 @@ pub struct SystemResolver {
 
 impl Default for SystemResolver {
     fn default() -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(LOOKUPS_MAX)),
-        }
+        Self { slots: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
     }
 }
 
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let slot = Arc::clone(&self.slots)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
         let host = host.to_owned();
         // In a task of its own, since giving up on a lookup does not free its thread: the slot must
         // stay taken until it has ended.

@@ -61,19 +61,12 @@ impl Egress {
         let deadline = Deadline::after(request.timeout);
         let mut headers_sent = Vec::new();
         let mut kept = None;
-        let result = self
-            .0
-            .exchange(request, &deadline, &mut headers_sent, &mut kept)
-            .await;
+        let result = self.0.exchange(request, &deadline, &mut headers_sent, &mut kept).await;
         let duration = deadline.elapsed();
         if let Some((key, connection, idle_max)) = kept {
             self.0.pool.put(key, connection, idle_max).await;
         }
-        Exchange {
-            headers_sent,
-            duration,
-            result,
-        }
+        Exchange { headers_sent, duration, result }
     }
 }
 
@@ -85,15 +78,13 @@ impl Inner {
         headers_sent: &mut Lines,
         kept: &mut Option<Kept>,
     ) -> Result<Response, Failure> {
-        let target = self
-            .target(&request.url, request.https_only)
-            .map_err(|error| {
-                let kind = match error.kind() {
-                    ErrorKind::AddressRefused => FailureKind::AddressNotAllowed,
-                    _ => FailureKind::Unsendable,
-                };
-                failure(kind, error.to_string())
-            })?;
+        let target = self.target(&request.url, request.https_only).map_err(|error| {
+            let kind = match error.kind() {
+                ErrorKind::AddressRefused => FailureKind::AddressNotAllowed,
+                _ => FailureKind::Unsendable,
+            };
+            failure(kind, error.to_string())
+        })?;
         let identity = request.identity.clone();
         let key = Key {
             origin: Arc::clone(&target.origin),
@@ -179,9 +170,7 @@ impl Inner {
 /// timeout=5` (RFC 2068, section 19.7.1.1). A request that crosses its closing would be lost.
 fn idle_max(answer: &http::Response<Incoming>) -> Option<Duration> {
     let value = answer.headers().get("keep-alive")?.to_str().ok()?;
-    let seconds = value
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?;
+    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     let seconds: u64 = seconds.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.saturating_sub(1)))
 }

@@ -79,14 +79,10 @@ impl Target {
         let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(authority_end).unwrap_or((rest, ""));
         if authority.contains('@') {
-            return Err(invalid(
-                "it holds a user name; set the endpoint's authentication instead",
-            ));
+            return Err(invalid("it holds a user name; set the endpoint's authentication instead"));
         }
         if authority.is_empty() || authority.contains('%') {
-            return Err(invalid(
-                "its host is empty or holds `%`; expected a host name",
-            ));
+            return Err(invalid("its host is empty or holds `%`; expected a host name"));
         }
         let parsed = Url::parse(url)
             .map_err(|error| invalid(format_args!("it cannot be read ({error})")))?;
@@ -98,11 +94,7 @@ impl Target {
         if port == 0 {
             return Err(invalid("port 0 cannot be reached"));
         }
-        let origin = Origin {
-            https,
-            host: host.to_owned(),
-            port,
-        };
+        let origin = Origin { https, host: host.to_owned(), port };
         check_host(&origin, policy, &shown)?;
         Ok(Self {
             origin: Arc::new(origin),
@@ -141,23 +133,17 @@ fn check_text(url: &str) -> Result<&str> {
         return Err(invalid("it is longer than 2,048 bytes"));
     }
     if url.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-        return Err(invalid(
-            "it holds a space or a control character; percent-encode it",
-        ));
+        return Err(invalid("it holds a space or a control character; percent-encode it"));
     }
     if url.contains('\\') {
         return Err(invalid("it holds a backslash; expected `/`"));
     }
     if url.contains('#') {
-        return Err(invalid(
-            "it holds a fragment (`#…`), which is never sent; leave it out",
-        ));
+        return Err(invalid("it holds a fragment (`#…`), which is never sent; leave it out"));
     }
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err(invalid(
-            "expected one that begins with `https://` or `http://`",
-        ));
+        return Err(invalid("expected one that begins with `https://` or `http://`"));
     }
     rest.strip_prefix("//")
         .filter(|rest| !rest.starts_with('/'))
@@ -192,8 +178,7 @@ fn check_host(origin: &Origin, policy: &Policy, shown: &str) -> Result<()> {
 /// Whether `name`, in lower case and without a final dot, cannot be one of the public internet.
 fn is_local_name(name: &str) -> bool {
     let ends_locally = LOCAL_NAMES.iter().any(|local| {
-        name.strip_suffix(local)
-            .is_some_and(|front| front.is_empty() || front.ends_with('.'))
+        name.strip_suffix(local).is_some_and(|front| front.is_empty() || front.ends_with('.'))
     });
     ends_locally || !name.contains('.')
 }

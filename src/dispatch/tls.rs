@@ -45,10 +45,7 @@ impl Tls {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        Ok(Self {
-            anonymous: Arc::new(config),
-            identities: Cache::new(IDENTITIES_MAX),
-        })
+        Ok(Self { anonymous: Arc::new(config), identities: Cache::new(IDENTITIES_MAX) })
     }
 
     /// What opens connections that show `identity`.
@@ -75,16 +72,10 @@ fn add_authorities(roots: &mut RootCertStore, pem: &str) -> Result<()> {
     let mut found = false;
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| fault("it is not PEM"))?;
-        roots
-            .add(certificate)
-            .map_err(|_| fault("a certificate in it is not an authority's"))?;
+        roots.add(certificate).map_err(|_| fault("a certificate in it is not an authority's"))?;
         found = true;
     }
-    if found {
-        Ok(())
-    } else {
-        Err(fault("it holds no `CERTIFICATE` section"))
-    }
+    if found { Ok(()) } else { Err(fault("it holds no `CERTIFICATE` section")) }
 }
 
 /// What a TLS connection failed of, if TLS is what failed.
@@ -103,10 +94,9 @@ pub(super) fn fault(error: &io::Error) -> Option<(FailureKind, String)> {
             FailureKind::Tls,
             format!("the server does not accept our client certificate, or wants one: {error}"),
         ),
-        rustls::Error::InvalidMessage(_) => (
-            FailureKind::Tls,
-            "what answers there does not speak TLS".to_owned(),
-        ),
+        rustls::Error::InvalidMessage(_) => {
+            (FailureKind::Tls, "what answers there does not speak TLS".to_owned())
+        }
         other => (FailureKind::Tls, other.to_string()),
     })
 }
@@ -128,10 +118,7 @@ fn certificate_fault(fault: &CertificateError) -> (FailureKind, String) {
             format!("its certificate expired at {}", written(*not_after))
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!(
-                "its certificate is not valid before {}",
-                written(*not_before)
-            )
+            format!("its certificate is not valid before {}", written(*not_before))
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
             format!("its certificate is for {}", presented.join(", "))
@@ -149,9 +136,7 @@ fn certificate_fault(fault: &CertificateError) -> (FailureKind, String) {
 }
 
 fn written(time: UnixTime) -> String {
-    Timestamp::EPOCH
-        .after(Duration::from_secs(time.as_secs()))
-        .rfc3339(0)
+    Timestamp::EPOCH.after(Duration::from_secs(time.as_secs())).rfc3339(0)
 }
 
 #[cfg(test)]
@@ -160,11 +145,8 @@ mod tests {
 
     #[test]
     fn an_extra_authority_must_be_one() {
-        for pem in [
-            "",
-            "no PEM",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ] {
+        for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+        {
             let error = Tls::new(&[pem.to_owned()]).err().unwrap();
             assert!(error.is_invalid(), "{error}");
             assert!(error.to_string().contains("`egress.extra_authorities_pem`"));

@@ -58,20 +58,14 @@ async fn silence_ends_at_the_deadline() {
     assert!(watch.elapsed() < Duration::from_secs(5));
     let failure = failed(exchange);
     assert_kind(&failure, FailureKind::Timeout);
-    assert!(
-        failure.detail.contains("no complete answer head after"),
-        "{failure}"
-    );
+    assert!(failure.detail.contains("no complete answer head after"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_dripping_head_ends_at_the_deadline() {
     let serve = |mut stream: TcpStream| async move {
         let _ = stream.set_nodelay(true);
-        for byte in b"HTTP/1.1 200 OK\r\nX-A: "
-            .iter()
-            .chain(std::iter::repeat(&b'a'))
-        {
+        for byte in b"HTTP/1.1 200 OK\r\nX-A: ".iter().chain(std::iter::repeat(&b'a')) {
             if stream.write_all(&[*byte]).await.is_err() {
                 break;
             }
@@ -85,9 +79,7 @@ async fn a_dripping_head_ends_at_the_deadline() {
 #[tokio::test]
 async fn a_dripping_body_is_cut_at_the_deadline_and_the_status_counts() {
     let serve = |mut stream: TcpStream| async move {
-        let _ = stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
-            .await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc").await;
         stream
     };
     let response = answered(against(serve, 300).await);
@@ -97,11 +89,7 @@ async fn a_dripping_body_is_cut_at_the_deadline_and_the_status_counts() {
 
 #[tokio::test]
 async fn an_endless_body_is_cut_at_the_cap() {
-    for head in [
-        "Content-Length: 100000000000",
-        "Transfer-Encoding: chunked",
-        "X-Until: closed",
-    ] {
+    for head in ["Content-Length: 100000000000", "Transfer-Encoding: chunked", "X-Until: closed"] {
         let serve = move |mut stream: TcpStream| async move {
             let head = format!("HTTP/1.1 201 Created\r\n{head}\r\n\r\n");
             let _ = stream.write_all(head.as_bytes()).await;
@@ -113,10 +101,7 @@ async fn an_endless_body_is_cut_at_the_cap() {
         };
         let response = answered(against(serve, 5000).await);
         assert_eq!(response.status, 201);
-        assert_eq!(
-            response.body.len(),
-            EgressConfig::default().response_body_max_bytes
-        );
+        assert_eq!(response.body.len(), EgressConfig::default().response_body_max_bytes);
         assert_eq!(response.cut, Some(Cut::TooLong), "{head}");
     }
 }
@@ -187,11 +172,7 @@ async fn a_head_without_measure_is_refused() {
 async fn a_flood_of_interim_answers_ends_early() {
     let serve = |mut stream: TcpStream| async move {
         read_request(&mut stream).await;
-        forever(
-            &mut stream,
-            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
-        )
-        .await;
+        forever(&mut stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
         stream
     };
     let failure = failed(against(serve, 60_000).await);
@@ -204,10 +185,7 @@ async fn a_few_interim_answers_are_no_fault() {
     let mut answer = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20);
     answer.extend(OK);
     let receiver = Receiver::answering(answer).await;
-    assert_eq!(
-        answered(egress().exchange(post(receiver.url())).await).status,
-        200
-    );
+    assert_eq!(answered(egress().exchange(post(receiver.url())).await).status, 200);
 }
 
 #[tokio::test]
@@ -218,10 +196,7 @@ async fn closing_before_an_answer_is_told_apart() {
         early(stream).await
     };
     assert_kind(&failed(against(closing, 5000).await), FailureKind::Closed);
-    assert_kind(
-        &against_bytes("HTTP/1.1 200 OK\r\nX-A: ").await,
-        FailureKind::Closed,
-    );
+    assert_kind(&against_bytes("HTTP/1.1 200 OK\r\nX-A: ").await, FailureKind::Closed);
 }
 
 #[tokio::test]
@@ -229,19 +204,14 @@ async fn an_answer_before_the_whole_request_counts() {
     let serve = |mut stream: TcpStream| async move {
         let mut first = [0; 16];
         stream.read_exact(&mut first).await.unwrap();
-        stream
-            .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         stream
     };
     let receiver =
         Receiver::start(move |stream, _| async move { closed(&mut serve(stream).await).await })
             .await;
-    let request = OutboundRequest {
-        body: Bytes::from(vec![b'x'; 8 << 20]),
-        ..post(receiver.url())
-    };
+    let request =
+        OutboundRequest { body: Bytes::from(vec![b'x'; 8 << 20]), ..post(receiver.url()) };
     assert_eq!(answered(egress().exchange(request).await).status, 413);
 }
 
@@ -255,11 +225,7 @@ async fn header_values_that_would_disturb_a_terminal_are_made_safe() {
 
 #[tokio::test]
 async fn a_receiver_that_never_reads_holds_nothing() {
-    let alive = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let (keep, _kept) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |stream, _| {
         let keep = keep.clone();
@@ -272,20 +238,13 @@ async fn a_receiver_that_never_reads_holds_nothing() {
         body: Bytes::from(vec![b'x'; 32 << 20]),
         ..post_within(receiver.url(), 200)
     };
-    assert_kind(
-        &failed(egress.exchange(request).await),
-        FailureKind::Timeout,
-    );
+    assert_kind(&failed(egress.exchange(request).await), FailureKind::Timeout);
     wait_until(|| alive() == baseline).await;
 }
 
 #[tokio::test]
 async fn nothing_is_left_of_a_hundred_hostile_answers() {
-    let alive = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let receiver = Receiver::start(|mut stream, number| async move {
         match number % 4 {
             0 => drop(stream),

@@ -20,10 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn development() -> EgressConfig {
-    EgressConfig {
-        development: true,
-        ..EgressConfig::default()
-    }
+    EgressConfig { development: true, ..EgressConfig::default() }
 }
 
 fn egress() -> Egress {
@@ -43,10 +40,7 @@ fn post(url: impl Into<String>) -> OutboundRequest {
 }
 
 fn post_within(url: impl Into<String>, millis: u64) -> OutboundRequest {
-    OutboundRequest {
-        timeout: Duration::from_millis(millis),
-        ..post(url)
-    }
+    OutboundRequest { timeout: Duration::from_millis(millis), ..post(url) }
 }
 
 fn answered(exchange: Exchange) -> Response {

@@ -65,9 +65,7 @@ impl Trap {
     }
 
     fn is_untouched(&self) -> bool {
-        self.0
-            .accept()
-            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        self.0.accept().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
@@ -88,10 +86,7 @@ async fn a_name_that_leads_inside_is_refused_before_any_connection() {
     for answer in inside {
         let egress = resolving(&EgressConfig::default(), &[answer]);
         let exchange = egress.exchange(post(url.clone())).await;
-        assert!(
-            !exchange.headers_sent.is_empty(),
-            "what would have been sent is on record"
-        );
+        assert!(!exchange.headers_sent.is_empty(), "what would have been sent is on record");
         let failure = failed(exchange);
         assert_kind(&failure, FailureKind::AddressNotAllowed);
         assert!(failure.detail.contains("evil.example.com"), "{failure}");
@@ -104,14 +99,7 @@ async fn a_name_that_leads_inside_is_refused_before_any_connection() {
 async fn an_address_in_the_url_is_refused_whatever_its_spelling() {
     let trap = Trap::at("127.0.0.1");
     let egress = Egress::new(&EgressConfig::default()).unwrap();
-    for host in [
-        "127.0.0.1",
-        "2130706433",
-        "0x7f.1",
-        "127.1",
-        "localhost",
-        "[::ffff:127.0.0.1]",
-    ] {
+    for host in ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "localhost", "[::ffff:127.0.0.1]"] {
         let url = format!("http://{host}:{}/", trap.port());
         let failure = failed(egress.exchange(post(url)).await);
         assert_kind(&failure, FailureKind::AddressNotAllowed);
@@ -136,20 +124,12 @@ async fn of_a_mixed_answer_only_the_allowed_address_is_used() {
 #[tokio::test]
 async fn an_answer_that_changes_is_checked_again() {
     let receiver = Receiver::answering("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await;
-    let trap = std::net::TcpListener::bind(("127.0.0.2", receiver.port))
-        .map(Trap)
-        .unwrap();
+    let trap = std::net::TcpListener::bind(("127.0.0.2", receiver.port)).map(Trap).unwrap();
     trap.0.set_nonblocking(true).unwrap();
-    let config = EgressConfig {
-        idle_seconds: 0,
-        ..allowing(&["127.0.0.1/32"])
-    };
+    let config = EgressConfig { idle_seconds: 0, ..allowing(&["127.0.0.1/32"]) };
     let egress = resolving(&config, &[&["127.0.0.1"], &["127.0.0.2"]]);
     let url = format!("http://rebound.example.com:{}/", receiver.port);
-    assert_eq!(
-        answered(egress.exchange(post(url.clone())).await).status,
-        500
-    );
+    assert_eq!(answered(egress.exchange(post(url.clone())).await).status, 500);
     let failure = failed(egress.exchange(post(url)).await);
     assert_kind(&failure, FailureKind::AddressNotAllowed);
     assert!(trap.is_untouched());
@@ -164,11 +144,7 @@ async fn the_next_address_is_tried_when_one_does_not_listen() {
     answered(egress.exchange(post(url.clone())).await);
     // A fourth is not tried.
     let answer: &[&str] = &["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"];
-    let failure = failed(
-        resolving(&development(), &[answer])
-            .exchange(post(url))
-            .await,
-    );
+    let failure = failed(resolving(&development(), &[answer]).exchange(post(url)).await);
     assert_kind(&failure, FailureKind::ConnectionRefused);
     assert!(failure.detail.contains("127.0.0.4"), "{failure}");
     assert_eq!(receiver.connections(), 1);
@@ -176,19 +152,12 @@ async fn the_next_address_is_tried_when_one_does_not_listen() {
 
 #[tokio::test]
 async fn a_name_without_an_address_or_an_answer_is_told_so() {
-    let failure = failed(
-        resolving(&development(), &[&[]])
-            .exchange(post("http://none.example.com/"))
-            .await,
-    );
+    let failure =
+        failed(resolving(&development(), &[&[]]).exchange(post("http://none.example.com/")).await);
     assert_kind(&failure, FailureKind::Dns);
     let watch = Stopwatch::start();
     let egress = Egress::with_resolver(&development(), Stalled).unwrap();
-    let failure = failed(
-        egress
-            .exchange(post_within("http://slow.example.com/", 100))
-            .await,
-    );
+    let failure = failed(egress.exchange(post_within("http://slow.example.com/", 100)).await);
     assert_kind(&failure, FailureKind::ConnectTimeout);
     assert!(watch.elapsed() < Duration::from_secs(5));
 }
@@ -196,16 +165,9 @@ async fn a_name_without_an_address_or_an_answer_is_told_so() {
 #[tokio::test]
 async fn a_closed_port_is_told_so() {
     let port = Trap::at("127.0.0.1").port();
-    let failure = failed(
-        egress()
-            .exchange(post(format!("http://127.0.0.1:{port}/")))
-            .await,
-    );
+    let failure = failed(egress().exchange(post(format!("http://127.0.0.1:{port}/"))).await);
     assert_kind(&failure, FailureKind::ConnectionRefused);
-    assert!(
-        failure.detail.starts_with(&format!("`127.0.0.1:{port}`")),
-        "{failure}"
-    );
+    assert!(failure.detail.starts_with(&format!("`127.0.0.1:{port}`")), "{failure}");
 }
 
 #[tokio::test]
@@ -239,10 +201,7 @@ async fn an_unencrypted_url_is_refused_where_tls_is_wanted() {
     let trap = Trap::at("127.0.0.1");
     let request = OutboundRequest {
         https_only: true,
-        ..post(format!(
-            "http://plain.example.com:{}/?token=CANARY",
-            trap.port()
-        ))
+        ..post(format!("http://plain.example.com:{}/?token=CANARY", trap.port()))
     };
     let failure = failed(egress.exchange(request).await);
     assert_kind(&failure, FailureKind::AddressNotAllowed);

@@ -52,9 +52,7 @@ impl Client {
             scope: Some("hooks write"),
         };
         let now = Timestamp::from_millis(second * 1000);
-        self.cache
-            .token(&self.egress, endpoint(), &credentials, now)
-            .await
+        self.cache.token(&self.egress, endpoint(), &credentials, now).await
     }
 }
 
@@ -63,14 +61,8 @@ fn endpoint() -> EndpointId {
 }
 
 const GRANTED: &[(u16, &str)] = &[
-    (
-        200,
-        r#"{"access_token":"first","token_type":"Bearer","expires_in":3600}"#,
-    ),
-    (
-        200,
-        r#"{"access_token":"second","token_type":"bearer","expires_in":"3600"}"#,
-    ),
+    (200, r#"{"access_token":"first","token_type":"Bearer","expires_in":3600}"#),
+    (200, r#"{"access_token":"second","token_type":"bearer","expires_in":"3600"}"#),
     (200, r#"{"access_token":"third"}"#),
 ];
 
@@ -81,14 +73,8 @@ async fn the_request_is_as_the_standard_wants_it() {
     assert_eq!(token.expose(), "first");
     let request = soon(hear.recv()).await.unwrap();
     // printf 'my%%3Aid:s+p%%2BCANARY' | base64
-    assert!(
-        request.contains("Authorization: Basic bXklM0FpZDpzK3AlMkJDQU5BUlk=\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.starts_with("POST /token?key=CANARY HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert!(request.contains("Authorization: Basic bXklM0FpZDpzK3AlMkJDQU5BUlk=\r\n"), "{request}");
+    assert!(request.starts_with("POST /token?key=CANARY HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("Content-Type: application/x-www-form-urlencoded\r\n"));
     assert!(
         request.ends_with("\r\n\r\ngrant_type=client_credentials&scope=hooks+write"),
@@ -100,18 +86,10 @@ async fn the_request_is_as_the_standard_wants_it() {
 async fn a_token_is_kept_until_shortly_before_its_end() {
     let (receiver, _hear) = server(GRANTED).await;
     let client = Client::of(&receiver);
-    for (second, expected) in [
-        (0, "first"),
-        (3539, "first"),
-        (3540, "second"),
-        (7080, "third"),
-        (7319, "third"),
-    ] {
-        assert_eq!(
-            client.token_at(second).await.unwrap().expose(),
-            expected,
-            "{second}"
-        );
+    for (second, expected) in
+        [(0, "first"), (3539, "first"), (3540, "second"), (7080, "third"), (7319, "third")]
+    {
+        assert_eq!(client.token_at(second).await.unwrap().expose(), expected, "{second}");
     }
     assert_eq!(receiver.connections(), 3);
 }
@@ -158,21 +136,12 @@ async fn whoever_waits_shares_one_request() {
 #[tokio::test]
 async fn an_answer_without_a_token_is_told_in_words() {
     let cases: [(&'static [(u16, &str)], &str); 7] = [
-        (
-            &[(401, r#"{"error":"invalid_client"}"#)],
-            "answered 401 `invalid_client`",
-        ),
+        (&[(401, r#"{"error":"invalid_client"}"#)], "answered 401 `invalid_client`"),
         (&[(400, r#"{"error":"CANARY leaked"}"#)], "answered 400)"),
         (&[(302, "")], "answered 302"),
         (&[(200, "<html>")], "no JSON with an `access_token`"),
-        (
-            &[(200, r#"{"access_token":"a","token_type":"mac"}"#)],
-            "other than `Bearer`",
-        ),
-        (
-            &[(200, r#"{"access_token":"a\r\nb"}"#)],
-            "no header can carry",
-        ),
+        (&[(200, r#"{"access_token":"a","token_type":"mac"}"#)], "other than `Bearer`"),
+        (&[(200, r#"{"access_token":"a\r\nb"}"#)], "no header can carry"),
         (&[(200, r#"{"access_token":""}"#)], "no header can carry"),
     ];
     for (answers, words) in cases {

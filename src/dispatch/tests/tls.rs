@@ -44,12 +44,8 @@ struct Server<'a> {
     clients: Option<&'a Authority>,
 }
 
-const GOOD: Server<'_> = Server {
-    name: "localhost",
-    years: (2020, 4000),
-    self_signed: false,
-    clients: None,
-};
+const GOOD: Server<'_> =
+    Server { name: "localhost", years: (2020, 4000), self_signed: false, clients: None };
 
 /// What a server saw of a connection.
 #[derive(Debug, PartialEq)]
@@ -97,9 +93,7 @@ async fn start(
             let session = stream.get_ref().1;
             let _ = saw.send(Seen {
                 handshake: session.handshake_kind().unwrap(),
-                client: session
-                    .peer_certificates()
-                    .map(|chain| chain[0].clone().into_owned()),
+                client: session.peer_certificates().map(|chain| chain[0].clone().into_owned()),
             });
             while !read_request(&mut stream).await.is_empty() {
                 let _ = stream.write_all(OK).await;
@@ -120,10 +114,7 @@ fn trusting(authority: &Authority, idle_seconds: u64) -> Egress {
 }
 
 fn https(receiver: &Receiver) -> OutboundRequest {
-    OutboundRequest {
-        https_only: true,
-        ..post(format!("https://localhost:{}/", receiver.port))
-    }
+    OutboundRequest { https_only: true, ..post(format!("https://localhost:{}/", receiver.port)) }
 }
 
 fn identity(authority: &Authority, key: &str) -> Arc<ClientIdentity> {
@@ -147,53 +138,16 @@ async fn a_trusted_server_is_reached_and_its_session_resumed() {
 #[tokio::test]
 async fn each_fault_of_a_certificate_is_told_apart_and_nothing_is_sent() {
     let (known, unknown) = (authority("one"), authority("two"));
-    let expired = Server {
-        years: (2020, 2021),
-        ..GOOD
-    };
-    let future = Server {
-        years: (3000, 4000),
-        ..GOOD
-    };
-    let foreign = Server {
-        name: "other.example.com",
-        ..GOOD
-    };
-    let self_signed = Server {
-        self_signed: true,
-        ..GOOD
-    };
+    let expired = Server { years: (2020, 2021), ..GOOD };
+    let future = Server { years: (3000, 4000), ..GOOD };
+    let foreign = Server { name: "other.example.com", ..GOOD };
+    let self_signed = Server { self_signed: true, ..GOOD };
     let cases = [
-        (
-            &known,
-            expired,
-            FailureKind::CertificateExpired,
-            "expired at 2021-01-01",
-        ),
-        (
-            &known,
-            future,
-            FailureKind::CertificateExpired,
-            "not valid before 3000-01-01",
-        ),
-        (
-            &known,
-            foreign,
-            FailureKind::CertificateWrongName,
-            "other.example.com",
-        ),
-        (
-            &unknown,
-            GOOD,
-            FailureKind::CertificateUntrusted,
-            "self-signed",
-        ),
-        (
-            &unknown,
-            self_signed,
-            FailureKind::CertificateUntrusted,
-            "self-signed",
-        ),
+        (&known, expired, FailureKind::CertificateExpired, "expired at 2021-01-01"),
+        (&known, future, FailureKind::CertificateExpired, "not valid before 3000-01-01"),
+        (&known, foreign, FailureKind::CertificateWrongName, "other.example.com"),
+        (&unknown, GOOD, FailureKind::CertificateUntrusted, "self-signed"),
+        (&unknown, self_signed, FailureKind::CertificateUntrusted, "self-signed"),
     ];
     for (authority, server, kind, words) in cases {
         let (receiver, mut sees) = start(authority, server).await;
@@ -217,16 +171,10 @@ async fn what_speaks_no_tls_or_stalls_is_told_so() {
     assert!(failure.detail.contains("does not speak TLS"), "{failure}");
 
     let closing = Receiver::start(|stream, _| async move { drop(stream) }).await;
-    assert_kind(
-        &failed(egress().exchange(https(&closing)).await),
-        FailureKind::Tls,
-    );
+    assert_kind(&failed(egress().exchange(https(&closing)).await), FailureKind::Tls);
 
     let silent = Receiver::start(|mut stream, _| async move { closed(&mut stream).await }).await;
-    let request = OutboundRequest {
-        timeout: Duration::from_millis(200),
-        ..https(&silent)
-    };
+    let request = OutboundRequest { timeout: Duration::from_millis(200), ..https(&silent) };
     let failure = failed(egress().exchange(request).await);
     assert_kind(&failure, FailureKind::ConnectTimeout);
     assert!(failure.detail.contains("TLS handshake"), "{failure}");
@@ -246,26 +194,17 @@ async fn a_server_of_an_old_version_is_refused() {
         }
     })
     .await;
-    assert_kind(
-        &failed(egress().exchange(https(&receiver)).await),
-        FailureKind::Tls,
-    );
+    assert_kind(&failed(egress().exchange(https(&receiver)).await), FailureKind::Tls);
 }
 
 #[tokio::test]
 async fn a_client_certificate_is_shown_where_the_endpoint_has_one() {
     let (servers, clients) = (authority("one"), authority("two"));
-    let asking = Server {
-        clients: Some(&clients),
-        ..GOOD
-    };
+    let asking = Server { clients: Some(&clients), ..GOOD };
     let (receiver, mut sees) = start(&servers, asking).await;
     let egress = trusting(&servers, 30);
 
-    let request = OutboundRequest {
-        identity: Some(identity(&clients, RSA)),
-        ..https(&receiver)
-    };
+    let request = OutboundRequest { identity: Some(identity(&clients, RSA)), ..https(&receiver) };
     answered(egress.exchange(request).await);
     assert!(soon(sees.recv()).await.unwrap().client.is_some());
 
@@ -277,19 +216,14 @@ async fn a_client_certificate_is_shown_where_the_endpoint_has_one() {
 #[tokio::test]
 async fn identities_share_neither_connections_nor_sessions() {
     let (servers, clients) = (authority("one"), authority("two"));
-    let asking = Server {
-        clients: Some(&clients),
-        ..GOOD
-    };
+    let asking = Server { clients: Some(&clients), ..GOOD };
     let (receiver, mut sees) = start(&servers, asking).await;
     for idle_seconds in [30, 0] {
         let egress = trusting(&servers, idle_seconds);
         let mut shown = Vec::new();
         for key in [RSA, RSA_OTHER] {
-            let request = OutboundRequest {
-                identity: Some(identity(&clients, key)),
-                ..https(&receiver)
-            };
+            let request =
+                OutboundRequest { identity: Some(identity(&clients, key)), ..https(&receiver) };
             answered(egress.exchange(request).await);
             let seen = soon(sees.recv()).await.unwrap();
             assert_eq!(seen.handshake, HandshakeKind::Full);

@@ -25,10 +25,7 @@ async fn listening() -> (Receiver, mpsc::UnboundedReceiver<String>) {
 }
 
 fn lines(headers: &[(&str, &str)]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[tokio::test]
@@ -66,11 +63,8 @@ async fn every_byte_is_as_the_profile_writes_it() {
          {{\"a\":1}}"
     );
     assert_eq!(soon(hear.recv()).await.unwrap(), expected);
-    let sent: String = exchange
-        .headers_sent
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let sent: String =
+        exchange.headers_sent.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = expected.split_once("\r\n").unwrap().1;
     let head = head.split_once("\r\n\r\n").unwrap().0;
     assert_eq!(sent.replace(": \r\n", ":\r\n"), format!("{head}\r\n"));
@@ -83,24 +77,14 @@ async fn every_byte_is_as_the_profile_writes_it() {
 async fn several_lines_of_one_name_are_recorded_as_they_went() {
     let (receiver, mut hear) = listening().await;
     let request = OutboundRequest {
-        headers: lines(&[
-            ("X-Sig", "1"),
-            ("Content-Type", "text/plain"),
-            ("x-sig", "2"),
-        ]),
+        headers: lines(&[("X-Sig", "1"), ("Content-Type", "text/plain"), ("x-sig", "2")]),
         ..post(receiver.url())
     };
     let exchange = egress().exchange(request).await;
     let wire = soon(hear.recv()).await.unwrap();
-    assert!(
-        wire.contains("X-Sig: 1\r\nx-sig: 2\r\nContent-Type: text/plain\r\n"),
-        "{wire}"
-    );
+    assert!(wire.contains("X-Sig: 1\r\nx-sig: 2\r\nContent-Type: text/plain\r\n"), "{wire}");
     let names: Vec<&str> = exchange.headers_sent.iter().map(|line| &*line.0).collect();
-    assert_eq!(
-        names,
-        ["Host", "X-Sig", "x-sig", "Content-Type", "Content-Length"]
-    );
+    assert_eq!(names, ["Host", "X-Sig", "x-sig", "Content-Type", "Content-Length"]);
 }
 
 #[tokio::test]
@@ -114,26 +98,18 @@ async fn a_get_has_no_body_and_says_nothing_of_one() {
         ..post("")
     };
     answered(egress().exchange(request).await);
-    let expected = format!(
-        "GET /?challenge=abc HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n",
-        receiver.port
-    );
+    let expected =
+        format!("GET /?challenge=abc HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", receiver.port);
     assert_eq!(soon(hear.recv()).await.unwrap(), expected);
 }
 
 #[tokio::test]
 async fn a_request_that_would_inject_a_line_is_not_sent() {
     let receiver = Receiver::honest().await;
-    for (name, value) in [
-        ("X-A", "1\r\nX-B: 2"),
-        ("X-A\r\nX-B", "1"),
-        ("Content-Length", "0"),
-        ("Host", "a"),
-    ] {
-        let request = OutboundRequest {
-            headers: lines(&[(name, value)]),
-            ..post(receiver.url())
-        };
+    for (name, value) in
+        [("X-A", "1\r\nX-B: 2"), ("X-A\r\nX-B", "1"), ("Content-Length", "0"), ("Host", "a")]
+    {
+        let request = OutboundRequest { headers: lines(&[(name, value)]), ..post(receiver.url()) };
         let failure = failed(egress().exchange(request).await);
         assert_kind(&failure, FailureKind::Unsendable);
     }
@@ -159,20 +135,14 @@ async fn no_more_idle_connections_are_kept_than_configured() {
     };
     let egress = Egress::new(&config).unwrap();
     let (first, second) = (Receiver::honest().await, Receiver::honest().await);
-    let baseline = tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks();
+    let baseline = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let urls = [&first, &first, &first, &second, &second, &second].map(Receiver::url);
     let sends = urls.map(|url| egress.exchange(post(url)));
     for exchange in futures(sends).await {
         answered(exchange);
     }
     // Three idle connections with a task at either end, and the sweeper.
-    let alive = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     wait_until(|| alive() == baseline + 2 * 3 + 1).await;
     drop(egress);
     // What is left is the sweeper, until its next round.
@@ -191,11 +161,7 @@ async fn futures<F: Future, const N: usize>(futures: [F; N]) -> Vec<F::Output> {
             }
             std::task::Poll::Pending => true,
         });
-        if pending.is_empty() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
+        if pending.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
     results
@@ -214,10 +180,7 @@ async fn an_idle_connection_is_closed_after_its_time() {
         }
     })
     .await;
-    let config = EgressConfig {
-        idle_seconds: 1,
-        ..development()
-    };
+    let config = EgressConfig { idle_seconds: 1, ..development() };
     let egress = Egress::new(&config).unwrap();
     answered(egress.exchange(post(receiver.url())).await);
     assert_eq!(soon(is_gone.recv()).await, Some(()));
@@ -254,9 +217,7 @@ async fn a_connection_that_was_closed_unnoticed_costs_no_attempt() {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 4096];
-            stream
-                .set_read_timeout(Some(Duration::from_millis(600)))
-                .unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
             while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
                 stream.write_all(OK).unwrap();
             }
@@ -299,10 +260,7 @@ async fn a_connection_is_not_kept_for_longer_than_the_endpoint_says() {
     .await;
     let egress = egress();
     for _ in 0..3 {
-        assert_eq!(
-            answered(egress.exchange(post(receiver.url())).await).status,
-            204
-        );
+        assert_eq!(answered(egress.exchange(post(receiver.url())).await).status, 204);
     }
     assert_eq!(receiver.connections(), 3);
 }
