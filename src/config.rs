@@ -1,7 +1,9 @@
 //! Every limit and setting in one place, with its unit in its name and its default.
 
+use crate::error::{Error, Result};
 use ipnet::IpNet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Which addresses webhooks may reach, and how far answers are read.
 #[derive(Clone, Debug)]
@@ -45,5 +47,85 @@ impl Default for EgressConfig {
             idle_connections_max: 4096,
             idle_seconds: 30,
         }
+    }
+}
+
+/// Every limit of an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which addresses webhooks may reach.
+    pub egress: EgressConfig,
+    /// Requests in flight at once over all endpoints.
+    pub in_flight_max: usize,
+    /// Bytes of event data kept in memory before a first attempt; more is queued on disk.
+    pub fresh_max_bytes: u64,
+    /// Bytes of event data loaded from queues at once.
+    pub loaded_max_bytes: usize,
+    /// Bytes of one event's data at most.
+    pub event_data_max_bytes: usize,
+    /// Events of one batch at most.
+    pub batch_max_events: usize,
+    /// Hours for which an idempotency key is remembered.
+    pub idempotency_hours: u64,
+    /// Days for which finished deliveries stay in the history, unless the application says
+    /// otherwise.
+    pub retention_days: u64,
+    /// Endpoints of one application at most.
+    pub endpoints_max: usize,
+    /// Seconds that closing waits for requests in flight.
+    pub close_grace_seconds: u64,
+    /// Bytes of the embedded store's page cache.
+    pub store_cache_bytes: u64,
+    /// Bytes of free disk below which new events are refused.
+    pub disk_reserve_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            egress: EgressConfig::default(),
+            in_flight_max: 8192,
+            fresh_max_bytes: 64 * 1024 * 1024,
+            loaded_max_bytes: 64 * 1024 * 1024,
+            event_data_max_bytes: 1024 * 1024,
+            batch_max_events: 1000,
+            idempotency_hours: 24,
+            retention_days: 90,
+            endpoints_max: 1000,
+            close_grace_seconds: 30,
+            store_cache_bytes: 64 * 1024 * 1024,
+            disk_reserve_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses limits with which nothing could work.
+    ///
+    /// # Errors
+    /// Names the limit.
+    pub fn check(&self) -> Result<()> {
+        let limits = [
+            ("in_flight_max", self.in_flight_max as u64),
+            ("loaded_max_bytes", self.loaded_max_bytes as u64),
+            ("event_data_max_bytes", self.event_data_max_bytes as u64),
+            ("batch_max_events", self.batch_max_events as u64),
+            ("endpoints_max", self.endpoints_max as u64),
+            ("store_cache_bytes", self.store_cache_bytes),
+        ];
+        match limits.iter().find(|(_, limit)| *limit == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("`{name}` must be above 0"))),
+            None => Ok(()),
+        }
+    }
+
+    /// For how long an idempotency key is remembered.
+    pub fn idempotency_ttl(&self) -> Duration {
+        Duration::from_secs(self.idempotency_hours.saturating_mul(3600))
+    }
+
+    /// How long finished deliveries stay, unless the application says otherwise.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(self.retention_days.saturating_mul(86_400))
     }
 }

@@ -33,9 +33,19 @@ impl ClientIdentity {
     /// Says which of the two cannot be read, that one is not RSA, that the key does not fit the
     /// certificate, or that the certificate is expired or not yet valid.
     pub fn from_base64_pem(certificate: &str, key: &Secret, now: Timestamp) -> Result<Self> {
+        let first = read_chain(certificate)?.into_iter().next();
+        let first = first.ok_or_else(|| fault("it holds no `CERTIFICATE` section"))?;
+        check_certificate(&first, now)?;
+        Self::load(certificate, key)
+    }
+
+    /// Reads what was checked when it was registered; it may have expired since, which is for the
+    /// endpoint's server to say.
+    ///
+    /// # Errors
+    /// Says which of the two cannot be read, or that they do not belong together.
+    pub fn load(certificate: &str, key: &Secret) -> Result<Self> {
         let chain = read_chain(certificate)?;
-        let first = chain.first().ok_or_else(|| fault("it holds no `CERTIFICATE` section"))?;
-        check_certificate(first, now)?;
         let signing_key =
             ring::default_provider().key_provider.load_private_key(read_key(key)?).map_err(
                 |_| key_fault("it cannot be used; expected an RSA key of 2,048 to 8,192 bits"),

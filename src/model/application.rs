@@ -21,6 +21,8 @@ pub struct Application {
     pub retention: Option<Duration>,
     /// Secrets that belong to the whole application, by provider (OpenCard's organisation).
     pub(crate) secrets: BTreeMap<String, Vec<StoredSecret>>,
+    /// When it was deleted, if it was; its history stays until it expires.
+    pub deleted_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

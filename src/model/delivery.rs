@@ -59,6 +59,8 @@ impl DeliveryState {
 pub enum SkipReason {
     /// The endpoint was disabled when the event came.
     EndpointDisabled,
+    /// The provider's envelope cannot carry it, such as a GoCardless event without an action.
+    UnfitForProvider,
 }
 
 impl SkipReason {
@@ -66,6 +68,7 @@ impl SkipReason {
     pub fn explain(self) -> &'static str {
         match self {
             Self::EndpointDisabled => "the endpoint was disabled when the event came",
+            Self::UnfitForProvider => "the provider's envelope cannot carry such an event",
         }
     }
 }

@@ -72,6 +72,8 @@ pub struct Reach {
     pub filtered_by_channel: u32,
     /// How many are disabled: their deliveries are recorded as skipped.
     pub disabled: u32,
+    /// How many have a provider whose envelope cannot carry the event: recorded as skipped.
+    pub unfit: u32,
 }
 
 impl Reach {
@@ -87,6 +89,7 @@ impl Reach {
             (self.filtered_by_type, "filtered by event type"),
             (self.filtered_by_channel, "filtered by channel"),
             (self.disabled, "disabled"),
+            (self.unfit, "served as a provider whose envelope cannot carry it"),
         ];
         let told: Vec<String> = parts
             .iter()

@@ -3,6 +3,7 @@
 pub mod application;
 pub mod attempt;
 pub mod base_n;
+pub mod check;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod id;
 pub mod pattern;
 pub mod payload;
 pub mod queue;
+pub mod ready;
 pub mod secret;
 pub mod time;
 
@@ -24,5 +26,6 @@ pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookI
 pub use pattern::EventPattern;
 pub use payload::Payload;
 pub use queue::QueueItem;
+pub use ready::{Held, ReadyWebhook};
 pub use secret::Secret;
 pub use time::{Timestamp, human_duration};

@@ -53,6 +53,4 @@ pub struct StoredSecret {
     pub created_at: Timestamp,
     /// Until when it signs; `None` while it is the current one.
     pub expires_at: Option<Timestamp>,
-    /// Whether it was shown already, where the provider shows a secret once.
-    pub shown: bool,
 }

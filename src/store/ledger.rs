@@ -137,6 +137,15 @@ pub struct LoadedWebhook {
     pub events: Vec<Arc<Event>>,
     /// Where it stands.
     pub ledger: Ledger,
+    /// The schedule's time when its event was accepted, or when it was formed.
+    pub accepted_due: Timestamp,
+}
+
+impl LoadedWebhook {
+    /// Whether it was formed of a set of events, rather than made for a single one.
+    pub fn is_formed(&self) -> bool {
+        self.events.iter().any(|event| single(event.id) != self.ledger.webhook)
+    }
 }
 
 /// The webhook that carries a single event: it has the event's UUID.
@@ -231,17 +240,20 @@ pub fn load(
     if let Some(acceptance) = store.acceptance(single_event(webhook))? {
         let entries = store.entries(webhook.as_u128(), false)?;
         let ledger = ledger_of(store, &acceptance, &entries, endpoint)?;
-        return Ok(ledger.map(|ledger| LoadedWebhook { events: vec![acceptance.event], ledger }));
+        let accepted_due = acceptance.due;
+        let events = vec![acceptance.event];
+        return Ok(ledger.map(|ledger| LoadedWebhook { events, ledger, accepted_due }));
     }
     let Some((formed, ledger)) = formed_ledger(store, webhook)? else {
         return Ok(None);
     };
+    let accepted_due = formed.due;
     let mut events = Vec::with_capacity(formed.events.len());
     for event in formed.events {
         // A member that expired is gone for good; the set without it is what is left to send.
         events.extend(store.acceptance(event)?.map(|acceptance| acceptance.event));
     }
-    Ok((!events.is_empty()).then_some(LoadedWebhook { events, ledger }))
+    Ok((!events.is_empty()).then_some(LoadedWebhook { events, ledger, accepted_due }))
 }
 
 /// The attempts of a delivery, oldest first; `None` when there is no such delivery.

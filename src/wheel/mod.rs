@@ -12,6 +12,7 @@ mod levels;
 mod slab;
 #[cfg(test)]
 mod tests;
+pub mod window;
 
 use levels::{Levels, Slot};
 use slab::Slab;

@@ -1,0 +1,112 @@
+//! Who may go straight into a lane's memory, and who goes to the queue on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// New deliveries of one endpoint that may be in memory at once, before their first attempt.
+const LANE_ROOM: i64 = 4096;
+
+/// Bytes of event data that all lanes together hold before a first attempt.
+#[derive(Debug)]
+pub struct MemoryBudget(AtomicI64);
+
+impl MemoryBudget {
+    /// A budget of `bytes`.
+    pub fn new(bytes: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(i64::try_from(bytes).unwrap_or(i64::MAX))))
+    }
+
+    /// Bytes that are left.
+    pub fn left(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Decides at the time of an emit whether its delivery is kept in memory or queued on disk. A
+/// closed gate means that there is a queue to be kept in order, or nobody to serve it.
+#[derive(Debug)]
+pub struct Gate {
+    open: AtomicBool,
+    room: AtomicI64,
+    budget: Arc<MemoryBudget>,
+}
+
+impl Gate {
+    /// An open gate that shares `budget` with the others.
+    pub fn new(budget: Arc<MemoryBudget>) -> Self {
+        Self { open: AtomicBool::new(true), room: AtomicI64::new(LANE_ROOM), budget }
+    }
+
+    /// Takes a place in memory for `bytes` of data, if there is one. A lane that is full is closed
+    /// until its queue is empty again, so that what comes later does not overtake.
+    pub fn admit(&self, bytes: usize) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if !self.open.load(Ordering::Acquire) {
+            return false;
+        }
+        let has_room = self.room.fetch_sub(1, Ordering::Relaxed) > 0;
+        let has_bytes = self.budget.0.fetch_sub(bytes, Ordering::Relaxed) >= bytes;
+        if !(has_room && has_bytes) {
+            self.give_back(bytes);
+            self.close();
+            return false;
+        }
+        true
+    }
+
+    /// Takes a place in memory whether there is one or not.
+    pub fn take(&self, bytes: usize) {
+        self.room.fetch_sub(1, Ordering::Relaxed);
+        self.budget.0.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Gives a place in memory back.
+    pub fn release(&self, bytes: usize) {
+        self.give_back(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    fn give_back(&self, bytes: i64) {
+        self.room.fetch_add(1, Ordering::Relaxed);
+        self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Sends everything new to the queue from now on.
+    pub fn close(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    /// Lets new deliveries into memory again.
+    pub fn reopen(&self) {
+        self.open.store(true, Ordering::Release);
+    }
+
+    /// Whether there is a queue that comes first.
+    pub fn is_closed(&self) -> bool {
+        !self.open.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_gate_closes_until_it_is_reopened() {
+        let budget = MemoryBudget::new(100);
+        let gate = Gate::new(Arc::clone(&budget));
+        assert!(gate.admit(60));
+        assert!(!gate.admit(60), "only 40 bytes are left");
+        assert_eq!(budget.left(), 40);
+        assert!(!gate.admit(1), "what is small does not overtake");
+        gate.release(60);
+        gate.reopen();
+        assert!(gate.admit(100));
+    }
+
+    #[test]
+    fn one_lane_takes_a_bounded_number() {
+        let gate = Gate::new(MemoryBudget::new(u64::MAX));
+        let admitted = (0..10_000).filter(|_| gate.admit(1)).count();
+        assert_eq!(admitted, 4096);
+    }
+}

@@ -1,0 +1,265 @@
+//! Accepting events: checked, fanned out, committed, answered.
+
+use crate::dispatch::recipient::Recipient;
+use crate::dispatch::run::Command;
+use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item};
+use crate::error::{Error, Result};
+use crate::model::{
+    Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode, Reach,
+    SkipReason, Timestamp, Trigger, check,
+};
+use crate::store::group_commit::{Accepted, NewAcceptance};
+use crate::store::{Place, ledger};
+use crate::wheel::window;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use uuid::Uuid;
+
+impl Engine {
+    /// Accepts an event: when this returns, it and its deliveries are on stable storage.
+    ///
+    /// # Errors
+    /// Refuses an unknown application, data that is too large and, with
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), an idempotency key that was used for
+    /// another event. [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the store
+    /// cannot take it now.
+    pub async fn emit(&self, event: NewEvent) -> Result<Emitted> {
+        let mut emitted = self.emit_batch(vec![event]).await?;
+        emitted.pop().ok_or_else(|| Error::internal("an emit came back empty"))
+    }
+
+    /// Accepts several events in one commit: all of them or none.
+    ///
+    /// # Errors
+    /// As for [`Engine::emit`], and refuses more than `batch_max_events`.
+    pub async fn emit_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Emitted>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let most = inner.config.batch_max_events;
+        if events.len() > most {
+            return Err(Error::invalid(format!(
+                "a batch of {} events is too large: `batch_max_events` is {most}",
+                events.len()
+            )));
+        }
+        let mut plans = Vec::with_capacity(events.len());
+        for event in events {
+            match inner.plan(event) {
+                Ok(plan) => plans.push(plan),
+                Err(error) => {
+                    plans.iter().for_each(Plan::release);
+                    return Err(error);
+                }
+            }
+        }
+        let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
+        match inner.committer.accept(acceptances).await {
+            Ok(accepted) => Ok(inner.hand_over(&plans, accepted)),
+            Err(error) => {
+                plans.iter().for_each(Plan::release);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a sample event of the endpoint's provider to that endpoint, once, at once, whatever
+    /// its filters and state, marked as a test in the provider's way, and answers with the attempt.
+    ///
+    /// # Errors
+    /// Refuses a type that the provider has no sample of, and values that fit no sample. A failed
+    /// attempt is no error: see its outcome.
+    pub async fn test(&self, endpoint: EndpointId, test: TestEvent) -> Result<Attempt> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let recipient = inner.directory.recipient(endpoint)?;
+        let provider = &recipient.provider;
+        let event_type = match &test.event_type {
+            Some(event_type) => EventType::new(event_type)?,
+            None => provider.test_event_type().clone(),
+        };
+        provider.check_test_event(event_type.as_str())?;
+        let now = inner.clock.wall();
+        let event = Event {
+            id: EventId::from_uuid(Uuid::nil()),
+            application: recipient.endpoint.application,
+            data: provider.sample(event_type.as_str(), &test.overrides)?,
+            event_type,
+            time: now,
+            accepted_at: now,
+            mode: Mode::Test,
+            sample: true,
+            channels: Vec::new(),
+            idempotency_key: None,
+            reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
+        };
+        provider.check_event(&event)?;
+        inner.send_once(&recipient, event).await.map(|outcome| outcome.attempt.clone())
+    }
+}
+
+/// What an emit will store, and where its deliveries go.
+struct Plan {
+    acceptance: NewAcceptance,
+    recipients: Vec<Arc<Recipient>>,
+}
+
+impl Plan {
+    /// Gives back the places in memory that were taken.
+    fn release(&self) {
+        for (recipient, (_, place)) in self.recipients.iter().zip(&self.acceptance.deliveries) {
+            if *place == Place::Fresh {
+                recipient.gate.release(self.acceptance.event.data.len());
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Checks an event and finds its recipients.
+    fn plan(&self, new: NewEvent) -> Result<Plan> {
+        let most = self.config.event_data_max_bytes;
+        if new.data.len() > most {
+            return Err(Error::invalid(format!(
+                "event data of {} bytes is too large: `event_data_max_bytes` is {most}",
+                new.data.len()
+            )));
+        }
+        if let Some(key) = &new.idempotency_key {
+            check::check_idempotency_key(key)?;
+        }
+        let all = self.directory.recipients(new.application)?;
+        let request_digest = digest(&new);
+        let now = self.clock.wall();
+        let mut event = Event {
+            id: EventId::from_uuid(Uuid::nil()),
+            application: new.application,
+            event_type: new.event_type,
+            time: new.time.unwrap_or(now),
+            accepted_at: now,
+            data: new.data,
+            mode: new.mode,
+            sample: false,
+            channels: check::checked_channels(new.channels)?,
+            idempotency_key: new.idempotency_key,
+            reach: Reach::default(),
+        };
+        let mut reach =
+            Reach { endpoints: u32::try_from(all.len()).unwrap_or(u32::MAX), ..Reach::default() };
+        let (mut recipients, mut deliveries) = (Vec::new(), Vec::new());
+        for recipient in all.iter() {
+            if let Some(place) = place(recipient, &event, &mut reach) {
+                deliveries.push((recipient.endpoint.id, place));
+                recipients.push(Arc::clone(recipient));
+            }
+        }
+        event.reach = reach;
+        let due = self.clock.now();
+        let acceptance = NewAcceptance { event, due, deliveries, request_digest };
+        Ok(Plan { acceptance, recipients })
+    }
+
+    /// Hands what was committed to lanes and window, and answers.
+    fn hand_over(&self, plans: &[Plan], accepted: Vec<Accepted>) -> Vec<Emitted> {
+        let mut arrivals = Vec::new();
+        let mut emitted = Vec::with_capacity(accepted.len());
+        for (plan, accepted) in plans.iter().zip(accepted) {
+            let acceptance = &accepted.acceptance;
+            let event = &acceptance.event;
+            emitted.push(Emitted {
+                event: event.id,
+                deliveries: acceptance
+                    .deliveries
+                    .iter()
+                    .map(|(endpoint, _)| DeliveryId { event: event.id, endpoint: *endpoint })
+                    .collect(),
+                reach: event.reach,
+                repeated: accepted.repeated,
+            });
+            if accepted.repeated {
+                plan.release();
+                continue;
+            }
+            for (endpoint, place) in &acceptance.deliveries {
+                match place {
+                    Place::Fresh => {
+                        let webhook = ledger::single(event.id);
+                        let item = fresh_item(webhook, Arc::clone(event), acceptance.due);
+                        arrivals.push((*endpoint, item));
+                    }
+                    Place::Queued => {
+                        self.window.tell(window::Command::Waiting(*endpoint, acceptance.due));
+                    }
+                    Place::Once | Place::Skipped(_) => {}
+                }
+            }
+        }
+        if !arrivals.is_empty() {
+            self.dispatcher.tell(Command::Arrive(arrivals));
+        }
+        emitted
+    }
+
+    /// Stores an event for one endpoint and makes its only attempt.
+    async fn send_once(
+        self: &Arc<Self>,
+        recipient: &Arc<Recipient>,
+        event: Event,
+    ) -> Result<Arc<Outcome>> {
+        let acceptance = NewAcceptance {
+            event,
+            due: self.clock.now(),
+            deliveries: vec![(recipient.endpoint.id, Place::Once)],
+            request_digest: [0; 16],
+        };
+        let accepted = self.committer.accept(vec![acceptance]).await?;
+        let Some(accepted) = accepted.first() else {
+            return Err(Error::internal("a test event came back empty"));
+        };
+        let event = Arc::clone(&accepted.acceptance.event);
+        let mut item = fresh_item(ledger::single(event.id), event, accepted.acceptance.due);
+        item.trigger = Trigger::Test;
+        item.not_before = Timestamp::EPOCH;
+        self.attempt(recipient, item).await
+    }
+}
+
+/// Where the delivery of `event` to an endpoint goes; `None` when the endpoint does not want it.
+fn place(recipient: &Recipient, event: &Event, reach: &mut Reach) -> Option<Place> {
+    let endpoint = &recipient.endpoint;
+    if !endpoint.wants_type(event) {
+        reach.filtered_by_type += 1;
+        return None;
+    }
+    if !endpoint.wants_channel(event) {
+        reach.filtered_by_channel += 1;
+        return None;
+    }
+    if matches!(endpoint.state, EndpointState::Disabled { .. } | EndpointState::Deleted { .. }) {
+        reach.disabled += 1;
+        return Some(Place::Skipped(SkipReason::EndpointDisabled));
+    }
+    if recipient.provider.check_event(event).is_err() {
+        reach.unfit += 1;
+        return Some(Place::Skipped(SkipReason::UnfitForProvider));
+    }
+    reach.delivered += 1;
+    let is_fresh = recipient.gate.admit(event.data.len());
+    Some(if is_fresh { Place::Fresh } else { Place::Queued })
+}
+
+/// What tells one request from another under the same idempotency key.
+fn digest(new: &NewEvent) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(new.event_type.as_str().as_bytes());
+    part(new.data.as_str().as_bytes());
+    part(&new.time.map_or([0xff; 8], |time| time.as_micros().to_be_bytes()));
+    part(&[u8::from(new.mode == Mode::Test)]);
+    new.channels.iter().for_each(|channel| part(channel.as_bytes()));
+    let mut digest = [0; 16];
+    digest.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    digest
+}

@@ -1,0 +1,119 @@
+//! Applications: made, changed, deleted.
+
+use crate::engine::{ApplicationChange, Engine, NewApplication};
+use crate::error::{Error, Result};
+use crate::model::{Application, ApplicationId, check};
+use crate::store::Change;
+use std::sync::Arc;
+
+impl Engine {
+    /// Makes an application.
+    ///
+    /// # Errors
+    /// Refuses a uid that is none, or that another application has.
+    pub async fn create_application(&self, new: NewApplication) -> Result<Arc<Application>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        self.check_free_uid(new.uid.as_deref())?;
+        let now = inner.clock.wall();
+        let application = Application {
+            id: ApplicationId::from_uuid(inner.ids.next()?),
+            name: new.name,
+            uid: new.uid,
+            metadata: check::checked_metadata(new.metadata)?,
+            retention: new.retention,
+            secrets: Default::default(),
+            deleted_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.commit_application(application).await
+    }
+
+    /// An application.
+    ///
+    /// # Errors
+    /// Refuses an unknown id.
+    pub fn application(&self, id: ApplicationId) -> Result<Arc<Application>> {
+        self.inner.directory.application(id)
+    }
+
+    /// The application that the platform calls `uid`.
+    pub fn application_by_uid(&self, uid: &str) -> Option<Arc<Application>> {
+        self.inner.directory.application_by_uid(uid)
+    }
+
+    /// All applications, oldest first.
+    pub fn applications(&self) -> Vec<Arc<Application>> {
+        self.inner.directory.applications()
+    }
+
+    /// Changes an application.
+    ///
+    /// # Errors
+    /// Refuses an unknown id, and a uid that another application has.
+    pub async fn update_application(
+        &self,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Arc<Application>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        let mut application = Application::clone(&*inner.directory.application(id)?);
+        if let Some(uid) = change.uid
+            && uid != application.uid
+        {
+            self.check_free_uid(uid.as_deref())?;
+            application.uid = uid;
+        }
+        if let Some(metadata) = change.metadata {
+            application.metadata = check::checked_metadata(metadata)?;
+        }
+        application.name = change.name.unwrap_or(application.name);
+        application.retention = change.retention.unwrap_or(application.retention);
+        application.updated_at = inner.clock.wall();
+        self.commit_application(application).await
+    }
+
+    /// Deletes an application with its endpoints; what waits is cancelled, and history stays until
+    /// it expires.
+    ///
+    /// # Errors
+    /// Refuses an unknown id.
+    pub async fn delete_application(&self, id: ApplicationId) -> Result<()> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        let mut application = Application::clone(&*inner.directory.application(id)?);
+        for recipient in inner.directory.recipients(id)?.iter() {
+            inner.delete_endpoint(recipient.endpoint.id).await?;
+        }
+        application.deleted_at = Some(inner.clock.wall());
+        application.secrets.clear();
+        inner.committer.change(vec![Change::Application(application.clone())]).await?;
+        inner.directory.remove_application(id);
+        Ok(())
+    }
+
+    async fn commit_application(&self, application: Application) -> Result<Arc<Application>> {
+        let inner = &self.inner;
+        inner.committer.change(vec![Change::Application(application.clone())]).await?;
+        let id = application.id;
+        inner.directory.put_application(application);
+        inner.directory.application(id)
+    }
+
+    fn check_free_uid(&self, uid: Option<&str>) -> Result<()> {
+        let Some(uid) = uid else { return Ok(()) };
+        check::check_uid(uid)?;
+        match self.application_by_uid(uid) {
+            Some(held) => Err(Error::conflict(format!(
+                "application uid `{uid}` is taken by application `{}`",
+                held.id
+            ))),
+            None => Ok(()),
+        }
+    }
+}

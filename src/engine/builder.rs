@@ -1,0 +1,283 @@
+//! Opening an engine.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dispatch::gate::{Gate, MemoryBudget};
+use crate::dispatch::run::{self, Dispatcher};
+use crate::dispatch::{Egress, Resolve, TokenCache};
+use crate::engine::directory::Directory;
+use crate::engine::secrets::KEY_CHECK_PLACE;
+use crate::engine::{Engine, Hands, Inner};
+use crate::error::{Error, Result};
+use crate::id_source::{IdSource, fill_random};
+use crate::model::secret::Sealed;
+use crate::model::{Endpoint, EndpointState, Secret};
+use crate::provider::Providers;
+use crate::store::group_commit::GroupCommit;
+use crate::store::sled::SledOptions;
+use crate::store::{MemoryStore, SledStore, Store};
+use crate::vault::{MasterKeySource, Vault};
+use crate::wheel::window::{self, Window};
+use base64::Engine as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLock};
+use tokio::sync::{broadcast, watch};
+
+/// Outcomes that are kept for a slow reader.
+const OUTCOMES_KEPT: usize = 4096;
+/// The environment variable that may hold the master key.
+const MASTER_KEY_VARIABLE: &str = "HOOKWHEEL_MASTER_KEY";
+
+/// Makes the outbound side, once the configuration is complete.
+type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
+
+/// Opens an engine step by step; see [`Engine::builder`].
+pub struct EngineBuilder {
+    data_folder: Option<PathBuf>,
+    providers_folder: Option<PathBuf>,
+    master_key: Option<MasterKeySource>,
+    config: Config,
+    clock: Clock,
+    egress: Option<MakeEgress>,
+}
+
+impl EngineBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            data_folder: Some(PathBuf::from("hookwheel-data")),
+            providers_folder: None,
+            master_key: None,
+            config: Config::default(),
+            clock: Clock::system(),
+            egress: None,
+        }
+    }
+
+    /// Keeps everything in `folder` (default: `hookwheel-data` here), which is made when it does
+    /// not exist.
+    #[must_use]
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
+        self
+    }
+
+    /// Keeps everything in memory: nothing survives the process. For simulations and tests.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.data_folder = None;
+        self
+    }
+
+    /// Reads more providers from the TOML files of `folder`.
+    #[must_use]
+    pub fn providers_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.providers_folder = Some(folder.into());
+        self
+    }
+
+    /// Takes the master key from `source`. The default is the environment variable
+    /// `HOOKWHEEL_MASTER_KEY` where it is set, and else a file beside the data folder, with its
+    /// name and `.key`.
+    #[must_use]
+    pub fn master_key(mut self, source: MasterKeySource) -> Self {
+        self.master_key = Some(source);
+        self
+    }
+
+    /// Sets all limits.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Allows `http:` and local addresses for every provider. Never in production: whoever may
+    /// register an endpoint could reach your own network.
+    #[must_use]
+    pub fn development(mut self) -> Self {
+        self.config.egress.development = true;
+        self
+    }
+
+    /// Goes by `clock`: a faster one to simulate, one moved by hand to test.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Looks host names up with `resolver` instead of the system's.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.egress = Some(Box::new(|config| Egress::with_resolver(&config.egress, resolver)));
+        self
+    }
+
+    /// Opens the engine and takes up what waits.
+    ///
+    /// # Errors
+    /// Says what is wrong with the configuration, a provider file, the master key or the data
+    /// folder: [`ErrorKind::InUse`](crate::ErrorKind::InUse) when another process has it.
+    pub async fn open(self) -> Result<Engine> {
+        self.config.check()?;
+        let mut providers = Providers::embedded()?;
+        if let Some(folder) = &self.providers_folder {
+            providers.load_folder(folder)?;
+        }
+        let store = self.open_store().await?;
+        let key_check = store.key_check()?;
+        let vault = self.open_vault(key_check.as_deref())?;
+        let ids = Arc::new(IdSource::new(self.clock.clone()));
+        ids.start_after(store.greatest_id()?);
+        let hands = Arc::new(Hands::default());
+        let committer = start_committer(&store, &ids, &self.config, &hands)?;
+        let egress = match self.egress {
+            Some(make) => make(&self.config)?,
+            None => Egress::new(&self.config.egress)?,
+        };
+        let (window, receiver) = Window::door();
+        window::Window::start(
+            receiver,
+            self.clock.clone(),
+            Arc::clone(&store),
+            Arc::clone(&hands) as Arc<dyn window::Crew>,
+            self.config.loaded_max_bytes,
+        );
+        let crew = Arc::clone(&hands) as Arc<dyn run::Crew>;
+        let inner = Arc::new(Inner {
+            dispatcher: Dispatcher::start(self.clock.clone(), self.config.in_flight_max, crew),
+            budget: MemoryBudget::new(self.config.fresh_max_bytes),
+            config: self.config,
+            clock: self.clock,
+            ids,
+            providers,
+            store,
+            committer,
+            directory: Directory::default(),
+            vault: RwLock::new(vault),
+            egress,
+            tokens: TokenCache::default(),
+            window,
+            outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
+            edits: tokio::sync::Mutex::default(),
+            closing: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+        });
+        hands.belong_to(&inner);
+        inner.take_up(key_check.is_none()).await?;
+        tokio::spawn(Inner::upkeep(Arc::downgrade(&inner)));
+        Ok(Engine { inner })
+    }
+
+    async fn open_store(&self) -> Result<Arc<dyn Store>> {
+        let Some(folder) = self.data_folder.clone() else {
+            return Ok(Arc::new(MemoryStore::new()));
+        };
+        let options = SledOptions {
+            cache_bytes: self.config.store_cache_bytes,
+            disk_reserve_bytes: self.config.disk_reserve_bytes,
+        };
+        let open = move || SledStore::open(&folder, options);
+        let store = tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|error| Error::internal("opening the store ended early").with_source(error))?;
+        Ok(Arc::new(store?))
+    }
+
+    fn open_vault(&self, key_check: Option<&[u8]>) -> Result<Vault> {
+        let source = match (&self.master_key, &self.data_folder) {
+            (Some(source), _) => source.clone(),
+            (None, None) => MasterKeySource::Given(random_key()?),
+            (None, Some(folder)) => match std::env::var(MASTER_KEY_VARIABLE) {
+                Ok(key) => MasterKeySource::Given(Secret::new(key)),
+                Err(_) => MasterKeySource::File(key_file(folder)),
+            },
+        };
+        let vault = Vault::open(source, key_check.is_some())?;
+        if let Some(check) = key_check {
+            vault.open_sealed(KEY_CHECK_PLACE, &Sealed(check.to_vec())).map_err(|error| {
+                Error::unreadable(
+                    "the master key is not the one that the data folder was written with: give \
+                     that one; nothing was changed",
+                )
+                .with_source(error)
+            })?;
+        }
+        Ok(vault)
+    }
+}
+
+/// Beside the data folder: its name with `.key`.
+fn key_file(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
+/// A key for secrets that end with the process.
+fn random_key() -> Result<Secret> {
+    let mut key = zeroize::Zeroizing::new([0_u8; 32]);
+    fill_random(key.as_mut())?;
+    Ok(Secret::new(base64::engine::general_purpose::STANDARD.encode(key.as_ref())))
+}
+
+fn start_committer(
+    store: &Arc<dyn Store>,
+    ids: &Arc<IdSource>,
+    config: &Config,
+    hands: &Arc<Hands>,
+) -> Result<GroupCommit> {
+    let runtime = tokio::runtime::Handle::current();
+    let hands = Arc::clone(hands);
+    let on_reopened = Box::new(move || hands.store_reopened(&runtime));
+    GroupCommit::start(Arc::clone(store), Arc::clone(ids), config.idempotency_ttl(), on_reopened)
+}
+
+impl Inner {
+    /// Takes up what the store holds.
+    async fn take_up(self: &Arc<Self>, is_new: bool) -> Result<()> {
+        for application in self.store.applications()? {
+            if application.deleted_at.is_none() {
+                self.directory.put_application(application);
+            }
+        }
+        let waiting: std::collections::HashSet<_> =
+            self.store.waiting()?.into_iter().map(|(endpoint, _)| endpoint).collect();
+        for endpoint in self.store.endpoints()? {
+            if matches!(endpoint.state, EndpointState::Deleted { .. }) {
+                self.directory.put_deleted(endpoint);
+                continue;
+            }
+            self.take_up_endpoint(endpoint, &waiting)?;
+        }
+        if is_new {
+            self.committer.change(vec![self.key_check()?]).await?;
+        }
+        if self.vault().has_older_keys() {
+            self.reseal_everything().await?;
+        }
+        self.take_up_fresh().await;
+        self.probe_parked();
+        Ok(())
+    }
+
+    fn take_up_endpoint(
+        &self,
+        endpoint: Endpoint,
+        waiting: &std::collections::HashSet<crate::model::EndpointId>,
+    ) -> Result<()> {
+        let owner = self.directory.application(endpoint.application)?;
+        let gate = Arc::new(Gate::new(Arc::clone(&self.budget)));
+        if waiting.contains(&endpoint.id) {
+            // What waits goes first; the window opens the gate when it is through.
+            gate.close();
+        }
+        let id = endpoint.id;
+        let recipient = self
+            .recipient(endpoint, &owner, gate)
+            .map_err(|error| error.within(format!("endpoint `{id}`")))?;
+        self.publish(&recipient);
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Endpoints: made, changed, enabled, disabled, deleted.
+
+use crate::dispatch::gate::Gate;
+use crate::dispatch::recipient::Recipient;
+use crate::dispatch::run::Command;
+use crate::engine::checks::{
+    checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
+};
+use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint};
+use crate::error::{Error, Result};
+use crate::model::endpoint::SealedAuthentication;
+use crate::model::{
+    Application, ApplicationId, Endpoint, EndpointId, EndpointState, Secret, check,
+};
+use crate::provider::{Moment, Provider, SecretOwner};
+use crate::store::Change;
+use crate::wheel::window;
+use std::sync::Arc;
+
+/// An endpoint that was made, with the secret for its receiver.
+#[derive(Clone, Debug)]
+pub struct CreatedEndpoint {
+    /// The endpoint. It is disabled, with the reason, when it did not answer its challenge.
+    pub endpoint: Arc<Endpoint>,
+    /// What the receiver verifies with. A provider that shows secrets once shows it here.
+    pub secret: Secret,
+}
+
+impl Engine {
+    /// Makes an endpoint. Where the provider demands a challenge and it is not answered, the
+    /// endpoint is made all the same, disabled with the reason: its owner needs the secret to
+    /// answer, and enabling it runs the challenge again.
+    ///
+    /// # Errors
+    /// Refuses, before anything is stored, what cannot work: an unknown application or provider, a
+    /// URL that may not be reached, filters, headers, limits, secrets or certificates that are
+    /// wrong.
+    pub async fn create_endpoint(
+        &self,
+        application: ApplicationId,
+        new: NewEndpoint,
+    ) -> Result<CreatedEndpoint> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let edit = inner.edits.lock().await;
+        let owner = inner.directory.application(application)?;
+        let provider = inner.providers.get(&new.provider)?;
+        inner.check_room(application)?;
+        inner.check_new_uid(application, new.uid.as_deref())?;
+        let now = inner.clock.wall();
+        let id = EndpointId::from_uuid(inner.ids.next()?);
+        let mut endpoint = Endpoint {
+            id,
+            application,
+            name: checked_text("name", new.name, 256)?,
+            uid: new.uid,
+            description: checked_text("description", new.description, 4096)?,
+            url: inner.checked_url(&new.url, &provider)?,
+            provider: provider.name().to_owned(),
+            event_filter: checked_filter(new.event_filter)?,
+            channels: check::checked_channels(new.channels)?,
+            metadata: check::checked_metadata(new.metadata)?,
+            settings: check::checked_metadata(new.settings)?,
+            headers: checked_headers(new.headers)?,
+            rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
+            concurrency: checked_concurrency(new.concurrency)?,
+            state: EndpointState::Enabled,
+            authentication: inner.checked_authentication(id, &provider, &new.authentication)?,
+            client_identity: inner.checked_identity(id, &provider, new.client_certificate)?,
+            secrets: Vec::new(),
+            parked_in_a_row: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        if !new.enabled {
+            let reason = "it was made disabled".to_owned();
+            endpoint.state = EndpointState::Disabled { reason, since: now };
+        }
+        let (owner, secret) = inner.first_secret(
+            owner,
+            &provider,
+            &mut endpoint,
+            new.secret,
+            new.scheme.as_deref(),
+        )?;
+        let gate = Arc::new(Gate::new(Arc::clone(&inner.budget)));
+        let mut recipient = inner.recipient(endpoint, &owner, Arc::clone(&gate))?;
+        if new.enabled {
+            recipient = inner.challenged(recipient, &owner, Moment::Create).await?;
+        }
+        let changes = vec![
+            Change::Application(Application::clone(&owner)),
+            Change::Endpoint(Box::new(Endpoint::clone(&recipient.endpoint))),
+        ];
+        inner.committer.change(changes).await?;
+        inner.directory.put_application(owner);
+        inner.publish(&recipient);
+        drop(edit);
+        Ok(CreatedEndpoint { endpoint: Arc::clone(&recipient.endpoint), secret })
+    }
+
+    /// The endpoint, also when it was deleted and its history is still there.
+    ///
+    /// # Errors
+    /// Refuses an unknown id.
+    pub fn endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
+        self.inner.directory.endpoint(id)
+    }
+
+    /// The application's endpoints that are not deleted, oldest first.
+    ///
+    /// # Errors
+    /// Refuses an unknown application.
+    pub fn endpoints(&self, application: ApplicationId) -> Result<Vec<Arc<Endpoint>>> {
+        let recipients = self.inner.directory.recipients(application)?;
+        Ok(recipients.iter().map(|recipient| Arc::clone(&recipient.endpoint)).collect())
+    }
+
+    /// Changes an endpoint. A new URL is challenged where the provider demands it.
+    ///
+    /// # Errors
+    /// As for [`Engine::create_endpoint`]; then nothing is changed.
+    pub async fn update_endpoint(
+        &self,
+        id: EndpointId,
+        change: EndpointChange,
+    ) -> Result<Arc<Endpoint>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        let held = inner.directory.recipient(id)?;
+        let provider = &held.provider;
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        if let Some(uid) = change.uid
+            && uid != endpoint.uid
+        {
+            inner.check_new_uid(endpoint.application, uid.as_deref())?;
+            endpoint.uid = uid;
+        }
+        let url_changes = change.url.as_ref().is_some_and(|url| *url != endpoint.url);
+        set(&mut endpoint.url, change.url, |url| inner.checked_url(&url, provider))?;
+        set(&mut endpoint.name, change.name, |name| checked_text("name", name, 256))?;
+        let description = |text| checked_text("description", text, 4096);
+        set(&mut endpoint.description, change.description, description)?;
+        set(&mut endpoint.event_filter, change.event_filter, checked_filter)?;
+        set(&mut endpoint.channels, change.channels, check::checked_channels)?;
+        set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
+        set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
+        set(&mut endpoint.headers, change.headers, checked_headers)?;
+        set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
+        set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
+        if let Some(authentication) = change.authentication {
+            endpoint.authentication =
+                inner.checked_authentication(id, provider, &authentication)?;
+        }
+        if let Some(certificate) = change.client_certificate {
+            endpoint.client_identity = inner.checked_identity(id, provider, certificate)?;
+        }
+        endpoint.updated_at = inner.clock.wall();
+        let owner = inner.directory.application(endpoint.application)?;
+        let mut recipient = inner.recipient(endpoint, &owner, Arc::clone(&held.gate))?;
+        let is_enabled = recipient.endpoint.state == EndpointState::Enabled;
+        if url_changes && is_enabled {
+            recipient = inner.challenged(recipient, &owner, Moment::UrlChange).await?;
+        }
+        inner.commit_recipient(&recipient).await?;
+        Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    /// Serves an endpoint that was disabled or parked. Where the provider demands a challenge, it
+    /// has to be answered first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotProven`](crate::ErrorKind::NotProven) when the challenge is not answered.
+    pub async fn enable_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        let held = inner.directory.recipient(id)?;
+        if held.endpoint.state == EndpointState::Enabled {
+            return Ok(Arc::clone(&held.endpoint));
+        }
+        inner.challenge(&held, Moment::Resume).await?;
+        inner.resume(&held).await
+    }
+
+    /// Stops serving an endpoint: what waits stays waiting, new events are recorded as skipped.
+    ///
+    /// # Errors
+    /// Refuses an unknown id.
+    pub async fn disable_endpoint(
+        &self,
+        id: EndpointId,
+        reason: impl Into<String>,
+    ) -> Result<Arc<Endpoint>> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let reason = checked_text("reason", reason.into(), 1024)?;
+        let _edit = inner.edits.lock().await;
+        let since = inner.clock.wall();
+        inner.stop_serving(id, EndpointState::Disabled { reason, since }).await
+    }
+
+    /// Deletes an endpoint: what waits is cancelled; its history stays until it expires.
+    ///
+    /// # Errors
+    /// Refuses an unknown id.
+    pub async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _edit = inner.edits.lock().await;
+        inner.delete_endpoint(id).await
+    }
+}
+
+impl Inner {
+    /// Deletes an endpoint, with the credentials that were kept for it.
+    pub(super) async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
+        let held = self.directory.recipient(id)?;
+        let now = self.clock.wall();
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        endpoint.state = EndpointState::Deleted { at: now };
+        endpoint.updated_at = now;
+        endpoint.secrets.clear();
+        endpoint.client_identity = None;
+        endpoint.authentication = SealedAuthentication::None;
+        self.committer.change(vec![Change::Endpoint(Box::new(endpoint.clone()))]).await?;
+        self.directory.put_deleted(endpoint);
+        held.gate.close();
+        self.dispatcher.tell(Command::Close(id));
+        self.window.tell(window::Command::Close(id));
+        Ok(())
+    }
+
+    /// Puts an endpoint into another state in which nothing is sent.
+    pub(super) async fn stop_serving(
+        &self,
+        id: EndpointId,
+        state: EndpointState,
+    ) -> Result<Arc<Endpoint>> {
+        let held = self.directory.recipient(id)?;
+        // The lane first: nothing more goes out while the commit is on its way.
+        held.gate.close();
+        self.dispatcher.tell(Command::Close(id));
+        self.window.tell(window::Command::Close(id));
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
+        endpoint.state = state;
+        endpoint.updated_at = self.clock.wall();
+        let recipient = self.with_endpoint(&held, endpoint);
+        self.commit_recipient(&recipient).await?;
+        Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    /// Serves an endpoint that was not served.
+    pub(super) async fn resume(&self, held: &Recipient) -> Result<Arc<Endpoint>> {
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        endpoint.state = EndpointState::Enabled;
+        endpoint.updated_at = self.clock.wall();
+        let recipient = self.with_endpoint(held, endpoint);
+        self.commit_recipient(&recipient).await?;
+        Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    /// The same recipient with another record of its endpoint, where no secret changed.
+    pub(super) fn with_endpoint(&self, held: &Recipient, endpoint: Endpoint) -> Arc<Recipient> {
+        Arc::new(Recipient {
+            endpoint: Arc::new(endpoint),
+            provider: Arc::clone(&held.provider),
+            keys: held.keys.clone(),
+            authentication: held.authentication.clone(),
+            identity: held.identity.clone(),
+            gate: Arc::clone(&held.gate),
+        })
+    }
+
+    pub(super) async fn commit_recipient(&self, recipient: &Arc<Recipient>) -> Result<()> {
+        let change = Change::Endpoint(Box::new(Endpoint::clone(&recipient.endpoint)));
+        self.committer.change(vec![change]).await?;
+        self.publish(recipient);
+        Ok(())
+    }
+
+    /// Makes a recipient known to emits, lanes and window.
+    pub(super) fn publish(&self, recipient: &Arc<Recipient>) {
+        self.directory.put_recipient(recipient);
+        if recipient.endpoint.state == EndpointState::Enabled {
+            self.dispatcher.tell(Command::Open(Arc::clone(recipient)));
+            self.window.tell(window::Command::Open(recipient.endpoint.id));
+        } else {
+            recipient.gate.close();
+        }
+    }
+
+    /// Gives a new endpoint its secret, or its application one.
+    fn first_secret(
+        &self,
+        owner: Arc<Application>,
+        provider: &Provider,
+        endpoint: &mut Endpoint,
+        given: Option<Secret>,
+        scheme: Option<&str>,
+    ) -> Result<(Application, Secret)> {
+        let mut owner = Application::clone(&owner);
+        if provider.secret_owner() == SecretOwner::Application
+            && owner.secrets.contains_key(provider.name())
+        {
+            if given.is_some() {
+                return Err(Error::conflict(format!(
+                    "the application has a {} secret already, which all its endpoints share: \
+                     rotate that one instead of giving another",
+                    provider.title()
+                )));
+            }
+            let shown = self.shown_application_secret(&owner, provider)?;
+            return Ok((owner, shown));
+        }
+        let (stored, shown) = self.new_secret(endpoint, &owner, provider, given, scheme)?;
+        match provider.secret_owner() {
+            SecretOwner::Endpoint => endpoint.secrets.push(stored),
+            SecretOwner::Application => {
+                owner.secrets.insert(provider.name().to_owned(), vec![stored]);
+            }
+        }
+        Ok((owner, shown))
+    }
+
+    /// Runs the challenge of that moment, if there is one; an endpoint that fails it comes back
+    /// disabled, with the reason.
+    async fn challenged(
+        &self,
+        recipient: Arc<Recipient>,
+        owner: &Application,
+        moment: Moment,
+    ) -> Result<Arc<Recipient>> {
+        let Err(error) = self.challenge(&recipient, moment).await else { return Ok(recipient) };
+        let mut endpoint = Endpoint::clone(&recipient.endpoint);
+        let since = self.clock.wall();
+        let reason = format!("{error}; enable it once it answers");
+        endpoint.state = EndpointState::Disabled { reason, since };
+        self.recipient(endpoint, owner, Arc::clone(&recipient.gate))
+    }
+}
+
+fn set<T, U>(field: &mut T, change: Option<U>, check: impl FnOnce(U) -> Result<T>) -> Result<()> {
+    if let Some(value) = change {
+        *field = check(value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! The engine: what a platform embeds. It puts the rooms together.
+
+mod applications;
+mod builder;
+mod checks;
+mod directory;
+mod endpoints;
+mod input;
+mod parking;
+mod pipeline;
+mod recipients;
+mod secrets;
+mod upkeep;
+
+pub use builder::EngineBuilder;
+pub use endpoints::CreatedEndpoint;
+pub use input::{
+    ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
+};
+pub use pipeline::Outcome;
+pub(crate) use pipeline::fresh_item;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dispatch::gate::MemoryBudget;
+use crate::dispatch::lanes::Departure;
+use crate::dispatch::run::{self, Dispatcher};
+use crate::dispatch::{Egress, TokenCache};
+use crate::error::{Error, Result};
+use crate::id_source::IdSource;
+use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger};
+use crate::provider::{Provider, Providers};
+use crate::store::group_commit::GroupCommit;
+use crate::store::ledger::LoadedWebhook;
+use crate::store::{Change, Store};
+use crate::vault::Vault;
+use crate::wheel::window::{self, Window};
+use directory::Directory;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+
+/// A webhook delivery engine. Clones are the same engine.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> hookwheel::Result<()> {
+/// use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent};
+///
+/// let engine = Engine::builder().in_memory().open().await?;
+/// let shop = engine.create_application(NewApplication::new("Shop")).await?;
+/// let endpoint = NewEndpoint::new("https://shop.example/webhooks").provider("ticketnation");
+/// let created = engine.create_endpoint(shop.id, endpoint).await?;
+/// println!("secret for the receiver: {}", created.secret.expose());
+///
+/// let event = NewEvent::new(shop.id, "order.created", &serde_json::json!({"orderId": "ord_1"}))?;
+/// let emitted = engine.emit(event).await?;
+/// assert_eq!(emitted.deliveries.len(), 1);
+/// engine.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// The rooms, put together.
+pub(crate) struct Inner {
+    pub config: Config,
+    pub clock: Clock,
+    pub ids: Arc<IdSource>,
+    pub providers: Providers,
+    pub store: Arc<dyn Store>,
+    pub committer: GroupCommit,
+    pub directory: Directory,
+    pub vault: RwLock<Vault>,
+    pub egress: Egress,
+    pub tokens: TokenCache,
+    pub budget: Arc<MemoryBudget>,
+    pub dispatcher: Dispatcher,
+    pub window: Window,
+    pub outcomes: broadcast::Sender<Arc<Outcome>>,
+    /// One change of applications and endpoints at a time, from reading to commit.
+    pub edits: tokio::sync::Mutex<()>,
+    /// Set when closing begins: nothing new is accepted.
+    pub closing: AtomicBool,
+    /// Set when closing begins: background tasks end.
+    pub ended: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Begins to open an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    /// The providers that endpoints can name.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.inner.providers.iter()
+    }
+
+    /// The provider called `name`.
+    ///
+    /// # Errors
+    /// Refuses an unknown name, giving the known ones.
+    pub fn provider(&self, name: &str) -> Result<Arc<Provider>> {
+        self.inner.providers.get(name)
+    }
+
+    /// A stream of what comes of attempts from now on. A reader that falls more than 4,096
+    /// outcomes behind misses some; the history has them all.
+    pub fn outcomes(&self) -> Outcomes {
+        Outcomes(self.inner.outcomes.subscribe())
+    }
+
+    /// Waits until everything that is due now was attempted and recorded. Webhooks held back by a
+    /// rate limit are not waited for.
+    pub async fn settle(&self) {
+        loop {
+            self.inner.window.barrier().await;
+            if self.inner.dispatcher.barrier().await == 0 {
+                // What finished while the window looked may have made something due.
+                self.inner.window.barrier().await;
+                if self.inner.dispatcher.barrier().await == 0 {
+                    return;
+                }
+            }
+            self.inner.dispatcher.idle().await;
+        }
+    }
+
+    /// Stops accepting, waits for requests in flight within the configured grace, and writes down
+    /// everything. What still waits goes on when the engine is opened again.
+    ///
+    /// # Errors
+    /// Fails when storage does; nothing acknowledged is lost then either.
+    pub async fn close(&self) -> Result<()> {
+        let inner = &self.inner;
+        if inner.closing.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        inner.ended.send_replace(true);
+        inner.dispatcher.tell(run::Command::Stop);
+        let grace = Duration::from_secs(inner.config.close_grace_seconds);
+        if crate::clock::within(grace, inner.dispatcher.idle()).await.is_none() {
+            tracing::warn!(
+                "closing with requests in flight; they are sent again at the next start"
+            );
+        }
+        inner.committer.close().await
+    }
+}
+
+/// What comes of attempts, as it happens.
+pub struct Outcomes(broadcast::Receiver<Arc<Outcome>>);
+
+impl Outcomes {
+    /// The next outcome; `None` when the engine is gone.
+    pub async fn next(&mut self) -> Option<Arc<Outcome>> {
+        loop {
+            match self.0.recv().await {
+                Ok(outcome) => return Some(outcome),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "a reader of outcomes is too slow");
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Refuses when the engine is closing.
+    pub fn check_open(&self) -> Result<()> {
+        if self.closing.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Runs something that may block, like reading the store, where it blocks nobody.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || work(&*store))
+            .await
+            .map_err(|error| Error::internal("a look-up ended early").with_source(error))?
+    }
+}
+
+/// What the loop and the window call. They start before the engine is complete, so they hold this.
+#[derive(Default)]
+pub(crate) struct Hands(OnceLock<Weak<Inner>>);
+
+impl Hands {
+    pub fn belong_to(&self, inner: &Arc<Inner>) {
+        // Set once, when the engine is opened.
+        let _ = self.0.set(Arc::downgrade(inner));
+    }
+
+    fn inner(&self) -> Option<Arc<Inner>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+
+    /// Takes up again what the store may hold without our knowledge after it failed.
+    pub fn store_reopened(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(inner) = self.inner() {
+            runtime.spawn(async move { inner.take_up_fresh().await });
+        }
+    }
+}
+
+impl run::Crew for Hands {
+    fn depart(&self, departure: Departure) {
+        let Some(inner) = self.inner() else { return };
+        match departure {
+            Departure::Send(recipient, item) => {
+                tokio::spawn(async move { inner.send(&recipient, item).await });
+            }
+            Departure::Form(recipient, items) => {
+                tokio::spawn(async move { inner.form(&recipient, items).await });
+            }
+        }
+    }
+
+    fn spill(&self, items: Vec<(EndpointId, ReadyWebhook)>) {
+        if let Some(inner) = self.inner() {
+            inner.spill(items);
+        }
+    }
+}
+
+impl window::Crew for Hands {
+    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<(QueueItem, LoadedWebhook)>) {
+        let Some(inner) = self.inner() else { return };
+        let items = webhooks.into_iter().map(|(place, webhook)| (endpoint, ready(place, webhook)));
+        inner.dispatcher.tell(run::Command::Arrive(items.collect()));
+    }
+
+    fn drained(&self, endpoint: EndpointId) {
+        let Some(inner) = self.inner() else { return };
+        if let Ok(recipient) = inner.directory.recipient(endpoint) {
+            recipient.gate.reopen();
+        }
+    }
+
+    fn clean(&self, changes: Vec<Change>) {
+        if let Some(inner) = self.inner() {
+            tokio::spawn(async move {
+                // What stays behind is met and cleaned again.
+                drop(inner.committer.change(changes).await);
+            });
+        }
+    }
+}
+
+/// A webhook from a queue, ready for its lane.
+fn ready(place: QueueItem, webhook: LoadedWebhook) -> ReadyWebhook {
+    let ledger = webhook.ledger;
+    let not_before = match ledger.state {
+        crate::model::DeliveryState::Waiting { due } if !place.manual => due,
+        _ => Timestamp::EPOCH,
+    };
+    ReadyWebhook {
+        webhook: place.webhook,
+        formed: webhook.is_formed(),
+        accepted_due: webhook.accepted_due,
+        events: webhook.events,
+        trigger: if place.manual { Trigger::Manual } else { Trigger::Scheduled },
+        attempts: ledger.attempts,
+        scheduled_attempts: ledger.scheduled_attempts,
+        held: Held::Queued(place),
+        not_before,
+    }
+}

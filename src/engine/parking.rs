@@ -1,0 +1,171 @@
+//! Challenges; endpoints that are parked until they answer one, or disabled by their own word.
+
+use crate::dispatch::OutboundRequest;
+use crate::dispatch::recipient::Recipient;
+use crate::engine::Inner;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Endpoint, EndpointId, EndpointState};
+use crate::provider::Moment;
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+use bytes::Bytes;
+use std::sync::Arc;
+
+impl Inner {
+    /// Challenges an endpoint, where its provider does that at `moment`.
+    pub(super) async fn challenge(&self, recipient: &Recipient, moment: Moment) -> Result<()> {
+        let Some(challenge) = recipient.provider.challenge().filter(|held| held.runs_on(moment))
+        else {
+            return Ok(());
+        };
+        let now = self.clock.wall();
+        let Some(key) = recipient.live_keys(now).pop() else {
+            return Err(Error::new(ErrorKind::NotProven, "there is no secret to answer with"));
+        };
+        let request = challenge.request(&recipient.endpoint.url, &challenge.token()?);
+        let mut headers = request.headers.clone();
+        let credential = self.credential(recipient).await.map_err(|failure| {
+            Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
+        })?;
+        headers.extend(credential.iter().map(super::pipeline::Credential::header));
+        let exchange = self
+            .egress
+            .exchange(OutboundRequest {
+                method: http::Method::GET,
+                url: request.url.clone(),
+                headers,
+                body: Bytes::new(),
+                timeout: recipient.provider.timeout(),
+                https_only: self.https_only(&recipient.provider),
+                identity: recipient.identity.clone(),
+            })
+            .await;
+        let answer = exchange.result.map_err(|failure| {
+            Error::new(ErrorKind::NotProven, format!("the challenge was not answered: {failure}"))
+        })?;
+        challenge.check(&request, &answer, &key)
+    }
+
+    /// Takes note that an endpoint accepted something.
+    pub(super) async fn accepted(&self, recipient: &Recipient) {
+        if recipient.endpoint.parked_in_a_row == 0 {
+            return;
+        }
+        let _edit = self.edits.lock().await;
+        let Ok(held) = self.directory.recipient(recipient.endpoint.id) else { return };
+        if held.endpoint.parked_in_a_row > 0 {
+            let mut endpoint = Endpoint::clone(&held.endpoint);
+            endpoint.parked_in_a_row = 0;
+            let recipient = self.with_endpoint(&held, endpoint);
+            if let Err(error) = self.commit_recipient(&recipient).await {
+                tracing::warn!(endpoint = %held.endpoint.id, %error, "a recovery was not recorded");
+            }
+        }
+    }
+
+    /// Disables an endpoint that said so itself.
+    pub(super) async fn disable_for(&self, endpoint: EndpointId, reason: String) {
+        let _edit = self.edits.lock().await;
+        if !self.is_enabled(endpoint) {
+            return;
+        }
+        tracing::info!(%endpoint, reason, "endpoint disabled");
+        let since = self.clock.wall();
+        let state = EndpointState::Disabled { reason, since };
+        if let Err(error) = self.stop_serving(endpoint, state).await {
+            tracing::warn!(%endpoint, %error, "an endpoint could not be disabled");
+        }
+    }
+
+    /// Parks an endpoint: its queue waits until it answers its challenge.
+    pub(super) async fn park(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
+        let _edit = self.edits.lock().await;
+        if !self.is_enabled(endpoint) {
+            return;
+        }
+        tracing::info!(%endpoint, reason, "endpoint parked");
+        let since = self.clock.wall();
+        match self.stop_serving(endpoint, EndpointState::Parked { reason, since }).await {
+            Ok(_) => self.probe(endpoint),
+            Err(error) => {
+                tracing::warn!(%endpoint, %error, "an endpoint could not be parked");
+            }
+        }
+    }
+
+    fn is_enabled(&self, endpoint: EndpointId) -> bool {
+        let held = self.directory.recipient(endpoint);
+        held.is_ok_and(|held| held.endpoint.state == EndpointState::Enabled)
+    }
+
+    /// Challenges a parked endpoint, with growing waits, until it answers or is parked no more.
+    pub(super) fn probe(self: &Arc<Self>, endpoint: EndpointId) {
+        let inner = Arc::downgrade(self);
+        let mut ended = self.ended.subscribe();
+        let clock = self.clock.clone();
+        let Some(mut waits) = self.waits(endpoint) else { return };
+        tokio::spawn(async move {
+            while let Some(wait) = waits.next_backoff() {
+                let until = clock.now().after(wait);
+                tokio::select! {
+                    () = clock.sleep_until(until) => {}
+                    _ = ended.wait_for(|ended| *ended) => return,
+                }
+                let Some(inner) = inner.upgrade() else { return };
+                if inner.probed(endpoint).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// The waits between probes: each time that an endpoint is parked without having accepted
+    /// anything in between they begin twice as long.
+    fn waits(&self, endpoint: EndpointId) -> Option<ExponentialBackoff> {
+        let held = self.directory.recipient(endpoint).ok()?;
+        let growth = held.provider.challenge()?.probe();
+        let parked_before = held.endpoint.parked_in_a_row.saturating_sub(1);
+        let first = growth.delay(parked_before);
+        Some(ExponentialBackoff {
+            initial_interval: first,
+            current_interval: first,
+            max_interval: growth.cap.max(first),
+            multiplier: growth.factor,
+            randomization_factor: 0.0,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        })
+    }
+
+    /// Challenges once; true when there is nothing more to probe.
+    async fn probed(self: &Arc<Self>, endpoint: EndpointId) -> bool {
+        let is_parked = |inner: &Self| {
+            let held = inner.directory.recipient(endpoint).ok();
+            held.filter(|held| matches!(held.endpoint.state, EndpointState::Parked { .. }))
+        };
+        let Some(held) = is_parked(self) else { return true };
+        if let Err(error) = self.challenge(&held, Moment::Resume).await {
+            tracing::debug!(%endpoint, %error, "still parked");
+            return false;
+        }
+        let _edit = self.edits.lock().await;
+        let Some(held) = is_parked(self) else { return true };
+        tracing::info!(%endpoint, "endpoint is back");
+        match self.resume(&held).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%endpoint, %error, "an endpoint could not be resumed");
+                false
+            }
+        }
+    }
+
+    /// Probes every endpoint that is parked: at the start.
+    pub(super) fn probe_parked(self: &Arc<Self>) {
+        for recipient in self.directory.all_recipients() {
+            if matches!(recipient.endpoint.state, EndpointState::Parked { .. }) {
+                self.probe(recipient.endpoint.id);
+            }
+        }
+    }
+}

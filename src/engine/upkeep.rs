@@ -1,0 +1,86 @@
+//! What the engine does for itself: the clock kept in step, old history removed.
+
+use crate::engine::{Engine, Inner};
+use crate::error::Result;
+use crate::model::{ApplicationId, Timestamp};
+use crate::store::group_commit::ExpiryPlan;
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::Duration;
+
+/// How often the clock is compared with the wall's.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many of these pass between two rounds of expiry.
+const ROUNDS_APART: u32 = 600;
+/// Records looked at in one step of expiry, between two commits.
+const STEP: usize = 32;
+/// A drift that is worth a line in the log.
+const DRIFT_TOLD: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Removes expired history now, in small steps, and returns how many events went. The engine
+    /// does this by itself every ten minutes.
+    ///
+    /// # Errors
+    /// Fails when storage does.
+    pub async fn expire(&self) -> Result<usize> {
+        self.inner.expire_round().await
+    }
+}
+
+impl Inner {
+    /// Runs until the engine ends.
+    pub(super) async fn upkeep(inner: Weak<Self>) {
+        let (mut told, mut rounds) = (false, 0);
+        loop {
+            crate::clock::pause(EVERY).await;
+            let Some(inner) = inner.upgrade() else { return };
+            if *inner.ended.borrow() {
+                return;
+            }
+            let drift = inner.clock.discipline();
+            if drift > DRIFT_TOLD && !told {
+                tracing::warn!(
+                    seconds = drift.as_secs(),
+                    "the wall clock was set; retries keep their distance and follow it slowly"
+                );
+            }
+            told = drift > DRIFT_TOLD;
+            rounds += 1;
+            if rounds >= ROUNDS_APART {
+                rounds = 0;
+                if let Err(error) = inner.expire_round().await {
+                    tracing::warn!(%error, "old history could not be removed");
+                }
+            }
+        }
+    }
+
+    async fn expire_round(&self) -> Result<usize> {
+        let now = self.clock.wall();
+        let default = now.before(self.config.retention());
+        let applications = self.directory.applications();
+        let cutoffs: HashMap<ApplicationId, Timestamp> = applications
+            .iter()
+            .filter_map(|held| Some((held.id, now.before(held.retention?))))
+            .collect();
+        let newest_cutoff = cutoffs.values().copied().fold(default, Timestamp::max);
+        let mut events = 0;
+        loop {
+            let cutoffs = cutoffs.clone();
+            let expired = self
+                .committer
+                .expire(ExpiryPlan {
+                    cutoff: Box::new(move |id| cutoffs.get(&id).copied().unwrap_or(default)),
+                    newest_cutoff,
+                    idempotency_cutoff: now.before(self.config.idempotency_ttl()),
+                    step: STEP,
+                })
+                .await?;
+            events += expired.events;
+            if expired.round_over {
+                return Ok(events);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What an attempt makes of its webhook: succeeded, waiting, exhausted, parked.
+//!
+//! A pure function; the engine commits what it says.
+
+use crate::model::{
+    AttemptOutcome, DeliveryState, Held, QueueItem, ReadyWebhook, Timestamp, Trigger,
+};
+use crate::provider::Provider;
+use crate::schedule::Next;
+
+/// What follows from an attempt.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Verdict {
+    /// The state of the webhook's deliveries from now on; `None` leaves it as it stood.
+    pub state: Option<DeliveryState>,
+    /// What leaves the queue.
+    pub dequeue: Vec<QueueItem>,
+    /// What enters it.
+    pub enqueue: Option<QueueItem>,
+    /// Keep it in its lane, first in line, until it is due: its endpoint is served in order.
+    pub stays_first: bool,
+    /// What it means for the endpoint.
+    pub effect: Effect,
+}
+
+/// What an attempt means for the endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// It accepted something.
+    Accepted,
+    /// It said that it is gone, in the provider's way: nothing more is sent.
+    Disable(String),
+    /// The provider keeps the queue until it answers its challenge.
+    Park(String),
+}
+
+/// What the verdict goes by.
+pub struct Facts<'a> {
+    /// The provider.
+    pub provider: &'a Provider,
+    /// What was sent.
+    pub item: &'a ReadyWebhook,
+    /// What came of it.
+    pub outcome: &'a AttemptOutcome,
+    /// The schedule's time, at the end of the attempt.
+    pub now: Timestamp,
+    /// The wall clock's time.
+    pub wall: Timestamp,
+    /// A random number in 0..1, for jitter.
+    pub random: f64,
+    /// Whether the endpoint is served in order.
+    pub ordered: bool,
+    /// For a manual attempt: the place of the scheduled one that still waits.
+    pub scheduled_place: Option<Timestamp>,
+}
+
+/// Decides what follows from an attempt.
+pub fn decide(facts: &Facts<'_>) -> Verdict {
+    let own = match facts.item.held {
+        Held::Queued(item) => Some(item),
+        Held::Fresh => None,
+    };
+    let mut verdict = Verdict {
+        state: None,
+        dequeue: own.into_iter().collect(),
+        enqueue: None,
+        stays_first: false,
+        effect: Effect::None,
+    };
+    if facts.outcome.is_success() {
+        verdict.state = Some(DeliveryState::Succeeded { at: facts.wall });
+        verdict.effect = Effect::Accepted;
+        if facts.item.trigger == Trigger::Manual
+            && let Some(due) = facts.scheduled_place
+        {
+            verdict.dequeue.push(QueueItem { due, webhook: facts.item.webhook, manual: false });
+        }
+        return verdict;
+    }
+    if facts.outcome.response().is_some_and(|answer| facts.provider.gone_disables(answer.status)) {
+        verdict.effect =
+            Effect::Disable(format!("the endpoint answered {}", answered(facts.outcome)));
+    }
+    match facts.item.trigger {
+        // A failed replay leaves the schedule as it stands.
+        Trigger::Manual => {}
+        Trigger::Test => verdict.state = Some(DeliveryState::Exhausted { at: facts.wall }),
+        Trigger::Scheduled => after_failure(facts, own, &mut verdict),
+    }
+    verdict
+}
+
+fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdict) {
+    let item = facts.item;
+    let made = item.scheduled_attempts.saturating_add(1);
+    let next =
+        facts.provider.schedule().next(made, facts.outcome.response(), facts.wall, facts.random);
+    match next {
+        Next::Retry(delay) => {
+            let due = facts.now.after(delay);
+            verdict.state = Some(DeliveryState::Waiting { due });
+            if facts.ordered {
+                let place = own.unwrap_or_else(|| in_line(item));
+                verdict.dequeue.clear();
+                verdict.enqueue = Some(place);
+                verdict.stays_first = true;
+            } else {
+                verdict.enqueue = Some(QueueItem { due, webhook: item.webhook, manual: false });
+            }
+        }
+        Next::GiveUp if facts.provider.exhausted_parks() => {
+            // It goes back to where it came in, so that the queue goes out in order one day.
+            let place = in_line(item);
+            verdict.dequeue.retain(|held| *held != place);
+            verdict.state = Some(DeliveryState::Waiting { due: facts.now });
+            verdict.enqueue = Some(place);
+            verdict.effect = Effect::Park(format!(
+                "{made} attempts failed, the last with {}",
+                answered(facts.outcome)
+            ));
+        }
+        Next::GiveUp => verdict.state = Some(DeliveryState::Exhausted { at: facts.wall }),
+    }
+}
+
+/// The item's place by the time at which its event was accepted.
+fn in_line(item: &ReadyWebhook) -> QueueItem {
+    QueueItem { due: item.accepted_due, webhook: item.webhook, manual: false }
+}
+
+/// The outcome in a few words.
+pub fn answered(outcome: &AttemptOutcome) -> String {
+    match outcome {
+        AttemptOutcome::Accepted(answer) | AttemptOutcome::Rejected(answer) => {
+            format!("status {}", answer.status)
+        }
+        AttemptOutcome::Failed(failure) => failure.kind.explain().to_owned(),
+    }
+}

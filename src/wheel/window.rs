@@ -1,0 +1,309 @@
+//! The window on the store's queues: one timer per endpoint for what is due next, and what is due
+//! loaded into the lanes, a bounded part at a time.
+//!
+//! A million waiting retries are a million keys on disk and one timer for each endpoint here.
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::model::{EndpointId, QueueItem, Timestamp};
+use crate::store::ledger::{self, LoadedWebhook};
+use crate::store::{Change, Store};
+use crate::wheel::{TimerId, Wheel};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Webhooks of one endpoint that are loaded at once at most.
+const LANE_LOADED_MAX: usize = 256;
+/// Bytes of event data that are read for one endpoint at once, give or take one webhook.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long to wait before reading again after the store failed.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// Told to the window.
+pub enum Command {
+    /// Something of this endpoint is due then.
+    Waiting(EndpointId, Timestamp),
+    /// This item is in a lane already, though it is in the queue too.
+    Held(EndpointId, QueueItem),
+    /// This item is in no lane any more.
+    Released(EndpointId, QueueItem),
+    /// Load this endpoint's queue, and tell when it is empty.
+    Open(EndpointId),
+    /// Load it no more; what was loaded is in no lane any more.
+    Close(EndpointId),
+    /// Answer when everything that is due was loaded, as far as there is room.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// What the window asks of the engine. All return at once.
+pub trait Crew: Send + Sync + 'static {
+    /// Puts loaded webhooks into their lane.
+    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<(QueueItem, LoadedWebhook)>);
+    /// Nothing that is due is left in the endpoint's queue that is not in its lane.
+    fn drained(&self, endpoint: EndpointId);
+    /// Commits the removal of items that mean nothing any more.
+    fn clean(&self, changes: Vec<Change>);
+}
+
+/// The door to the window.
+#[derive(Clone)]
+pub struct Window(mpsc::UnboundedSender<Command>);
+
+impl Window {
+    /// Makes the door; the window itself is started with [`Window::start`].
+    pub fn door() -> (Self, mpsc::UnboundedReceiver<Command>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Starts the window behind a door; it ends when the last door is dropped.
+    pub fn start(
+        receiver: mpsc::UnboundedReceiver<Command>,
+        clock: Clock,
+        store: Arc<dyn Store>,
+        crew: Arc<dyn Crew>,
+        loaded_bytes_max: usize,
+    ) {
+        let wheel = Wheel::new(tick(clock.now()));
+        let run = Run {
+            clock,
+            store,
+            crew,
+            wheel,
+            lanes: HashMap::new(),
+            loaded_bytes: 0,
+            loaded_bytes_max,
+            hungry: VecDeque::new(),
+        };
+        tokio::spawn(run.run(receiver));
+    }
+
+    /// Tells the window something.
+    pub fn tell(&self, command: Command) {
+        // The window ends only with the engine; what comes then concerns nobody any more.
+        let _ = self.0.send(command);
+    }
+
+    /// Waits until everything that is due now is in its lane, as far as there is room.
+    pub async fn barrier(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Barrier(reply));
+        let _ = answer.await;
+    }
+}
+
+/// The wheel's tick of an instant: milliseconds, rounded up, so that nothing is early.
+fn tick(time: Timestamp) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(0).div_ceil(1000)
+}
+
+/// The tick that is over at an instant: rounded down.
+fn tick_over(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(0)
+}
+
+#[derive(Default)]
+struct Lane {
+    open: bool,
+    /// When something is due next, as far as it is known.
+    due: Option<Timestamp>,
+    timer: Option<TimerId>,
+    /// What is in the lane, and its bytes.
+    loaded: HashMap<QueueItem, usize>,
+    hungry: bool,
+}
+
+struct Run {
+    clock: Clock,
+    store: Arc<dyn Store>,
+    crew: Arc<dyn Crew>,
+    wheel: Wheel<EndpointId>,
+    lanes: HashMap<EndpointId, Lane>,
+    /// Bytes of event data in the lanes that came from queues.
+    loaded_bytes: usize,
+    loaded_bytes_max: usize,
+    /// Endpoints that have more due than there was room for.
+    hungry: VecDeque<EndpointId>,
+}
+
+impl Run {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut received = Vec::new();
+        let mut due = Vec::new();
+        loop {
+            self.load_due(&mut due).await;
+            let wake = self
+                .wheel
+                .next_due()
+                .map(|tick| Timestamp::from_millis(i64::try_from(tick).unwrap_or(i64::MAX)));
+            let clock = self.clock.clone();
+            let sleep = async move {
+                match wake {
+                    Some(wake) => clock.sleep_until(wake).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                count = commands.recv_many(&mut received, 1024) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for command in received.drain(..) {
+                        self.carry_out(command).await;
+                    }
+                }
+                () = sleep => {}
+            }
+        }
+    }
+
+    /// Loads the queues of the endpoints whose timers went off.
+    async fn load_due(&mut self, due: &mut Vec<EndpointId>) {
+        self.wheel.advance(tick_over(self.clock.now()), due);
+        for endpoint in due.drain(..) {
+            if let Some(lane) = self.lanes.get_mut(&endpoint) {
+                (lane.timer, lane.due) = (None, None);
+            }
+            self.load(endpoint).await;
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Waiting(endpoint, due) => self.expect(endpoint, due),
+            Command::Held(endpoint, item) => {
+                // Its bytes are counted by the gate.
+                self.lanes.entry(endpoint).or_default().loaded.insert(item, 0);
+            }
+            Command::Released(endpoint, item) => {
+                let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+                self.loaded_bytes -= lane.loaded.remove(&item).unwrap_or(0);
+                let wants_more = lane.hungry && lane.loaded.len() <= LANE_LOADED_MAX / 2;
+                let idle = lane.loaded.is_empty() && lane.due.is_none();
+                if wants_more {
+                    self.load(endpoint).await;
+                } else if idle && !lane.open {
+                    self.lanes.remove(&endpoint);
+                }
+                self.feed_hungry().await;
+            }
+            Command::Open(endpoint) => {
+                self.lanes.entry(endpoint).or_default().open = true;
+                self.load(endpoint).await;
+            }
+            Command::Close(endpoint) => {
+                if let Some(lane) = self.lanes.remove(&endpoint) {
+                    self.loaded_bytes -= lane.loaded.values().sum::<usize>();
+                    lane.timer.map(|timer| self.wheel.cancel(timer));
+                }
+            }
+            Command::Barrier(reply) => {
+                let mut due = Vec::new();
+                self.load_due(&mut due).await;
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Sets the endpoint's timer, unless it goes off earlier anyway.
+    fn expect(&mut self, endpoint: EndpointId, due: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
+        if lane.hungry || lane.due.is_some_and(|held| held <= due) {
+            return;
+        }
+        lane.timer.take().map(|timer| self.wheel.cancel(timer));
+        lane.due = Some(due);
+        lane.timer = Some(self.wheel.insert(tick(due), endpoint));
+    }
+
+    async fn feed_hungry(&mut self) {
+        while self.loaded_bytes < self.loaded_bytes_max
+            && let Some(endpoint) = self.hungry.pop_front()
+        {
+            self.load(endpoint).await;
+        }
+    }
+
+    /// Loads what is due of an endpoint's queue into its lane.
+    async fn load(&mut self, endpoint: EndpointId) {
+        let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
+        let is_full = self.loaded_bytes >= self.loaded_bytes_max;
+        lane.hungry = is_full || lane.loaded.len() >= LANE_LOADED_MAX;
+        if lane.hungry {
+            if is_full {
+                self.hungry.push_back(endpoint);
+            }
+            return;
+        }
+        let limit = LANE_LOADED_MAX;
+        let held: HashSet<QueueItem> = lane.loaded.keys().copied().collect();
+        let store = Arc::clone(&self.store);
+        let now = self.clock.now();
+        let read = move || read(&*store, endpoint, &held, now, limit);
+        let read = tokio::task::spawn_blocking(read).await;
+        let Ok(Ok(read)) = read else {
+            tracing::warn!(%endpoint, "the queue could not be read; trying again");
+            let later = self.clock.now().after(STORE_RETRY);
+            self.expect(endpoint, later);
+            return;
+        };
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        for (item, webhook) in &read.found {
+            let bytes = webhook.events.iter().map(|event| event.data.len()).sum();
+            self.loaded_bytes += bytes;
+            lane.loaded.insert(*item, bytes);
+        }
+        if !read.stale.is_empty() {
+            self.crew.clean(read.stale);
+        }
+        if !read.found.is_empty() {
+            self.crew.loaded(endpoint, read.found);
+        }
+        match read.next_due {
+            Some(due) if due <= now => lane.hungry = true,
+            next => {
+                self.crew.drained(endpoint);
+                if let Some(due) = next {
+                    self.expect(endpoint, due);
+                }
+            }
+        }
+    }
+}
+
+struct Read {
+    found: Vec<(QueueItem, LoadedWebhook)>,
+    stale: Vec<Change>,
+    next_due: Option<Timestamp>,
+}
+
+/// Reads what is due and not held already, with the webhooks themselves.
+fn read(
+    store: &dyn Store,
+    endpoint: EndpointId,
+    held: &HashSet<QueueItem>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Read> {
+    let page = store.queue(endpoint, now, limit)?;
+    let mut read = Read { found: Vec::new(), stale: Vec::new(), next_due: page.next_due };
+    let mut bytes = 0;
+    for item in page.items.into_iter().filter(|item| !held.contains(item)) {
+        if bytes > READ_BYTES_MAX {
+            read.next_due = Some(item.due);
+            break;
+        }
+        match ledger::load(store, endpoint, item.webhook)? {
+            Some(webhook) if item.manual || !webhook.ledger.state.is_final() => {
+                bytes += webhook.events.iter().map(|event| event.data.len()).sum::<usize>();
+                read.found.push((item, webhook));
+            }
+            // It expired, or was settled by hand between two commits.
+            _ => read.stale.push(Change::Dequeue(endpoint, item)),
+        }
+    }
+    Ok(read)
+}
