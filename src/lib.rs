@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod simulate;
 pub mod wheel;
 
 pub use error::{Error, ErrorKind, Result};
