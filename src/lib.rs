@@ -14,6 +14,7 @@ pub mod model;
 pub mod provider;
 pub mod record;
 pub mod schedule;
+pub mod simulate;
 pub mod store;
 pub mod vault;
 pub mod wheel;

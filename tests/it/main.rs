@@ -1,0 +1,5 @@
+//! The engine as its users see it, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+mod first_steps;
