@@ -3,7 +3,7 @@
 use crate::model::human_duration;
 use crate::provider::envelope::Expression;
 use crate::provider::profile::{
-    Algorithm, Exhausted, Gone, KeyFrom, Profile, Rotation, SecretOwner, SecretShown, Sign,
+    Algorithm, Exhausted, Gone, Profile, Rotation, SecretEncoding, SecretOwner, SecretShown, Sign,
 };
 use crate::provider::source::{Mark, Source};
 use std::fmt::Display;
@@ -234,15 +234,19 @@ fn secret(to: &mut Writer<'_>, profile: &Profile) {
 
 fn secret_words(sign: &Sign) -> String {
     let form = &sign.secret;
-    let key = match form.key {
-        KeyFrom::Text => "its text is the key",
-        KeyFrom::Decoded => "what it decodes to is the key",
+    let made = match form.encoding {
+        SecretEncoding::Alnum => format!("{} random letters and digits", form.bytes),
+        encoding => format!("{} random bytes in {}", form.bytes, encoding.words()),
+    };
+    let made = match form.prefix.as_str() {
+        "" => made,
+        prefix => format!("`{prefix}` and {made}"),
     };
     let shown = match &form.public_prefix {
         Some(prefix) => format!("; its owner sees the public key, `{prefix}…`"),
         None => String::new(),
     };
-    format!("{}: {}; {key}{shown}", sign.scheme, form.words())
+    format!("{}: {made}; a given one must be {}{shown}", sign.scheme, form.words())
 }
 
 fn ownership(to: &mut Writer<'_>, profile: &Profile) {
@@ -286,7 +290,7 @@ fn test(to: &mut Writer<'_>, profile: &Profile) {
         to.say("ids.test_event", format!("marked by their ids, like `{}`", form.example()));
     }
     let types: Vec<&str> = profile.sample.iter().map(|sample| sample.event_type.as_str()).collect();
-    to.say("sample", format!("{} types with a sample", types.len()));
+    to.say("sample[0]", format!("{} types with a sample", types.len()));
 }
 
 fn list<T: Display>(items: &[T]) -> String {

@@ -72,6 +72,9 @@ impl<'de> Deserialize<'de> for Expression {
     }
 }
 
+/// Names in a dotted path at most: paths are walked by recursion.
+const STEPS_MAX: usize = 8;
+
 /// A field list as it stands in the file: dotted path and expression, in the order of the wire. The
 /// path `*` stands for the members of the event's data themselves.
 pub(super) type Fields = Vec<(String, Expression)>;
@@ -142,8 +145,16 @@ impl Shape {
                 continue;
             }
             let steps: Vec<&str> = path.split('.').collect();
-            if steps.iter().any(|step| step.is_empty()) {
-                return Err((index, format!("`{}` is no dotted path", path.escape_debug())));
+            if steps.len() > STEPS_MAX || steps.iter().any(|step| step.is_empty()) {
+                let path = path.chars().take(64).collect::<String>();
+                return Err((
+                    index,
+                    format!(
+                        "`{}` is no dotted path: expected up to {STEPS_MAX} names, like \
+                         `meta.webhook_id`",
+                        path.escape_debug()
+                    ),
+                ));
             }
             insert(&mut root, &steps, expression).map_err(|message| (index, message))?;
         }

@@ -98,6 +98,36 @@ impl Provider {
         shape.write(&mut String::new(), event, &context)
     }
 
+    /// Refuses settings of an endpoint that this provider's headers cannot be made of.
+    ///
+    /// # Errors
+    /// Names the setting that is unknown, missing, or cannot stand in a header.
+    pub fn check_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
+        let tokens = self.headers.iter().flat_map(|(_, template)| template.tokens());
+        let known: Vec<&str> = tokens
+            .filter_map(|token| match token {
+                Token::Setting { name, .. } => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        if let Some(unknown) = settings.keys().find(|name| !known.contains(&name.as_str())) {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Error::invalid(format!(
+                "endpoint setting `{}` is unknown to {}: known are {known}",
+                unknown.chars().take(64).collect::<String>().escape_debug(),
+                self.title
+            )));
+        }
+        let value = |token: &Token| match token {
+            Token::Setting { name, .. } => settings.get(name).map(|text| text.as_bytes().into()),
+            _ => Some(Cow::Borrowed(b"".as_slice())),
+        };
+        for (name, template) in &self.headers {
+            header_value(name, template, &value)?;
+        }
+        Ok(())
+    }
+
     /// Writes and signs `webhook`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Sample events: what a provider's events look like, for test events and simulations.
 
 use crate::error::{Error, Result};
+use crate::model::payload::DEPTH_MAX;
 use crate::model::{EventType, Payload};
 use crate::provider::json;
 use serde_json::Value;
@@ -136,10 +137,12 @@ fn steps(path: &str) -> Result<Vec<String>> {
         }
         None => path.split('.').map(str::to_owned).collect(),
     };
-    if path.is_empty() || (!path.starts_with('/') && steps.iter().any(String::is_empty)) {
+    let too_deep = steps.len() > DEPTH_MAX;
+    if too_deep || path.is_empty() || (!path.starts_with('/') && steps.iter().any(String::is_empty))
+    {
         return Err(Error::invalid(format!(
             "path `{}` is not one: expected `metadata.checkoutId` or `/metadata/checkoutId`",
-            path.escape_debug()
+            path.chars().take(64).collect::<String>().escape_debug()
         )));
     }
     Ok(steps)

@@ -100,16 +100,23 @@ impl Scheme {
     }
 }
 
+impl SecretEncoding {
+    /// What it is called.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+            Self::Base64url => "base64url",
+            Self::Alnum => "letters and digits",
+        }
+    }
+}
+
 impl SecretFields {
     /// What a given secret must be, in words.
     pub(super) fn words(&self) -> String {
         let (least, most) = self.given;
-        let encoding = match self.encoding {
-            SecretEncoding::Hex => "hex",
-            SecretEncoding::Base64 => "base64",
-            SecretEncoding::Base64url => "base64url",
-            SecretEncoding::Alnum => "letters and digits",
-        };
+        let encoding = self.encoding.words();
         match self.key {
             KeyFrom::Text => format!("{least} to {most} visible ASCII characters"),
             KeyFrom::Decoded if self.prefix.is_empty() => {

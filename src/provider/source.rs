@@ -171,20 +171,20 @@ fn path_at(table: &Table, offset: usize, path: &mut String) {
 
 fn item_holds(item: &Item, offset: usize) -> bool {
     match item {
-        // A table's span is its header only; what is in it may follow anywhere.
-        Item::Table(table) => {
-            table.span().is_some_and(|span| span.contains(&offset))
-                || table.iter().any(|(name, item)| {
-                    let key = table.key(name).and_then(|key| key.span());
-                    key.is_some_and(|span| span.contains(&offset)) || item_holds(item, offset)
-                })
-        }
-        Item::ArrayOfTables(tables) => {
-            tables.iter().any(|table| item_holds(&Item::Table(table.clone()), offset))
-        }
+        Item::Table(table) => table_holds(table, offset),
+        Item::ArrayOfTables(tables) => tables.iter().any(|table| table_holds(table, offset)),
         Item::Value(value) => value.span().is_some_and(|span| span.contains(&offset)),
         Item::None => false,
     }
+}
+
+/// A table's span is its header only; what is in it may follow anywhere.
+fn table_holds(table: &Table, offset: usize) -> bool {
+    let holds = |span: Option<Range<usize>>| span.is_some_and(|span| span.contains(&offset));
+    holds(table.span())
+        || table.iter().any(|(name, item)| {
+            holds(table.key(name).and_then(|key| key.span())) || item_holds(item, offset)
+        })
 }
 
 fn path_in(item: &Item, offset: usize, path: &mut String) {
@@ -192,7 +192,7 @@ fn path_in(item: &Item, offset: usize, path: &mut String) {
         Item::Table(table) => path_at(table, offset, path),
         Item::ArrayOfTables(tables) => {
             for (index, table) in tables.iter().enumerate() {
-                if item_holds(&Item::Table(table.clone()), offset) {
+                if table_holds(table, offset) {
                     path.push_str(&format!("[{index}]"));
                     path_at(table, offset, path);
                     return;

@@ -63,7 +63,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The template as it was written.
+    /// The template as it was written, with hookwheel's version in it.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -161,7 +161,7 @@ pub(super) fn parse(source: &str) -> Result<Template, String> {
     if !text.is_empty() {
         parts.push(Part::Text(text));
     }
-    Ok(Template { source: source.to_owned(), parts })
+    Ok(Template { source: source.replace("{version}", env!("CARGO_PKG_VERSION")), parts })
 }
 
 fn letters(part: &Part) -> std::str::Chars<'_> {

@@ -145,6 +145,21 @@ fn descriptions_tell_whose_word_is_what() {
     assert!(matches!(&gocardless, Mark::Ours(why) if why.contains("from the fourth")));
 }
 
+#[test]
+fn deep_nesting_is_refused_not_overrun() {
+    let dots = "a.".repeat(100_000);
+    for text in [
+        GOOD.replace("[\"id\", ", &format!("[\"{dots}a\", ")),
+        format!("{dots}a = 1\n{GOOD}"),
+        format!("{GOOD}\nx = {}", "[".repeat(100_000)),
+        format!("{GOOD}\n[{dots}a]"),
+    ] {
+        assert!(Provider::parse("x.toml", &text).unwrap_err().is_invalid());
+    }
+    let path = vec![(dots + "a", serde_json::json!(1))];
+    assert!(provider("yoco").sample("payment.succeeded", &path).unwrap_err().is_invalid());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_loading_panic(text in "\\PC{0,200}", bytes in any::<Vec<u8>>()) {

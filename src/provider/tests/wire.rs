@@ -195,3 +195,18 @@ fn events_that_do_not_fit_the_envelope_are_refused() {
     let many = vec![event("mandates.cancelled", "{}"); 251];
     assert!(try_render(&provider, &many, &[key(&provider, TEXT_SECRET)], &[]).is_err());
 }
+
+#[test]
+fn settings_are_checked_before_they_are_kept() {
+    let provider = provider("gocardless");
+    let check = |name: &str, value: &str| {
+        let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        provider.check_settings(&settings).map_err(|error| error.to_string())
+    };
+    assert_eq!(check("origin", "https://a.example"), Ok(()));
+    assert!(provider.check_settings(&BTreeMap::new()).is_ok());
+    assert!(check("orgin", "x").unwrap_err().contains("known are origin"));
+    assert!(check("origin", "a\r\nb").unwrap_err().contains("`Origin` cannot be sent"));
+    let names: Vec<&str> = provider.header_names().collect();
+    assert_eq!(names, ["Origin", "User-Agent", "Content-Type", "Webhook-Signature"]);
+}

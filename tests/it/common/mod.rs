@@ -34,7 +34,8 @@ impl Bench {
         let setup = Setup { clock: self.clock.clone(), ..Setup::default() };
         let receiver = Receiver::start_with(consumer, "", setup).await.unwrap();
         if consumer == Consumer::OpenCard {
-            let secret = self.engine.application_secret(self.application, "opencard").await.unwrap();
+            let secret =
+                self.engine.application_secret(self.application, "opencard").await.unwrap();
             receiver.set_secret(secret.expose());
         }
         let endpoint = NewEndpoint::new(receiver.url()).provider(consumer.name());
