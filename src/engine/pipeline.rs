@@ -56,6 +56,7 @@ impl Inner {
         item: ReadyWebhook,
     ) -> Result<Arc<Outcome>> {
         let attempt = self.exchange(recipient, &item).await?;
+        self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
         let verdict = self.decide(recipient, &item, &attempt.outcome).await?;
         let endpoint = recipient.endpoint.id;
         if verdict.stays_first
