@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::id_source::fill_random;
 use crate::model::{
     Attempt, AttemptId, AttemptOutcome, Authentication, DeliveryId, DeliveryState, EndpointId,
-    EventType, Failure, FailureKind, Held, QueueItem, ReadyWebhook, RecordedRequest, Secret,
-    Timestamp, Trigger, WebhookId,
+    EventType, Failure, FailureKind, Held, QueueItem, QueueProgress, ReadyWebhook, RecordedRequest,
+    Secret, Timestamp, Trigger, WebhookId,
 };
 use crate::provider::Webhook;
 use crate::record::{self, Effect, Facts, Verdict};
 use crate::store::ledger;
-use crate::store::{Change, FormedWebhook, Record};
+use crate::store::{Change, FormedWebhook, Record, Store};
 use crate::wheel::window;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -72,6 +72,14 @@ impl Inner {
             fresh: item.held == Held::Fresh && item.trigger != Trigger::Test,
             dequeue: verdict.dequeue.clone(),
             enqueue: verdict.enqueue,
+            progress: QueueProgress {
+                attempts: item.attempts + 1,
+                scheduled_attempts: item.scheduled_attempts + 1,
+                not_before: match verdict.state {
+                    Some(DeliveryState::Waiting { due }) if verdict.stays_first => due,
+                    _ => Timestamp::EPOCH,
+                },
+            },
         };
         self.committer.record(record).await?;
         let deliveries = item
@@ -133,9 +141,10 @@ impl Inner {
         let mut scheduled_place = None;
         if item.trigger == Trigger::Manual && outcome.is_success() {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
-            let loaded = self.blocking(move |store| ledger::load(store, endpoint, webhook)).await?;
-            scheduled_place = loaded
-                .map(|loaded| loaded.ledger)
+            let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
+            scheduled_place = self
+                .blocking(look_up)
+                .await?
                 .filter(|ledger| !ledger.state.is_final())
                 .map(|ledger| ledger.position);
         }

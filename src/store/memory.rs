@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::model::{
     Application, ApplicationId, DeliveryState, Endpoint, EndpointId, EndpointState, EventId,
-    QueueItem, Timestamp, WebhookId,
+    QueueItem, QueueProgress, Timestamp, WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
@@ -27,7 +27,7 @@ struct State {
     events: BTreeMap<EventId, Acceptance>,
     entries: BTreeMap<u128, Vec<Entry>>,
     formed: BTreeMap<WebhookId, FormedWebhook>,
-    queues: BTreeMap<EndpointId, BTreeSet<QueueItem>>,
+    queues: BTreeMap<EndpointId, BTreeMap<QueueItem, QueueProgress>>,
     fresh: BTreeSet<(EventId, EndpointId)>,
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
@@ -59,6 +59,7 @@ impl State {
                             webhook: ledger::single(event.id),
                             manual: false,
                         },
+                        QueueProgress::default(),
                     );
                 }
                 Place::Once | Place::Skipped(_) => {}
@@ -96,7 +97,9 @@ impl State {
             }
         }
         record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, item));
-        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
+        if let Some(item) = record.enqueue {
+            self.enqueue(record.endpoint, item, record.progress);
+        }
     }
 
     fn change(&mut self, change: &Change) {
@@ -107,13 +110,15 @@ impl State {
             Change::Endpoint(endpoint) => {
                 self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
-            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
+            Change::Enqueue(endpoint, item) => {
+                self.enqueue(*endpoint, *item, QueueProgress::default());
+            }
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, item),
             Change::Spill(endpoint, item) => {
                 self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
-                self.enqueue(*endpoint, *item);
+                self.enqueue(*endpoint, *item, QueueProgress::default());
             }
-            Change::Move { delivery, state, enqueue } => {
+            Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.entries.entry(of).or_default().push(Entry {
                     of,
@@ -121,7 +126,8 @@ impl State {
                     change: EntryChange::Moved { state: *state, position: enqueue.due },
                     attempt: None,
                 });
-                self.enqueue(delivery.endpoint, *enqueue);
+                let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
+                self.enqueue(delivery.endpoint, *enqueue, progress);
             }
             Change::Form { webhook, fresh, dequeue } => {
                 let endpoint = webhook.endpoint;
@@ -136,6 +142,7 @@ impl State {
                 self.enqueue(
                     endpoint,
                     QueueItem { due: webhook.due, webhook: webhook.id, manual: false },
+                    QueueProgress::default(),
                 );
                 self.formed.insert(webhook.id, webhook.clone());
             }
@@ -143,8 +150,8 @@ impl State {
         }
     }
 
-    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
-        self.queues.entry(endpoint).or_default().insert(item);
+    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem, progress: QueueProgress) {
+        self.queues.entry(endpoint).or_default().insert(item, progress);
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: &QueueItem) {
@@ -220,15 +227,17 @@ impl Store for MemoryStore {
         let Some(queue) = state.queues.get(&endpoint) else {
             return Ok(QueuePage::default());
         };
-        let due = queue.iter().take_while(|item| item.due <= until);
-        let items: Vec<QueueItem> = due.take(limit).copied().collect();
-        let next_due = queue.iter().nth(items.len()).map(|item| item.due);
+        let due = queue.iter().take_while(|(item, _)| item.due <= until);
+        let items: Vec<_> = due.take(limit).map(|(item, progress)| (*item, *progress)).collect();
+        let next_due = queue.keys().nth(items.len()).map(|item| item.due);
         Ok(QueuePage { items, next_due })
     }
 
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
         let state = self.state();
-        let first = |queue: &BTreeSet<QueueItem>| queue.first().map(|item| item.due);
+        let first = |queue: &BTreeMap<QueueItem, QueueProgress>| {
+            queue.first_key_value().map(|(item, _)| item.due)
+        };
         let queues = state.queues.iter();
         Ok(queues.filter_map(|(endpoint, queue)| Some((*endpoint, first(queue)?))).collect())
     }

@@ -18,7 +18,7 @@ pub use memory::MemoryStore;
 use crate::error::Result;
 use crate::model::{
     Application, ApplicationId, Attempt, DeliveryId, DeliveryState, Endpoint, EndpointId, Event,
-    EventId, QueueItem, SkipReason, Timestamp, WebhookId,
+    EventId, QueueItem, QueueProgress, SkipReason, Timestamp, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Acceptance {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct QueuePage {
     /// What is due, oldest first.
-    pub items: Vec<QueueItem>,
+    pub items: Vec<(QueueItem, QueueProgress)>,
     /// When the item after the last of `items` is due; `None` when there is none.
     pub next_due: Option<Timestamp>,
 }
@@ -88,6 +88,8 @@ pub struct Record {
     pub dequeue: Vec<QueueItem>,
     /// What enters it.
     pub enqueue: Option<QueueItem>,
+    /// How far that has come.
+    pub progress: QueueProgress,
 }
 
 /// Anything else that a commit can hold.
@@ -111,6 +113,8 @@ pub enum Change {
         state: DeliveryState,
         /// Its place.
         enqueue: QueueItem,
+        /// Attempts made before.
+        attempts: u32,
     },
     /// Events of one endpoint become one webhook.
     Form {

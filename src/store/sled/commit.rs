@@ -1,7 +1,7 @@
 //! One commit: a [`Batch`] as one sled batch, flushed, synced, marked.
 
 use crate::error::Result;
-use crate::model::{DeliveryState, EndpointId, QueueItem};
+use crate::model::{DeliveryState, EndpointId, QueueItem, QueueProgress};
 use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
@@ -150,7 +150,9 @@ impl Assembly<'_> {
             }
         }
         record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, *item));
-        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
+        if let Some(item) = record.enqueue {
+            self.enqueue_tried(record.endpoint, item, &record.progress)?;
+        }
         Ok(())
     }
 
@@ -171,12 +173,13 @@ impl Assembly<'_> {
                 self.not_fresh(page);
                 self.enqueue(*endpoint, *item);
             }
-            Change::Move { delivery, state, enqueue } => {
+            Change::Move { delivery, state, enqueue, attempts } => {
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
                 self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
                 let key = Key::Exhausted(delivery.endpoint, delivery.event).encode();
                 self.batch.remove(key);
-                self.enqueue(delivery.endpoint, *enqueue);
+                let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
+                self.enqueue_tried(delivery.endpoint, *enqueue, &progress)?;
             }
             Change::Form { webhook, fresh, dequeue } => {
                 for event in &webhook.events {
@@ -208,7 +211,18 @@ impl Assembly<'_> {
     }
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
+        // What has no attempts yet needs no words.
         self.batch.insert(Key::Queue(endpoint, item).encode(), &[][..]);
+    }
+
+    fn enqueue_tried(
+        &mut self,
+        endpoint: EndpointId,
+        item: QueueItem,
+        progress: &QueueProgress,
+    ) -> Result<()> {
+        self.batch.insert(Key::Queue(endpoint, item).encode(), codec::encode(progress)?);
+        Ok(())
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {

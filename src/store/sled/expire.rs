@@ -11,6 +11,7 @@ use crate::store::sled::{Opened, SledStore, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, Store, codec};
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::PoisonError;
 
 /// Where the running round stands.
 #[derive(Default)]
@@ -42,6 +43,7 @@ pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> R
         Phase::Index => opened.expire_index(expiry.step, cursor.after, &mut batch)?,
     };
     opened.apply(batch)?;
+    opened.pages.lock().unwrap_or_else(PoisonError::into_inner).clear();
     if after.is_none() {
         cursor.phase = match cursor.phase {
             Phase::Keys => Phase::Events,

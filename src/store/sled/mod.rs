@@ -25,7 +25,7 @@ use crate::store::{
     Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
 };
 use index::IndexBuffer;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -49,8 +49,8 @@ impl Default for SledOptions {
 pub struct SledStore {
     folder: PathBuf,
     options: SledOptions,
-    /// Held for the life of the store: whoever has it owns the folder.
-    _lock: File,
+    /// Whoever has it owns the folder.
+    lock: Arc<File>,
     /// `None` after a failure, until [`Store::reopen`].
     opened: RwLock<Option<Arc<Opened>>>,
 }
@@ -63,7 +63,14 @@ struct Opened {
     mark: File,
     writer: Mutex<Writer>,
     index: Mutex<IndexBuffer>,
+    /// The pages of events that were read last, by their key.
+    pages: Mutex<VecDeque<CachedPage>>,
+    /// The last to be dropped: the folder is free when sled has let go of it, and not before.
+    _lock: Arc<File>,
 }
+
+/// A page of events by its key.
+type CachedPage = (Vec<u8>, Arc<Vec<Acceptance>>);
 
 /// What only the committing thread uses.
 struct Writer {
@@ -87,11 +94,11 @@ impl SledStore {
     /// damaged, lost what was acknowledged, or was written by another version.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self> {
         let lock = open::lock(folder)?;
-        let opened = open::open(folder, &options)?;
+        let opened = open::open(folder, &options, &lock)?;
         Ok(Self {
             folder: folder.to_owned(),
             options,
-            _lock: lock,
+            lock,
             opened: RwLock::new(Some(Arc::new(opened))),
         })
     }
@@ -149,7 +156,7 @@ impl Store for SledStore {
         let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // A reader may still hold the old handles; sled refuses to open a second time until then.
         *held = None;
-        *held = Some(Arc::new(open::open(&self.folder, &self.options)?));
+        *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock)?));
         Ok(())
     }
 

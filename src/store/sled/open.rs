@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What the folder holds, so that it is known by its names.
 const LOCK: &str = "lock";
@@ -19,7 +19,7 @@ const DATA: &str = "sled";
 const FORMAT: u128 = 1;
 
 /// Takes the folder for this process.
-pub(super) fn lock(folder: &Path) -> Result<File> {
+pub(super) fn lock(folder: &Path) -> Result<Arc<File>> {
     let cannot = |what: &str, error: std::io::Error| {
         Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
             .with_source(error)
@@ -51,11 +51,11 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "process {}", std::process::id()));
     told.map_err(|error| cannot("use", error))?;
-    Ok(file)
+    Ok(Arc::new(file))
 }
 
 /// Opens sled in the locked folder and checks that nothing acknowledged is missing.
-pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
+pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
     let data = folder.join(DATA);
     let is_new = !data.exists();
     remove_leftovers(&data)?;
@@ -86,6 +86,8 @@ pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
             expiry: expire::Cursor::default(),
         }),
         index: Mutex::new(IndexBuffer::default()),
+        pages: Mutex::default(),
+        _lock: Arc::clone(lock),
     };
     opened.check_format(folder)?;
     opened.check_mark(folder)?;

@@ -1,7 +1,7 @@
 //! Look-ups.
 
 use crate::error::Result;
-use crate::model::{EndpointId, EventId, QueueItem, Timestamp};
+use crate::model::{EndpointId, EventId, QueueItem, QueueProgress, Timestamp};
 use crate::store::keys::{Key, decode_number, decode_queue, decode_second_number, queue_prefix};
 use crate::store::ledger::{self, Entry};
 use crate::store::sled::{Opened, failed};
@@ -9,11 +9,29 @@ use crate::store::{Acceptance, Place, QueuePage, codec};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
+
+/// Decoded pages that are kept: 64 KiB each, mostly.
+const PAGES_CACHED: usize = 16;
 
 impl Opened {
     fn event_page(&self, key: &[u8], stored: &[u8]) -> Result<Vec<Acceptance>> {
         codec::decode("a page of events", &self.whole(key, stored)?)
+    }
+
+    /// A page of events, decoded once for those that are read one after another.
+    fn cached_page(&self, key: &[u8], stored: &[u8]) -> Result<Arc<Vec<Acceptance>>> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, page)) = pages.iter().find(|(held, _)| held == key) {
+            return Ok(Arc::clone(page));
+        }
+        let page = Arc::new(self.event_page(key, stored)?);
+        if pages.len() >= PAGES_CACHED {
+            pages.pop_front();
+        }
+        pages.push_back((key.to_vec(), Arc::clone(&page)));
+        Ok(page)
     }
 
     pub(super) fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
@@ -22,8 +40,8 @@ impl Opened {
             return Ok(None);
         };
         let (key, stored) = item.map_err(failed)?;
-        let page = self.event_page(&key, &stored)?;
-        Ok(page.into_iter().find(|acceptance| acceptance.event.id == event))
+        let page = self.cached_page(&key, &stored)?;
+        Ok(page.iter().find(|acceptance| acceptance.event.id == event).cloned())
     }
 
     pub(super) fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
@@ -69,8 +87,8 @@ impl Opened {
         limit: usize,
     ) -> Result<QueuePage> {
         let mut page = QueuePage::default();
-        for item in self.db.scan_prefix(queue_prefix(endpoint)).keys() {
-            let key = item.map_err(failed)?;
+        for item in self.db.scan_prefix(queue_prefix(endpoint)) {
+            let (key, value) = item.map_err(failed)?;
             let Some((_, item)) = decode_queue(&key) else {
                 continue;
             };
@@ -78,7 +96,11 @@ impl Opened {
                 page.next_due = Some(item.due);
                 break;
             }
-            page.items.push(item);
+            let progress = match value.is_empty() {
+                true => QueueProgress::default(),
+                false => codec::decode("a place in a queue", &value)?,
+            };
+            page.items.push((item, progress));
         }
         Ok(page)
     }
