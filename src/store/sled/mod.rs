@@ -25,7 +25,7 @@ use crate::store::{
     Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
 };
 use index::IndexBuffer;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -69,12 +69,11 @@ struct Opened {
 struct Writer {
     /// The last commit.
     sequence: u64,
-    /// Pages with fresh deliveries, and how many.
-    fresh_pages: BTreeMap<u128, usize>,
+    /// The fresh deliveries, each by itself: an attempt may be recorded twice, and must not count
+    /// for two of them.
+    fresh: BTreeSet<(EventId, EndpointId)>,
     /// The newest pages, so that an attempt's page is found without asking sled.
     recent_pages: BTreeSet<u128>,
-    /// The low-water mark that is stored.
-    low_water: u128,
     /// Where the running round of expiry stands.
     expiry: expire::Cursor,
 }
@@ -106,9 +105,13 @@ impl SledStore {
     /// Passes the result on, and drops all handles when storage itself failed.
     fn fault<T>(&self, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(Error::is_unavailable) {
-            *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.drop_handles();
         }
         result
+    }
+
+    fn drop_handles(&self) {
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
@@ -142,7 +145,12 @@ fn failed(error: ::sled::Error) -> Error {
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
         let opened = self.opened()?;
-        self.fault(opened.commit(batch))
+        let result = opened.commit(batch);
+        if result.is_err() {
+            // What is kept in memory may be ahead of the disk, so it goes whatever the reason.
+            self.drop_handles();
+        }
+        result
     }
 
     fn reopen(&self) -> Result<()> {
@@ -202,10 +210,7 @@ impl Store for SledStore {
     }
 
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
-        self.read(|opened| {
-            let low_water = opened.number("low_water")?;
-            opened.fresh_after(low_water)
-        })
+        self.read(Opened::fresh)
     }
 
     fn idempotency(
