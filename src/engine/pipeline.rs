@@ -69,7 +69,6 @@ impl Inner {
             events: item.events.clone(),
             attempt: attempt.clone(),
             state: verdict.state,
-            fresh: item.held == Held::Fresh && item.trigger != Trigger::Test,
             dequeue: verdict.dequeue.clone(),
             enqueue: verdict.enqueue,
             progress: QueueProgress {
@@ -294,11 +293,10 @@ impl Inner {
         let id = WebhookId::from_uuid(self.ids.next()?);
         let due = items.iter().map(|item| item.accepted_due).min().unwrap_or(self.clock.now());
         let mut events = Vec::new();
-        let (mut fresh, mut dequeue) = (Vec::new(), Vec::new());
+        let mut dequeue = Vec::new();
         for item in &items {
-            match item.held {
-                Held::Fresh => fresh.extend(item.events.iter().map(|event| event.id)),
-                Held::Queued(place) => dequeue.push(place),
+            if let Held::Queued(place) = item.held {
+                dequeue.push(place);
             }
             events.extend(item.events.iter().cloned());
         }
@@ -310,7 +308,7 @@ impl Inner {
         };
         let place = QueueItem { due, webhook: id, manual: false };
         self.window.tell(window::Command::Held(endpoint, place));
-        let change = Change::Form { webhook, fresh, dequeue: dequeue.clone() };
+        let change = Change::Form { webhook, dequeue: dequeue.clone() };
         if let Err(error) = self.committer.change(vec![change]).await {
             self.window.tell(window::Command::Released(endpoint, place));
             self.dispatcher

@@ -52,6 +52,14 @@ pub enum EntryChange {
     },
 }
 
+impl EntryChange {
+    /// Whether a delivery that this happened to is [`Place::Fresh`] no more. A replay that failed
+    /// leaves the scheduled delivery where it was.
+    pub fn ends_fresh(&self) -> bool {
+        !matches!(self, Self::Attempted { state: None, .. })
+    }
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ledger {
@@ -288,17 +296,16 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>
     Ok(Some(attempts))
 }
 
-/// Whether nothing of an event is left to be done: every delivery is in a final state, or its
-/// endpoint was deleted.
+/// Whether nothing of an event is left to be done, given its own entries: every delivery is in a
+/// final state, or its endpoint was deleted.
 ///
 /// # Errors
 /// Fails when the store cannot be read.
-pub fn is_finished(store: &dyn Store, event: crate::model::EventId) -> Result<bool> {
-    let Some((_, deliveries)) = deliveries_of(store, event)? else {
-        return Ok(true);
-    };
-    for delivery in deliveries.iter().filter(|delivery| !delivery.state.is_final()) {
-        if !store.is_deleted(delivery.id.endpoint)? {
+pub fn is_finished(store: &dyn Store, acceptance: &Acceptance, entries: &[Entry]) -> Result<bool> {
+    for (endpoint, _) in &acceptance.deliveries {
+        let ledger = ledger_of(store, acceptance, entries, *endpoint)?;
+        let is_final = ledger.is_none_or(|ledger| ledger.state.is_final());
+        if !is_final && !store.is_deleted(*endpoint)? {
             return Ok(false);
         }
     }

@@ -32,6 +32,7 @@ struct State {
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
     key_check: Option<Vec<u8>>,
+    greatest_id: u128,
 }
 
 impl MemoryStore {
@@ -73,6 +74,7 @@ impl State {
             };
             self.idempotency.insert((event.application, key.clone()), record);
         }
+        self.greatest_id = self.greatest_id.max(event.id.as_u128());
         self.events.insert(event.id, acceptance.clone());
     }
 
@@ -85,7 +87,7 @@ impl State {
             attempt: Some(record.attempt.clone()),
         });
         for event in &record.events {
-            if record.fresh {
+            if record.state.is_some() {
                 self.fresh.remove(&(event.id, record.endpoint));
             }
             match record.state {
@@ -108,6 +110,9 @@ impl State {
                 self.applications.insert(application.id, application.clone());
             }
             Change::Endpoint(endpoint) => {
+                if matches!(endpoint.state, EndpointState::Deleted { .. }) {
+                    self.fresh.retain(|(_, held)| *held != endpoint.id);
+                }
                 self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
             Change::Enqueue(endpoint, item) => {
@@ -120,6 +125,8 @@ impl State {
             }
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
+                self.fresh.remove(&(delivery.event, delivery.endpoint));
+                self.exhausted.remove(&(delivery.endpoint, delivery.event));
                 self.entries.entry(of).or_default().push(Entry {
                     of,
                     endpoint: delivery.endpoint,
@@ -129,21 +136,22 @@ impl State {
                 let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
                 self.enqueue(delivery.endpoint, *enqueue, progress);
             }
-            Change::Form { webhook, fresh, dequeue } => {
+            Change::Form { webhook, dequeue } => {
                 let endpoint = webhook.endpoint;
                 for event in &webhook.events {
+                    self.fresh.remove(&(*event, endpoint));
                     let of = event.as_u128();
                     let change = EntryChange::Formed { webhook: webhook.id };
                     let entry = Entry { of, endpoint, change, attempt: None };
                     self.entries.entry(of).or_default().push(entry);
                 }
-                self.fresh.retain(|(event, held)| *held != endpoint || !fresh.contains(event));
                 dequeue.iter().for_each(|item| self.dequeue(endpoint, item));
                 self.enqueue(
                     endpoint,
                     QueueItem { due: webhook.due, webhook: webhook.id, manual: false },
                     QueueProgress::default(),
                 );
+                self.greatest_id = self.greatest_id.max(webhook.id.as_u128());
                 self.formed.insert(webhook.id, webhook.clone());
             }
             Change::KeyCheck(check) => self.key_check = Some(check.clone()),
@@ -200,10 +208,7 @@ impl Store for MemoryStore {
     }
 
     fn greatest_id(&self) -> Result<u128> {
-        let state = self.state();
-        let event = state.events.last_key_value().map_or(0, |(id, _)| id.as_u128());
-        let formed = state.formed.last_key_value().map_or(0, |(id, _)| id.as_u128());
-        Ok(event.max(formed))
+        Ok(self.state().greatest_id)
     }
 
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
@@ -292,21 +297,23 @@ impl Store for MemoryStore {
     }
 
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
-        let old: Vec<EventId> = {
+        let old: Vec<Acceptance> = {
             let state = self.state();
             let cutoff = |held: &Acceptance| (expiry.cutoff)(held.event.application);
             let held = state.events.values().filter(|held| held.event.accepted_at < cutoff(held));
-            held.map(|held| held.event.id).collect()
+            held.cloned().collect()
         };
         let mut events = 0;
-        for id in old {
-            if ledger::is_finished(self, id)? {
+        for held in old {
+            let id = held.event.id;
+            if ledger::is_finished(self, &held, &self.entries(id.as_u128(), false)?)? {
                 self.state().remove(id);
                 events += 1;
             }
         }
         let mut state = self.state();
         state.idempotency.retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
+        state.forget_deleted_endpoints();
         Ok(Expired { events, round_over: true })
     }
 
@@ -320,6 +327,7 @@ impl State {
         self.events.remove(&id);
         self.entries.remove(&id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
+        self.idempotency.retain(|_, held| held.event != id);
         let events = &self.events;
         let gone: Vec<WebhookId> = self
             .formed
@@ -331,5 +339,20 @@ impl State {
             self.formed.remove(&webhook);
             self.entries.remove(&webhook.as_u128());
         }
+    }
+
+    fn forget_deleted_endpoints(&mut self) {
+        let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
+        let (queues, events) = (&mut self.queues, &self.events);
+        self.endpoints.retain(|id, endpoint| {
+            if is_deleted(endpoint) {
+                queues.remove(id);
+            }
+            let has_history = || {
+                let mut deliveries = events.values().flat_map(|held| &held.deliveries);
+                deliveries.any(|(held, _)| held == id)
+            };
+            !is_deleted(endpoint) || has_history()
+        });
     }
 }

@@ -25,7 +25,7 @@ use crate::store::{
     Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
 };
 use index::IndexBuffer;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -63,25 +63,19 @@ struct Opened {
     mark: File,
     writer: Mutex<Writer>,
     index: Mutex<IndexBuffer>,
-    /// The pages of events that were read last, by their key.
-    pages: Mutex<VecDeque<CachedPage>>,
     /// The last to be dropped: the folder is free when sled has let go of it, and not before.
     _lock: Arc<File>,
 }
-
-/// A page of events by its key.
-type CachedPage = (Vec<u8>, Arc<Vec<Acceptance>>);
 
 /// What only the committing thread uses.
 struct Writer {
     /// The last commit.
     sequence: u64,
-    /// Pages with fresh deliveries, and how many.
-    fresh_pages: BTreeMap<u128, usize>,
+    /// The fresh deliveries, each by itself: an attempt may be recorded twice, and must not count
+    /// for two of them.
+    fresh: BTreeSet<(EventId, EndpointId)>,
     /// The newest pages, so that an attempt's page is found without asking sled.
     recent_pages: BTreeSet<u128>,
-    /// The low-water mark that is stored.
-    low_water: u128,
     /// Where the running round of expiry stands.
     expiry: expire::Cursor,
 }
@@ -113,9 +107,13 @@ impl SledStore {
     /// Passes the result on, and drops all handles when storage itself failed.
     fn fault<T>(&self, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(Error::is_unavailable) {
-            *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.drop_handles();
         }
         result
+    }
+
+    fn drop_handles(&self) {
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
@@ -149,7 +147,12 @@ fn failed(error: ::sled::Error) -> Error {
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
         let opened = self.opened()?;
-        self.fault(opened.commit(batch))
+        let result = opened.commit(batch);
+        if result.is_err() {
+            // What is kept in memory may be ahead of the disk, so it goes whatever the reason.
+            self.drop_handles();
+        }
+        result
     }
 
     fn reopen(&self) -> Result<()> {
@@ -209,10 +212,7 @@ impl Store for SledStore {
     }
 
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
-        self.read(|opened| {
-            let low_water = opened.number("low_water")?;
-            opened.fresh_after(low_water)
-        })
+        self.read(Opened::fresh)
     }
 
     fn idempotency(

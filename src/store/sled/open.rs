@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::keys::Key;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{Opened, SledOptions, Writer, expire, failed};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -80,13 +80,11 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         mark,
         writer: Mutex::new(Writer {
             sequence: 0,
-            fresh_pages: BTreeMap::new(),
+            fresh: BTreeSet::new(),
             recent_pages: BTreeSet::new(),
-            low_water: 0,
             expiry: expire::Cursor::default(),
         }),
         index: Mutex::new(IndexBuffer::default()),
-        pages: Mutex::default(),
         _lock: Arc::clone(lock),
     };
     opened.check_format(folder)?;
@@ -176,16 +174,7 @@ impl Opened {
 
     /// Fills what is kept in memory besides the disk.
     fn take_up(&self) -> Result<()> {
-        let low_water = self.number("low_water")?;
-        let mut fresh_pages = BTreeMap::new();
-        for (_, acceptance) in self.fresh_after(low_water)? {
-            let page = self.page_of(acceptance.event.id.as_u128())?.unwrap_or_default();
-            *fresh_pages.entry(page).or_insert(0) += 1;
-        }
-        let mut writer = self.writer();
-        writer.low_water = low_water;
-        writer.fresh_pages = fresh_pages;
-        drop(writer);
+        self.writer().fresh = self.find_fresh()?;
         let indexed = self.number("indexed")?;
         let mut buffer = IndexBuffer::default();
         self.each_acceptance_after(indexed, |acceptance| buffer.add(&acceptance))?;
