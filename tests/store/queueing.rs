@@ -76,7 +76,7 @@ pub fn an_item_leaves_its_queue_alone(store: &dyn Store) {
 
 pub fn progress_stays_beside_its_place(store: &dyn Store) {
     let acceptance = accepted(1, &[(endpoint(1), Place::Fresh)]);
-    store.accept(&[acceptance.clone()]);
+    store.accept(std::slice::from_ref(&acceptance));
     let tried = attempt(10, webhook(1), 3, "{}");
     let mut tried = record(endpoint(1), &acceptance, tried, Some(waiting_until(20)));
     tried.progress.not_before = time(15);
