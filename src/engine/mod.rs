@@ -28,7 +28,7 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
-use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger};
+use crate::model::{EndpointId, EndpointState, Held, QueueItem, ReadyWebhook, Timestamp, Trigger};
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::LoadedWebhook;
@@ -240,7 +240,20 @@ impl window::Crew for Hands {
 
     fn drained(&self, endpoint: EndpointId) {
         let Some(inner) = self.inner() else { return };
-        if let Ok(recipient) = inner.directory.recipient(endpoint) {
+        if let Ok(recipient) = inner.directory.recipient(endpoint)
+            && !recipient.provider.exhausted_parks()
+        {
+            recipient.gate.reopen();
+        }
+    }
+
+    fn emptied(&self, endpoint: EndpointId) {
+        let Some(inner) = self.inner() else { return };
+        // Where the queue goes out in order, the gate stays closed until all of it has arrived: an
+        // open one means that webhooks go side by side.
+        if let Ok(recipient) = inner.directory.recipient(endpoint)
+            && recipient.endpoint.state == EndpointState::Enabled
+        {
             recipient.gate.reopen();
         }
     }

@@ -43,6 +43,8 @@ pub trait Crew: Send + Sync + 'static {
     fn loaded(&self, endpoint: EndpointId, webhooks: Vec<(QueueItem, LoadedWebhook)>);
     /// Nothing that is due is left in the endpoint's queue that is not in its lane.
     fn drained(&self, endpoint: EndpointId);
+    /// Nothing that is due is left in the endpoint's queue, nor in its lane of what came from it.
+    fn emptied(&self, endpoint: EndpointId);
     /// Commits the removal of items that mean nothing any more.
     fn clean(&self, changes: Vec<Change>);
 }
@@ -182,10 +184,15 @@ impl Run {
                 let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
                 self.loaded_bytes -= lane.loaded.remove(&item).unwrap_or(0);
                 let wants_more = lane.hungry && lane.loaded.len() <= LANE_LOADED_MAX / 2;
-                let idle = lane.loaded.is_empty() && lane.due.is_none();
+                let is_empty = lane.loaded.is_empty();
+                let now = self.clock.now();
                 if wants_more {
                     self.load(endpoint).await;
-                } else if idle && !lane.open {
+                } else if is_empty && lane.open {
+                    if lane.due.is_none_or(|due| due > now) {
+                        self.crew.emptied(endpoint);
+                    }
+                } else if is_empty && lane.due.is_none() {
                     self.lanes.remove(&endpoint);
                 }
                 self.feed_hungry().await;
@@ -266,6 +273,9 @@ impl Run {
             Some(due) if due <= now => lane.hungry = true,
             next => {
                 self.crew.drained(endpoint);
+                if lane.loaded.is_empty() {
+                    self.crew.emptied(endpoint);
+                }
                 if let Some(due) = next {
                     self.expect(endpoint, due);
                 }
