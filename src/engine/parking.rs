@@ -104,13 +104,15 @@ impl Inner {
         let mut ended = self.ended.subscribe();
         let clock = self.clock.clone();
         let Some(mut waits) = self.waits(endpoint) else { return };
+        // From the beginning of one probe to that of the next, however long the answer takes.
+        let mut began = clock.now();
         tokio::spawn(async move {
             while let Some(wait) = waits.next_backoff() {
-                let until = clock.now().after(wait);
                 tokio::select! {
-                    () = clock.sleep_until(until) => {}
+                    () = clock.sleep_until(began.after(wait)) => {}
                     _ = ended.wait_for(|ended| *ended) => return,
                 }
+                began = clock.now();
                 let Some(inner) = inner.upgrade() else { return };
                 if inner.probed(endpoint).await {
                     return;

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
-mod first_steps;
+mod gocardless;
+mod ladders;
+mod opencard;
+mod standard_webhooks;
+mod wire;
