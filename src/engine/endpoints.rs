@@ -226,9 +226,7 @@ impl Inner {
         endpoint.authentication = SealedAuthentication::None;
         self.committer.change(vec![Change::Endpoint(Box::new(endpoint.clone()))]).await?;
         self.directory.put_deleted(endpoint);
-        held.gate.close();
-        self.dispatcher.tell(Command::Close(id));
-        self.window.tell(window::Command::Close(id));
+        self.close_lane(&held);
         Ok(())
     }
 
@@ -240,9 +238,7 @@ impl Inner {
     ) -> Result<Arc<Endpoint>> {
         let held = self.directory.recipient(id)?;
         // The lane first: nothing more goes out while the commit is on its way.
-        held.gate.close();
-        self.dispatcher.tell(Command::Close(id));
-        self.window.tell(window::Command::Close(id));
+        self.close_lane(&held);
         let mut endpoint = Endpoint::clone(&held.endpoint);
         endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
         endpoint.state = state;
@@ -288,8 +284,15 @@ impl Inner {
             self.dispatcher.tell(Command::Open(Arc::clone(recipient)));
             self.window.tell(window::Command::Open(recipient.endpoint.id));
         } else {
-            recipient.gate.close();
+            self.close_lane(recipient);
         }
+    }
+
+    /// Sends nothing more to a recipient; what is ready goes back to the queue.
+    fn close_lane(&self, recipient: &Recipient) {
+        recipient.gate.close();
+        self.dispatcher.tell(Command::Close(recipient.endpoint.id));
+        self.window.tell(window::Command::Close(recipient.endpoint.id));
     }
 
     /// Gives a new endpoint its secret, or its application one.
