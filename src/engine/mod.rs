@@ -229,6 +229,13 @@ impl run::Crew for Hands {
             inner.spill(items);
         }
     }
+
+    fn refused(&self, endpoint: EndpointId, place: QueueItem) {
+        // The window took it for held, and would pass it over when the endpoint is served again.
+        if let Some(inner) = self.inner() {
+            inner.window.tell(window::Command::Released(endpoint, place));
+        }
+    }
 }
 
 impl window::Crew for Hands {
