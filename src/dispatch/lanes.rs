@@ -244,7 +244,8 @@ impl Lane {
         self.in_flight.push(item.webhook);
         let recipient = Arc::clone(&self.recipient);
         match recipient.batch_max() {
-            Some(max) if !item.formed => {
+            // A replay sends what it is, alone: a test event, or one that was skipped.
+            Some(max) if !item.formed && item.trigger == Trigger::Scheduled => {
                 let mut items = vec![item];
                 while items.len() < max
                     && let Some(next) = self.ready.front()
