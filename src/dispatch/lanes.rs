@@ -238,9 +238,6 @@ impl Lane {
             return Turn::Later(earliest);
         }
         let Some(item) = self.ready.remove(at) else { return Turn::Nothing };
-        if let Some(pause) = self.recipient.spacing() {
-            self.not_before = self.not_before.max(now.before(pause)).after(pause);
-        }
         self.in_flight.push(item.webhook);
         let recipient = Arc::clone(&self.recipient);
         match recipient.batch_max() {
@@ -256,7 +253,13 @@ impl Lane {
                 }
                 Turn::Now(Departure::Form(recipient, items))
             }
-            _ => Turn::Now(Departure::Send(recipient, item)),
+            _ => {
+                // Here, since making a webhook is not sending one.
+                if let Some(pause) = recipient.spacing() {
+                    self.not_before = self.not_before.max(now.before(pause)).after(pause);
+                }
+                Turn::Now(Departure::Send(recipient, item))
+            }
         }
     }
 }
