@@ -61,7 +61,7 @@ impl Engine {
             channels: check::checked_channels(new.channels)?,
             metadata: check::checked_metadata(new.metadata)?,
             settings: check::checked_metadata(new.settings)?,
-            headers: checked_headers(new.headers)?,
+            headers: checked_headers(&provider, new.headers)?,
             rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
             concurrency: checked_concurrency(new.concurrency)?,
             state: EndpointState::Enabled,
@@ -146,7 +146,8 @@ impl Engine {
         set(&mut endpoint.channels, change.channels, check::checked_channels)?;
         set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
         set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
-        set(&mut endpoint.headers, change.headers, checked_headers)?;
+        let headers = |headers| checked_headers(provider, headers);
+        set(&mut endpoint.headers, change.headers, headers)?;
         set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
         set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
         if let Some(authentication) = change.authentication {
