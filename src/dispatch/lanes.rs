@@ -6,6 +6,10 @@ use crate::dispatch::recipient::Recipient;
 use crate::model::{EndpointId, Held, ReadyWebhook, Timestamp, Trigger, WebhookId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How late a timer may wake a lane for the rate limit's sake.
+const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// What a lane wants done next.
 #[derive(Debug)]
@@ -58,9 +62,11 @@ impl Lanes {
     pub fn open(&mut self, recipient: Arc<Recipient>) {
         let id = recipient.endpoint.id;
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::new(Arc::clone(&recipient)));
+        if lane.recipient.spacing() != recipient.spacing() {
+            lane.not_before = Timestamp::EPOCH;
+        }
         lane.recipient = recipient;
         lane.closed = false;
-        lane.not_before = Timestamp::EPOCH;
         self.enter_round(id);
     }
 
@@ -256,7 +262,9 @@ impl Lane {
             _ => {
                 // Here, since making a webhook is not sending one.
                 if let Some(pause) = recipient.spacing() {
-                    self.not_before = self.not_before.max(now.before(pause)).after(pause);
+                    // A timer that woke us late must not stretch the distance for good.
+                    let is_late = now.since(self.not_before) <= LATE_MAX;
+                    self.not_before = if is_late { self.not_before } else { now }.after(pause);
                 }
                 Turn::Now(Departure::Send(recipient, item))
             }
