@@ -151,7 +151,11 @@ impl Inner {
             return false;
         }
         let _edit = self.edits.lock().await;
+        let asked = held.endpoint.url.clone();
         let Some(held) = is_parked(self) else { return true };
+        if held.endpoint.url != asked {
+            return false;
+        }
         tracing::info!(%endpoint, "endpoint is back");
         match self.resume(&held).await {
             Ok(_) => true,
