@@ -115,7 +115,7 @@ impl Inner {
                 item.not_before = due;
             }
             item.held = Held::Queued(place);
-            item.attempts += 1;
+            // The attempt itself is counted when the lane hears that it finished.
             item.scheduled_attempts += 1;
             self.dispatcher.tell(Command::ReturnFirst(endpoint, Box::new(item)));
         } else {
