@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// Replays every webhook of an endpoint that is exhausted and whose event was accepted at or
-    /// after `since`; returns how many.
+    /// after `since`, apart from test events; returns how many.
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled.
@@ -250,9 +250,9 @@ impl Inner {
                 let events = store.exhausted(endpoint, first_id(since), before, READ_AT_ONCE)?;
                 let mut found = Vec::with_capacity(events.len());
                 for event in &events {
-                    let deliveries = ledger::deliveries_of(store, *event)?;
-                    let deliveries = deliveries.map(|(_, deliveries)| deliveries);
-                    let own = deliveries.into_iter().flatten();
+                    let happened = ledger::deliveries_of(store, *event)?
+                        .filter(|(acceptance, _)| !acceptance.event.sample);
+                    let own = happened.into_iter().flat_map(|(_, deliveries)| deliveries);
                     found.extend(own.filter(|held| held.id.endpoint == endpoint));
                 }
                 Ok((events.last().copied(), found))
@@ -292,8 +292,7 @@ impl Inner {
                     let found = ledger::deliveries_of(store, *event)?;
                     let deliveries = found.into_iter().flat_map(|(_, deliveries)| deliveries);
                     skipped.extend(deliveries.filter(|held| {
-                        held.id.endpoint == endpoint
-                            && matches!(held.state, DeliveryState::Skipped { .. })
+                        held.id.endpoint == endpoint && held.state.is_recoverable()
                     }));
                 }
                 Ok((events.last().copied(), skipped))

@@ -3,7 +3,7 @@
 //! A pure function; the engine commits what it says.
 
 use crate::model::{
-    AttemptOutcome, DeliveryState, Held, QueueItem, ReadyWebhook, Timestamp, Trigger,
+    AttemptOutcome, DeliveryState, Held, QueueItem, QueueProgress, ReadyWebhook, Timestamp, Trigger,
 };
 use crate::provider::Provider;
 use crate::schedule::Next;
@@ -17,6 +17,8 @@ pub struct Verdict {
     pub dequeue: Vec<QueueItem>,
     /// What enters it.
     pub enqueue: Option<QueueItem>,
+    /// How far that has come.
+    pub progress: QueueProgress,
     /// Keep it in its lane, first in line, until it is due: its endpoint is served in order.
     pub stays_first: bool,
     /// What it means for the endpoint.
@@ -52,8 +54,8 @@ pub struct Facts<'a> {
     pub random: f64,
     /// Whether the endpoint is served in order.
     pub ordered: bool,
-    /// For a manual attempt: the place of the scheduled one that still waits.
-    pub scheduled_place: Option<Timestamp>,
+    /// For a manual attempt: the scheduled one that still waits, and how far it has come.
+    pub scheduled: Option<(QueueItem, QueueProgress)>,
 }
 
 /// Decides what follows from an attempt.
@@ -66,17 +68,18 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
         state: None,
         dequeue: own.into_iter().collect(),
         enqueue: None,
+        progress: QueueProgress {
+            attempts: facts.item.attempts + 1,
+            scheduled_attempts: facts.item.scheduled_attempts + 1,
+            not_before: Timestamp::EPOCH,
+        },
         stays_first: false,
         effect: Effect::None,
     };
     if facts.outcome.is_success() {
         verdict.state = Some(DeliveryState::Succeeded { at: facts.wall });
         verdict.effect = Effect::Accepted;
-        if facts.item.trigger == Trigger::Manual
-            && let Some(due) = facts.scheduled_place
-        {
-            verdict.dequeue.push(QueueItem { due, webhook: facts.item.webhook, manual: false });
-        }
+        verdict.dequeue.extend(facts.scheduled.map(|(place, _)| place));
         return verdict;
     }
     if facts.outcome.response().is_some_and(|answer| facts.provider.gone_disables(answer.status)) {
@@ -84,8 +87,13 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
             Effect::Disable(format!("the endpoint answered {}", answered(facts.outcome)));
     }
     match facts.item.trigger {
-        // A failed replay leaves the schedule as it stands.
-        Trigger::Manual => {}
+        // A failed replay leaves the schedule as it stands, but for the number of attempts.
+        Trigger::Manual => {
+            if let Some((place, progress)) = facts.scheduled {
+                verdict.enqueue = Some(place);
+                verdict.progress = QueueProgress { attempts: progress.attempts + 1, ..progress };
+            }
+        }
         Trigger::Test => verdict.state = Some(DeliveryState::Exhausted { at: facts.wall }),
         Trigger::Scheduled => after_failure(facts, own, &mut verdict),
     }
@@ -106,6 +114,7 @@ fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdic
                 verdict.dequeue.clear();
                 verdict.enqueue = Some(place);
                 verdict.stays_first = true;
+                verdict.progress.not_before = due;
             } else {
                 verdict.enqueue = Some(QueueItem { due, webhook: item.webhook, manual: false });
             }

@@ -11,11 +11,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::ext::on_informational;
 use hyper_util::rt::TokioIo;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// What is sent: the body is at hand as one piece.
 pub(super) type Outgoing = Request<Full<Bytes>>;
@@ -75,6 +76,8 @@ pub(super) fn protocol(config: &EgressConfig) -> Builder {
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
+    /// What the connection ends with, until somebody has asked.
+    end: Option<JoinHandle<hyper::Result<()>>>,
     /// The checked address that it goes to.
     pub(super) address: SocketAddr,
     opened: Stopwatch,
@@ -112,11 +115,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-        // Its error reaches whoever waits for an answer; without one nobody cares.
-        let task = tokio::spawn(async move { drop(connection.await) });
+        let task = tokio::spawn(connection);
         Ok(Self {
             sender,
             driver: Driver(task.abort_handle()),
+            end: Some(task),
             address,
             opened: Stopwatch::start(),
         })
@@ -135,9 +138,24 @@ impl Connection {
             None => Sent::OutOfTime,
             Some(Ok(answer)) => Sent::Answered(answer),
             Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Sent::Unsent(Box::new(request), error.into_error()),
-                None => Sent::Broken(error.into_error()),
+                Some(request) => {
+                    Sent::Unsent(Box::new(request), self.cause(error.into_error()).await)
+                }
+                None => Sent::Broken(self.cause(error.into_error()).await),
             },
+        }
+    }
+
+    /// Why a request failed with `error`: hyper only says that it was cancelled when the connection
+    /// ended before it looked at the request, as where a TLS server wants another certificate.
+    async fn cause(&mut self, error: hyper::Error) -> hyper::Error {
+        if !error.is_canceled() || error.source().is_some() {
+            return error;
+        }
+        let Some(end) = self.end.take() else { return error };
+        match clock::within(SETTLE_MAX, end).await {
+            Some(Ok(Err(cause))) => cause,
+            _ => error,
         }
     }
 

@@ -6,6 +6,10 @@ use crate::dispatch::recipient::Recipient;
 use crate::model::{EndpointId, Held, ReadyWebhook, Timestamp, Trigger, WebhookId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How late a timer may wake a lane for the rate limit's sake.
+const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// What a lane wants done next.
 #[derive(Debug)]
@@ -61,9 +65,11 @@ impl Lanes {
     pub fn open(&mut self, recipient: Arc<Recipient>) {
         let id = recipient.endpoint.id;
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::new(Arc::clone(&recipient)));
+        if lane.recipient.spacing() != recipient.spacing() {
+            lane.not_before = Timestamp::EPOCH;
+        }
         lane.recipient = recipient;
         lane.closed = false;
-        lane.not_before = Timestamp::EPOCH;
         self.enter_round(id);
     }
 
@@ -255,14 +261,12 @@ impl Lane {
             return Turn::Later(earliest);
         }
         let Some(item) = self.ready.remove(at) else { return Turn::Nothing };
-        if let Some(pause) = self.recipient.spacing() {
-            self.not_before = self.not_before.max(now.before(pause)).after(pause);
-        }
         self.in_flight.insert(item.webhook, true);
         self.running += 1;
         let recipient = Arc::clone(&self.recipient);
         match recipient.batch_max() {
-            Some(max) if !item.formed => {
+            // A replay sends what it is, alone: a test event, or one that was skipped.
+            Some(max) if !item.formed && item.trigger == Trigger::Scheduled => {
                 let mut items = vec![item];
                 while items.len() < max
                     && let Some(next) = self.ready.front()
@@ -273,7 +277,15 @@ impl Lane {
                 }
                 Turn::Now(Departure::Form(recipient, items))
             }
-            _ => Turn::Now(Departure::Send(recipient, item)),
+            _ => {
+                // Here, since making a webhook is not sending one.
+                if let Some(pause) = recipient.spacing() {
+                    // A timer that woke us late must not stretch the distance for good.
+                    let is_late = now.since(self.not_before) <= LATE_MAX;
+                    self.not_before = if is_late { self.not_before } else { now }.after(pause);
+                }
+                Turn::Now(Departure::Send(recipient, item))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::dispatch::lanes::{Departure, Lanes};
 use crate::dispatch::recipient::Recipient;
-use crate::model::{EndpointId, Held, ReadyWebhook, WebhookId};
+use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,12 +47,14 @@ pub enum Command {
     Stop,
 }
 
-/// What the loop asks of the engine. Both return at once.
+/// What the loop asks of the engine. All return at once.
 pub trait Crew: Send + Sync + 'static {
     /// Sends or forms, then tells the loop that it finished.
     fn depart(&self, departure: Departure);
     /// Puts fresh items that cannot go now into the queue on disk.
     fn spill(&self, items: Vec<(EndpointId, ReadyWebhook)>);
+    /// Takes note that an item of the store's queue was to go first in its lane, and is in none.
+    fn refused(&self, endpoint: EndpointId, place: QueueItem);
 }
 
 /// The door to the loop.
@@ -194,8 +196,10 @@ impl Run {
                 self.carry_out(Command::Arrive(items));
             }
             Command::ReturnFirst(endpoint, item) => {
-                // A closed lane has no use for it: it is still in the store's queue.
-                drop(self.lanes.return_first(endpoint, *item));
+                let refused = self.lanes.return_first(endpoint, *item);
+                if let Some(Held::Queued(place)) = refused.map(|item| item.held) {
+                    self.crew.refused(endpoint, place);
+                }
             }
             Command::Open(recipient) => self.lanes.open(recipient),
             Command::Close(endpoint) => {

@@ -71,7 +71,7 @@ impl Inner {
                 check_credential("password", password)?;
             }
             Authentication::Header { name, value } => {
-                check_header_name(name, true)?;
+                check_header_name(provider, name, true)?;
                 check_credential("header value", value)?;
             }
             Authentication::OAuth2 { token_url, client_id, client_secret, .. } => {
@@ -138,12 +138,15 @@ pub(super) fn checked_concurrency(concurrency: u32) -> Result<u32> {
     Err(Error::invalid(format!("concurrency {concurrency} is not between 1 and 1024")))
 }
 
-pub(super) fn checked_headers(headers: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+pub(super) fn checked_headers(
+    provider: &Provider,
+    headers: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>> {
     if headers.len() > 64 {
         return Err(Error::invalid("there are more than 64 headers"));
     }
     for (name, value) in &headers {
-        check_header_name(name, false)?;
+        check_header_name(provider, name, false)?;
         if value.len() > 4096 || !check::is_header_value(value) {
             return Err(Error::invalid(format!(
                 "the value of header `{name}` cannot be sent: up to 4,096 visible ASCII characters \
@@ -172,7 +175,7 @@ const RESERVED: [&str; 14] = [
     "cookie",
 ];
 
-fn check_header_name(name: &str, is_credential: bool) -> Result<()> {
+fn check_header_name(provider: &Provider, name: &str, is_credential: bool) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
         return Err(Error::invalid(format!(
@@ -184,7 +187,8 @@ fn check_header_name(name: &str, is_credential: bool) -> Result<()> {
     let is_ours = RESERVED.contains(&lower.as_str())
         || lower.starts_with("webhook-")
         || lower.starts_with("proxy-")
-        || lower.ends_with("-signature");
+        || lower.ends_with("-signature")
+        || provider.header_names().any(|own| own.eq_ignore_ascii_case(name));
     if is_ours {
         return Err(Error::invalid(format!(
             "header `{name}` is reserved: it is set by the sender"

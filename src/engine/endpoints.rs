@@ -17,6 +17,9 @@ use crate::store::Change;
 use crate::wheel::window;
 use std::sync::Arc;
 
+/// Why an endpoint is not served while its challenge is under way.
+const UNPROVEN: &str = "it has not answered its challenge yet; enable it once it answers";
+
 /// An endpoint that was made, with the secret for its receiver.
 #[derive(Clone, Debug)]
 pub struct CreatedEndpoint {
@@ -61,7 +64,7 @@ impl Engine {
             channels: check::checked_channels(new.channels)?,
             metadata: check::checked_metadata(new.metadata)?,
             settings: check::checked_metadata(new.settings)?,
-            headers: checked_headers(new.headers)?,
+            headers: checked_headers(&provider, new.headers)?,
             rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
             concurrency: checked_concurrency(new.concurrency)?,
             state: EndpointState::Enabled,
@@ -72,9 +75,11 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
-        if !new.enabled {
-            let reason = "it was made disabled".to_owned();
-            endpoint.state = EndpointState::Disabled { reason, since: now };
+        let is_challenged =
+            new.enabled && provider.challenge().is_some_and(|held| held.runs_on(Moment::Create));
+        if is_challenged || !new.enabled {
+            let reason = if is_challenged { UNPROVEN } else { "it was made disabled" };
+            endpoint.state = EndpointState::Disabled { reason: reason.to_owned(), since: now };
         }
         let (owner, secret) = inner.first_secret(
             owner,
@@ -84,10 +89,7 @@ impl Engine {
             new.scheme.as_deref(),
         )?;
         let gate = Arc::new(Gate::new(Arc::clone(&inner.budget)));
-        let mut recipient = inner.recipient(endpoint, &owner, Arc::clone(&gate))?;
-        if new.enabled {
-            recipient = inner.challenged(recipient, &owner, Moment::Create).await?;
-        }
+        let recipient = inner.recipient(endpoint, &owner, gate)?;
         let changes = vec![
             Change::Application(Application::clone(&owner)),
             Change::Endpoint(Box::new(Endpoint::clone(&recipient.endpoint))),
@@ -96,7 +98,11 @@ impl Engine {
         inner.directory.put_application(owner);
         inner.publish(&recipient);
         drop(edit);
-        Ok(CreatedEndpoint { endpoint: Arc::clone(&recipient.endpoint), secret })
+        let endpoint = match is_challenged {
+            true => inner.challenge_new(&recipient).await?,
+            false => Arc::clone(&recipient.endpoint),
+        };
+        Ok(CreatedEndpoint { endpoint, secret })
     }
 
     /// The endpoint, also when it was deleted and its history is still there.
@@ -127,43 +133,26 @@ impl Engine {
     ) -> Result<Arc<Endpoint>> {
         let inner = &self.inner;
         inner.check_open()?;
-        let _edit = inner.edits.lock().await;
+        let mut edit = inner.edits.lock().await;
         let held = inner.directory.recipient(id)?;
-        let provider = &held.provider;
-        let mut endpoint = Endpoint::clone(&held.endpoint);
-        if let Some(uid) = change.uid
-            && uid != endpoint.uid
+        let mut recipient = inner.changed(&held, change.clone())?;
+        if held.endpoint.state == EndpointState::Enabled
+            && recipient.endpoint.url != held.endpoint.url
         {
-            inner.check_new_uid(endpoint.application, uid.as_deref())?;
-            endpoint.uid = uid;
-        }
-        let url_changes = change.url.as_ref().is_some_and(|url| *url != endpoint.url);
-        set(&mut endpoint.url, change.url, |url| inner.checked_url(&url, provider))?;
-        set(&mut endpoint.name, change.name, |name| checked_text("name", name, 256))?;
-        let description = |text| checked_text("description", text, 4096);
-        set(&mut endpoint.description, change.description, description)?;
-        set(&mut endpoint.event_filter, change.event_filter, checked_filter)?;
-        set(&mut endpoint.channels, change.channels, check::checked_channels)?;
-        set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
-        set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
-        set(&mut endpoint.headers, change.headers, checked_headers)?;
-        set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
-        set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
-        if let Some(authentication) = change.authentication {
-            endpoint.authentication =
-                inner.checked_authentication(id, provider, &authentication)?;
-        }
-        if let Some(certificate) = change.client_certificate {
-            endpoint.client_identity = inner.checked_identity(id, provider, certificate)?;
-        }
-        endpoint.updated_at = inner.clock.wall();
-        let owner = inner.directory.application(endpoint.application)?;
-        let mut recipient = inner.recipient(endpoint, &owner, Arc::clone(&held.gate))?;
-        let is_enabled = recipient.endpoint.state == EndpointState::Enabled;
-        if url_changes && is_enabled {
-            recipient = inner.challenged(recipient, &owner, Moment::UrlChange).await?;
+            // Nobody else's change waits for an endpoint's answer.
+            drop(edit);
+            let challenged = inner.challenge(&recipient, Moment::UrlChange).await;
+            edit = inner.edits.lock().await;
+            let held = inner.directory.recipient(id)?;
+            recipient = inner.changed(&held, change)?;
+            if let Err(error) = challenged
+                && held.endpoint.state == EndpointState::Enabled
+            {
+                recipient = inner.with_state(&recipient, inner.unproven(&error));
+            }
         }
         inner.commit_recipient(&recipient).await?;
+        drop(edit);
         Ok(Arc::clone(&recipient.endpoint))
     }
 
@@ -175,12 +164,18 @@ impl Engine {
     pub async fn enable_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
         let inner = &self.inner;
         inner.check_open()?;
+        let asked = inner.directory.recipient(id)?;
+        if asked.endpoint.state == EndpointState::Enabled {
+            return Ok(Arc::clone(&asked.endpoint));
+        }
+        inner.challenge(&asked, Moment::Resume).await?;
         let _edit = inner.edits.lock().await;
         let held = inner.directory.recipient(id)?;
-        if held.endpoint.state == EndpointState::Enabled {
-            return Ok(Arc::clone(&held.endpoint));
+        if held.endpoint.url != asked.endpoint.url {
+            return Err(Error::conflict(format!(
+                "endpoint `{id}` got another url while the old one was challenged: enable it again"
+            )));
         }
-        inner.challenge(&held, Moment::Resume).await?;
         inner.resume(&held).await
     }
 
@@ -226,9 +221,7 @@ impl Inner {
         endpoint.authentication = SealedAuthentication::None;
         self.committer.change(vec![Change::Endpoint(Box::new(endpoint.clone()))]).await?;
         self.directory.put_deleted(endpoint);
-        held.gate.close();
-        self.dispatcher.tell(Command::Close(id));
-        self.window.tell(window::Command::Close(id));
+        self.close_lane(&held);
         Ok(())
     }
 
@@ -240,9 +233,7 @@ impl Inner {
     ) -> Result<Arc<Endpoint>> {
         let held = self.directory.recipient(id)?;
         // The lane first: nothing more goes out while the commit is on its way.
-        held.gate.close();
-        self.dispatcher.tell(Command::Close(id));
-        self.window.tell(window::Command::Close(id));
+        self.close_lane(&held);
         let mut endpoint = Endpoint::clone(&held.endpoint);
         endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
         endpoint.state = state;
@@ -254,12 +245,16 @@ impl Inner {
 
     /// Serves an endpoint that was not served.
     pub(super) async fn resume(&self, held: &Recipient) -> Result<Arc<Endpoint>> {
-        let mut endpoint = Endpoint::clone(&held.endpoint);
-        endpoint.state = EndpointState::Enabled;
-        endpoint.updated_at = self.clock.wall();
-        let recipient = self.with_endpoint(held, endpoint);
+        let recipient = self.with_state(held, EndpointState::Enabled);
         self.commit_recipient(&recipient).await?;
         Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    fn with_state(&self, held: &Recipient, state: EndpointState) -> Arc<Recipient> {
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        endpoint.state = state;
+        endpoint.updated_at = self.clock.wall();
+        self.with_endpoint(held, endpoint)
     }
 
     /// The same recipient with another record of its endpoint, where no secret changed.
@@ -288,8 +283,49 @@ impl Inner {
             self.dispatcher.tell(Command::Open(Arc::clone(recipient)));
             self.window.tell(window::Command::Open(recipient.endpoint.id));
         } else {
-            recipient.gate.close();
+            self.close_lane(recipient);
         }
+    }
+
+    /// Sends nothing more to a recipient; what is ready goes back to the queue.
+    fn close_lane(&self, recipient: &Recipient) {
+        recipient.gate.close();
+        self.dispatcher.tell(Command::Close(recipient.endpoint.id));
+        self.window.tell(window::Command::Close(recipient.endpoint.id));
+    }
+
+    /// An endpoint as it would be with `change`.
+    fn changed(&self, held: &Recipient, change: EndpointChange) -> Result<Arc<Recipient>> {
+        let provider = &held.provider;
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        let id = endpoint.id;
+        if let Some(uid) = change.uid
+            && uid != endpoint.uid
+        {
+            self.check_new_uid(endpoint.application, uid.as_deref())?;
+            endpoint.uid = uid;
+        }
+        set(&mut endpoint.url, change.url, |url| self.checked_url(&url, provider))?;
+        set(&mut endpoint.name, change.name, |name| checked_text("name", name, 256))?;
+        let description = |text| checked_text("description", text, 4096);
+        set(&mut endpoint.description, change.description, description)?;
+        set(&mut endpoint.event_filter, change.event_filter, checked_filter)?;
+        set(&mut endpoint.channels, change.channels, check::checked_channels)?;
+        set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
+        set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
+        let headers = |headers| checked_headers(provider, headers);
+        set(&mut endpoint.headers, change.headers, headers)?;
+        set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
+        set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
+        if let Some(authentication) = change.authentication {
+            endpoint.authentication = self.checked_authentication(id, provider, &authentication)?;
+        }
+        if let Some(certificate) = change.client_certificate {
+            endpoint.client_identity = self.checked_identity(id, provider, certificate)?;
+        }
+        endpoint.updated_at = self.clock.wall();
+        let owner = self.directory.application(endpoint.application)?;
+        self.recipient(endpoint, &owner, Arc::clone(&held.gate))
     }
 
     /// Gives a new endpoint its secret, or its application one.
@@ -325,20 +361,27 @@ impl Inner {
         Ok((owner, shown))
     }
 
-    /// Runs the challenge of that moment, if there is one; an endpoint that fails it comes back
-    /// disabled, with the reason.
-    async fn challenged(
-        &self,
-        recipient: Arc<Recipient>,
-        owner: &Application,
-        moment: Moment,
-    ) -> Result<Arc<Recipient>> {
-        let Err(error) = self.challenge(&recipient, moment).await else { return Ok(recipient) };
-        let mut endpoint = Endpoint::clone(&recipient.endpoint);
-        let since = self.clock.wall();
+    /// Challenges an endpoint that was just made, and serves it when it answers.
+    async fn challenge_new(&self, recipient: &Recipient) -> Result<Arc<Endpoint>> {
+        let challenged = self.challenge(recipient, Moment::Create).await;
+        let _edit = self.edits.lock().await;
+        let held = self.directory.recipient(recipient.endpoint.id)?;
+        if held.endpoint.state != recipient.endpoint.state {
+            return Ok(Arc::clone(&held.endpoint));
+        }
+        let state = match challenged {
+            Ok(()) => EndpointState::Enabled,
+            Err(error) => self.unproven(&error),
+        };
+        let recipient = self.with_state(&held, state);
+        self.commit_recipient(&recipient).await?;
+        Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    /// The state of an endpoint that failed its challenge.
+    fn unproven(&self, error: &Error) -> EndpointState {
         let reason = format!("{error}; enable it once it answers");
-        endpoint.state = EndpointState::Disabled { reason, since };
-        self.recipient(endpoint, owner, Arc::clone(&recipient.gate))
+        EndpointState::Disabled { reason, since: self.clock.wall() }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
-use crate::model::{EndpointId, Held, ReadyWebhook, Trigger};
+use crate::model::{EndpointId, EndpointState, Held, QueueItem, ReadyWebhook, Trigger};
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
@@ -228,6 +228,13 @@ impl run::Crew for Hands {
             inner.spill(items);
         }
     }
+
+    fn refused(&self, endpoint: EndpointId, place: QueueItem) {
+        // The window took it for held, and would pass it over when the endpoint is served again.
+        if let Some(inner) = self.inner() {
+            inner.window.tell(window::Command::Released(endpoint, place));
+        }
+    }
 }
 
 impl window::Crew for Hands {
@@ -239,7 +246,20 @@ impl window::Crew for Hands {
 
     fn drained(&self, endpoint: EndpointId) {
         let Some(inner) = self.inner() else { return };
-        if let Ok(recipient) = inner.directory.recipient(endpoint) {
+        if let Ok(recipient) = inner.directory.recipient(endpoint)
+            && !recipient.provider.exhausted_parks()
+        {
+            recipient.gate.reopen();
+        }
+    }
+
+    fn emptied(&self, endpoint: EndpointId) {
+        let Some(inner) = self.inner() else { return };
+        // Where the queue goes out in order, the gate stays closed until all of it has arrived: an
+        // open one means that webhooks go side by side.
+        if let Ok(recipient) = inner.directory.recipient(endpoint)
+            && recipient.endpoint.state == EndpointState::Enabled
+        {
             recipient.gate.reopen();
         }
     }

@@ -104,13 +104,15 @@ impl Inner {
         let mut ended = self.ended.subscribe();
         let clock = self.clock.clone();
         let Some(mut waits) = self.waits(endpoint) else { return };
+        // From the beginning of one probe to that of the next, however long the answer takes.
+        let mut began = clock.now();
         tokio::spawn(async move {
             while let Some(wait) = waits.next_backoff() {
-                let until = clock.now().after(wait);
                 tokio::select! {
-                    () = clock.sleep_until(until) => {}
+                    () = clock.sleep_until(began.after(wait)) => {}
                     _ = ended.wait_for(|ended| *ended) => return,
                 }
+                began = clock.now();
                 let Some(inner) = inner.upgrade() else { return };
                 if inner.probed(endpoint).await {
                     return;
@@ -149,7 +151,11 @@ impl Inner {
             return false;
         }
         let _edit = self.edits.lock().await;
+        let asked = held.endpoint.url.clone();
         let Some(held) = is_parked(self) else { return true };
+        if held.endpoint.url != asked {
+            return false;
+        }
         tracing::info!(%endpoint, "endpoint is back");
         match self.resume(&held).await {
             Ok(_) => true,

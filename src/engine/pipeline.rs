@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::id_source::fill_random;
 use crate::model::{
     Attempt, AttemptId, AttemptOutcome, Authentication, DeliveryId, DeliveryState, EndpointId,
-    EventType, Failure, FailureKind, Held, QueueItem, QueueProgress, ReadyWebhook, RecordedRequest,
-    Secret, Timestamp, Trigger, WebhookId,
+    EventType, Failure, FailureKind, Held, QueueItem, ReadyWebhook, RecordedRequest, Secret,
+    Timestamp, Trigger, WebhookId,
 };
 use crate::provider::Webhook;
 use crate::record::{self, Effect, Facts, Verdict};
@@ -71,14 +71,7 @@ impl Inner {
             state: verdict.state,
             dequeue: verdict.dequeue.clone(),
             enqueue: verdict.enqueue,
-            progress: QueueProgress {
-                attempts: item.attempts + 1,
-                scheduled_attempts: item.scheduled_attempts + 1,
-                not_before: match verdict.state {
-                    Some(DeliveryState::Waiting { due }) if verdict.stays_first => due,
-                    _ => Timestamp::EPOCH,
-                },
-            },
+            progress: verdict.progress,
         };
         self.committer.record(record).await?;
         let deliveries = item
@@ -123,7 +116,7 @@ impl Inner {
                 item.not_before = due;
             }
             item.held = Held::Queued(place);
-            item.attempts += 1;
+            // The attempt itself is counted when the lane hears that it finished.
             item.scheduled_attempts += 1;
             self.dispatcher.tell(Command::ReturnFirst(endpoint, Box::new(item)));
         } else {
@@ -137,15 +130,12 @@ impl Inner {
         item: &ReadyWebhook,
         outcome: &AttemptOutcome,
     ) -> Result<Verdict> {
-        let mut scheduled_place = None;
-        if item.trigger == Trigger::Manual && outcome.is_success() {
+        let mut scheduled = None;
+        if item.trigger == Trigger::Manual {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
             let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
-            scheduled_place = self
-                .blocking(look_up)
-                .await?
-                .filter(|ledger| !ledger.state.is_final())
-                .map(|ledger| ledger.position);
+            let ledger = self.blocking(look_up).await?;
+            scheduled = ledger.and_then(|ledger| ledger.place());
         }
         Ok(record::decide(&Facts {
             provider: &recipient.provider,
@@ -155,7 +145,7 @@ impl Inner {
             wall: self.clock.wall(),
             random: random_fraction()?,
             ordered: recipient.is_ordered(),
-            scheduled_place,
+            scheduled,
         }))
     }
 

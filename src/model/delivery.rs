@@ -48,6 +48,11 @@ impl DeliveryState {
         }
     }
 
+    /// Whether it was skipped for a reason that passes.
+    pub fn is_recoverable(&self) -> bool {
+        matches!(self, Self::Skipped { reason: SkipReason::EndpointDisabled })
+    }
+
     /// Whether nothing moves it any more but a hand.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Waiting { .. } | Self::Sending)

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::model::{
-    Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, Event, Timestamp, Trigger,
-    WebhookId,
+    Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, Event, QueueItem,
+    QueueProgress, Timestamp, Trigger, WebhookId,
 };
 use crate::store::{Acceptance, Place, Store};
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,20 @@ impl Ledger {
                 EntryChange::Formed { .. } => {}
             }
         }
+    }
+
+    /// The place in the queue of what the schedule still has to do, if it has.
+    pub fn place(&self) -> Option<(QueueItem, QueueProgress)> {
+        let DeliveryState::Waiting { due } = self.state else { return None };
+        let item = QueueItem { due: self.position, webhook: self.webhook, manual: false };
+        // Only where order counts is the place in the queue another than the time it is due.
+        let not_before = if due > self.position { due } else { Timestamp::EPOCH };
+        let progress = QueueProgress {
+            attempts: self.attempts,
+            scheduled_attempts: self.scheduled_attempts,
+            not_before,
+        };
+        Some((item, progress))
     }
 
     /// The webhook that `entries` say the event travels in.

@@ -46,6 +46,8 @@ pub trait Crew: Send + Sync + 'static {
     fn loaded(&self, endpoint: EndpointId, webhooks: Vec<Loaded>);
     /// Nothing that is due is left in the endpoint's queue that is not in its lane.
     fn drained(&self, endpoint: EndpointId);
+    /// Nothing that is due is left in the endpoint's queue, nor in its lane of what came from it.
+    fn emptied(&self, endpoint: EndpointId);
     /// Commits the removal of items that mean nothing any more.
     fn clean(&self, changes: Vec<Change>);
 }
@@ -79,8 +81,10 @@ impl Window {
             loaded_bytes: 0,
             loaded_bytes_max,
             hungry: VecDeque::new(),
+            commands: receiver,
+            received: VecDeque::new(),
         };
-        tokio::spawn(run.run(receiver));
+        tokio::spawn(run.run());
     }
 
     /// Tells the window something.
@@ -129,14 +133,19 @@ struct Run {
     loaded_bytes_max: usize,
     /// Endpoints that have more due than there was room for.
     hungry: VecDeque<EndpointId>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    /// Commands that came and were not carried out yet, oldest first.
+    received: VecDeque<Command>,
 }
 
 impl Run {
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut received = Vec::new();
+    async fn run(mut self) {
         let mut due = Vec::new();
         loop {
             self.load_due(&mut due).await;
+            while let Some(command) = self.next_command() {
+                self.carry_out(command).await;
+            }
             let wake = self
                 .wheel
                 .next_due()
@@ -150,16 +159,40 @@ impl Run {
             };
             tokio::select! {
                 biased;
-                count = commands.recv_many(&mut received, 1024) => {
-                    if count == 0 {
-                        return;
-                    }
-                    for command in received.drain(..) {
-                        self.carry_out(command).await;
-                    }
-                }
+                command = self.commands.recv() => match command {
+                    Some(command) => self.received.push_back(command),
+                    None => return,
+                },
                 () = sleep => {}
             }
+        }
+    }
+
+    fn next_command(&mut self) -> Option<Command> {
+        self.received.pop_front().or_else(|| self.commands.try_recv().ok())
+    }
+
+    /// Drops from what was read those items of which a command on its way says that they went into
+    /// or out of the lane meanwhile: the read may have seen a commit that we were told of first.
+    fn drop_overtaken(&mut self, endpoint: EndpointId, found: &mut Vec<Loaded>) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.received.push_back(command);
+        }
+        let overtaken: HashSet<QueueItem> = self
+            .received
+            .iter()
+            .filter_map(|command| match command {
+                Command::Held(of, item) | Command::Released(of, item) if *of == endpoint => {
+                    Some(*item)
+                }
+                _ => None,
+            })
+            .collect();
+        let before = found.len();
+        found.retain(|(item, ..)| !overtaken.contains(item));
+        if found.len() < before {
+            // What really is in the queue and in no lane is found by looking again.
+            self.expect(endpoint, self.clock.now());
         }
     }
 
@@ -179,16 +212,21 @@ impl Run {
             Command::Waiting(endpoint, due) => self.expect(endpoint, due),
             Command::Held(endpoint, item) => {
                 // Its bytes are counted by the gate.
-                self.lanes.entry(endpoint).or_default().loaded.insert(item, 0);
+                self.lanes.entry(endpoint).or_default().loaded.entry(item).or_insert(0);
             }
             Command::Released(endpoint, item) => {
                 let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
                 self.loaded_bytes -= lane.loaded.remove(&item).unwrap_or(0);
                 let wants_more = lane.hungry && lane.loaded.len() <= LANE_LOADED_MAX / 2;
-                let idle = lane.loaded.is_empty() && lane.due.is_none();
+                let is_empty = lane.loaded.is_empty();
+                let now = self.clock.now();
                 if wants_more {
                     self.load(endpoint).await;
-                } else if idle && !lane.open {
+                } else if is_empty && lane.open {
+                    if lane.due.is_none_or(|due| due > now) {
+                        self.crew.emptied(endpoint);
+                    }
+                } else if is_empty && lane.due.is_none() {
                     self.lanes.remove(&endpoint);
                 }
                 self.feed_hungry().await;
@@ -247,12 +285,13 @@ impl Run {
         let now = self.clock.now();
         let read = move || read(&*store, endpoint, &held, now, limit);
         let read = tokio::task::spawn_blocking(read).await;
-        let Ok(Ok(read)) = read else {
+        let Ok(Ok(mut read)) = read else {
             tracing::warn!(%endpoint, "the queue could not be read; trying again");
             let later = self.clock.now().after(STORE_RETRY);
             self.expect(endpoint, later);
             return;
         };
+        self.drop_overtaken(endpoint, &mut read.found);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         for (item, _, webhook) in &read.found {
             let bytes = webhook.events.iter().map(|event| event.data.len()).sum();
@@ -269,6 +308,9 @@ impl Run {
             Some(due) if due <= now => lane.hungry = true,
             next => {
                 self.crew.drained(endpoint);
+                if lane.loaded.is_empty() {
+                    self.crew.emptied(endpoint);
+                }
                 if let Some(due) = next {
                     self.expect(endpoint, due);
                 }
