@@ -28,7 +28,7 @@ pub use challenge::{Challenge, ChallengeRequest};
 pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
-pub use render::{Rendered, Webhook};
+pub use render::{RawWebhook, Rendered, Webhook};
 pub use secret::NewSecret;
 pub use sign::SigningKey;
 pub use source::Mark;
