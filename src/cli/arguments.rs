@@ -110,6 +110,14 @@ pub fn duration(text: &str) -> Result<Duration> {
     })
 }
 
+/// Reads a number above zero.
+pub fn positive(text: &str) -> Result<f64> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err(Error::invalid("expected a number above 0")),
+    }
+}
+
 /// Reads `name=value`.
 pub fn setting(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {

@@ -4,9 +4,11 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod exchange;
 mod paint;
 mod providers;
 mod sign;
+mod simulate;
 mod verify;
 
 use crate::error::{Error, ErrorKind};
@@ -38,6 +40,7 @@ enum Command {
     Providers(providers::Arguments),
     Sign(sign::Arguments),
     Verify(verify::Arguments),
+    Simulate(simulate::Arguments),
 }
 
 /// How a command ended that could do its work.
@@ -113,7 +116,20 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Providers(arguments) => providers::run(&arguments, out),
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
+        Command::Simulate(arguments) => simulate::run(arguments, out),
     }
+}
+
+/// Runs `work` to its end, on all processors.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Error::unavailable(format!("the system gives no threads: {error}")).with_source(error)
+    })?;
+    let done = runtime.block_on(work);
+    // What still waits in the background has nothing left to do.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// The exit code for an error: 2 when the user has to ask for something else.
