@@ -4,6 +4,7 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod demo;
 mod exchange;
 mod paint;
 mod providers;
@@ -37,6 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Providers(providers::Arguments),
     Sign(sign::Arguments),
     Verify(verify::Arguments),
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> Ended {
     match command {
+        Command::Demo(arguments) => demo::run(&arguments, out),
         Command::Providers(arguments) => providers::run(&arguments, out),
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
