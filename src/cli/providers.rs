@@ -106,7 +106,7 @@ fn show(provider: &Provider, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n{}", paint::strong("Event types with a sample"))?;
     let types: Vec<&str> = provider.event_types().map(|held| held.as_str()).collect();
-    for line in filled(&types, WIDTH - 2) {
+    for line in filled(&types.join(" "), WIDTH - 2) {
         writeln!(out, "  {line}")?;
     }
     Ok(())
@@ -114,44 +114,41 @@ fn show(provider: &Provider, out: &mut dyn Write) -> io::Result<()> {
 
 /// One statement with whose word it is; the reason follows where there is room.
 fn statement(line: &Line, out: &mut dyn Write) -> io::Result<()> {
-    let text = &line.text;
-    let reason = match &line.mark {
-        Mark::Documented(words) => {
-            write!(out, "  {:5}  {text}", paint::good("page"))?;
-            words.as_deref()
-        }
-        Mark::Found(place) => {
-            write!(out, "  {:5}  {text}", paint::name("found"))?;
-            Some(place.as_str())
-        }
-        Mark::Ours(reason) => {
-            write!(out, "  {:5}  {text}", paint::warning("ours"))?;
-            Some(reason.as_str())
-        }
+    let (whose, reason) = match &line.mark {
+        Mark::Documented(words) => (paint::good("page"), words.as_deref()),
+        Mark::Found(place) => (paint::name("found"), Some(place.as_str())),
+        Mark::Ours(reason) => (paint::warning("ours"), Some(reason.as_str())),
     };
+    let mut lines = filled(&line.text, WIDTH - 9);
+    let last = lines.pop().unwrap_or_default();
+    let mut whose = format!("{whose:5}");
+    for line in lines {
+        writeln!(out, "  {whose}  {line}")?;
+        whose = " ".repeat(5);
+    }
+    write!(out, "  {whose}  {last}")?;
     let Some(reason) = reason else { return writeln!(out) };
-    let room = WIDTH.saturating_sub(9 + text.chars().count() + 3);
+    let room = WIDTH.saturating_sub(9 + last.chars().count() + 4);
     if reason.chars().count() <= room {
-        return writeln!(out, "  {}", paint::faint(format_args!("({reason})")));
+        return writeln!(out, "  {}", paint::faint(format!("({reason})")));
     }
     writeln!(out)?;
-    let words: Vec<&str> = reason.split_whitespace().collect();
-    for line in filled(&words, WIDTH - 11) {
+    for line in filled(reason, WIDTH - 11) {
         writeln!(out, "{:11}{}", "", paint::faint(line))?;
     }
     Ok(())
 }
 
-/// Puts words into lines of at most `width` columns.
-fn filled(words: &[&str], width: usize) -> Vec<String> {
+/// Puts the words of a text into lines of at most `width` columns.
+fn filled(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in words {
+    for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push((*word).to_owned()),
+            _ => lines.push(word.to_owned()),
         }
     }
     lines
