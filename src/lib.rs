@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[doc(hidden)]
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;

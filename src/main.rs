@@ -1,2 +1,5 @@
-//! The hookwheel binary.
-fn main() {}
+//! The hookwheel binary; everything is in the library's `cli`.
+
+fn main() -> std::process::ExitCode {
+    hookwheel::cli::main()
+}

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub deliveries: Vec<(DeliveryId, EventType)>,
     /// The attempt.
     pub attempt: Attempt,
+    /// The schedule's time when the attempt was over, from which the next one's delay counts.
+    pub ended: Timestamp,
     /// The state of the deliveries from now on; `None` when it stays as it was.
     pub state: Option<DeliveryState>,
 }
@@ -56,8 +58,9 @@ impl Inner {
         item: ReadyWebhook,
     ) -> Result<Arc<Outcome>> {
         let attempt = self.exchange(recipient, &item).await?;
+        let ended = self.clock.now();
         self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
-        let verdict = self.decide(recipient, &item, &attempt.outcome).await?;
+        let verdict = self.decide(recipient, &item, &attempt.outcome, ended).await?;
         let endpoint = recipient.endpoint.id;
         if verdict.stays_first
             && let Some(place) = verdict.enqueue
@@ -82,6 +85,7 @@ impl Inner {
             endpoint,
             deliveries: deliveries.collect(),
             attempt,
+            ended,
             state: verdict.state,
         });
         self.after_record(recipient, item, verdict).await;
@@ -129,6 +133,7 @@ impl Inner {
         recipient: &Recipient,
         item: &ReadyWebhook,
         outcome: &AttemptOutcome,
+        now: Timestamp,
     ) -> Result<Verdict> {
         let mut scheduled = None;
         if item.trigger == Trigger::Manual {
@@ -141,7 +146,7 @@ impl Inner {
             provider: &recipient.provider,
             item,
             outcome,
-            now: self.clock.now(),
+            now,
             wall: self.clock.wall(),
             random: random_fraction()?,
             ordered: recipient.is_ordered(),

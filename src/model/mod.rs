@@ -28,4 +28,4 @@ pub use payload::Payload;
 pub use queue::{QueueItem, QueueProgress};
 pub use ready::{Held, ReadyWebhook};
 pub use secret::Secret;
-pub use time::{Timestamp, human_duration};
+pub use time::{Timestamp, human_duration, parse_duration};

@@ -142,6 +142,22 @@ pub fn human_duration(duration: Duration) -> String {
     parts.join(" ")
 }
 
+/// Reads a duration like `30s`: a whole number and `ms`, `s`, `m`, `h` or `d`; `None` for anything
+/// else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(millis)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +177,15 @@ mod tests {
             assert_eq!(human_duration(Duration::from_secs(seconds)), text);
         }
         assert_eq!(human_duration(Duration::from_millis(12)), "12 ms");
+    }
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(parse_duration("50m"), Some(Duration::from_secs(3000)));
+        assert_eq!(parse_duration("120ms"), Some(Duration::from_millis(120)));
+        for bad in ["", "5", "m", "-5s", "5 s", "1.5s", "99999999999999999999s", "5min"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use challenge::{Challenge, ChallengeRequest};
 pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
-pub use render::{Rendered, Webhook};
+pub use render::{RawWebhook, Rendered, Webhook};
 pub use secret::NewSecret;
 pub use sign::SigningKey;
 pub use source::Mark;
@@ -174,11 +174,16 @@ impl Provider {
         self.signing.schemes().map(|scheme| scheme.name.as_str())
     }
 
+    /// The names of the headers that carry signatures.
+    pub fn signature_headers(&self) -> impl Iterator<Item = &str> {
+        self.signing.headers.iter().map(|header| header.name.as_str())
+    }
+
     /// The names of the headers that every webhook of this provider may carry; an endpoint's own
     /// headers must be others.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         let plain = self.headers.iter().map(|(name, _)| name.as_str());
-        plain.chain(self.signing.headers.iter().map(|header| header.name.as_str()))
+        plain.chain(self.signature_headers())
     }
 
     /// Makes a signing secret for `scheme`, or for the usual one.

@@ -31,6 +31,26 @@ pub struct Webhook<'a> {
     pub settings: &'a BTreeMap<String, String>,
 }
 
+/// A body that somebody has already, about to be signed as it stands.
+pub struct RawWebhook<'a> {
+    /// The body.
+    pub body: &'a [u8],
+    /// The webhook's id on the wire.
+    pub id: &'a str,
+    /// The type of its event; needed where the provider has it in a header.
+    pub event_type: Option<&'a str>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// The time of day.
+    pub now: Timestamp,
+    /// The endpoint's URL.
+    pub url: &'a str,
+    /// The keys of the live secrets, the newest last.
+    pub keys: &'a [SigningKey],
+    /// The endpoint's settings.
+    pub settings: &'a BTreeMap<String, String>,
+}
+
 /// What goes on the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rendered {
@@ -141,15 +161,31 @@ impl Provider {
             ids: &self.ids,
         };
         let body = self.body.write(webhook.events, &context)?;
-        let id = self.webhook_wire_id(webhook.webhook);
+        let headers = self.sign(&RawWebhook {
+            body: body.as_bytes(),
+            id: &self.webhook_wire_id(webhook.webhook),
+            event_type: webhook.events.first().map(|event| event.event_type.as_str()),
+            attempt: webhook.attempt,
+            now: webhook.now,
+            url: webhook.url,
+            keys: webhook.keys,
+            settings: webhook.settings,
+        })?;
+        Ok(Rendered { headers, body: Bytes::from(body) })
+    }
+
+    /// The headers of a webhook whose body is there already, its signatures among them. The body
+    /// is signed as it stands, whatever it holds.
+    ///
+    /// # Errors
+    /// Refuses a value that is missing or cannot stand in a header, and to leave it unsigned.
+    pub fn sign(&self, webhook: &RawWebhook<'_>) -> Result<Vec<(String, String)>> {
         let value = |token: &Token| -> Option<Cow<'_, [u8]>> {
             Some(match token {
-                Token::Body => Cow::Borrowed(body.as_bytes()),
-                Token::Id => Cow::Borrowed(id.as_bytes()),
+                Token::Body => Cow::Borrowed(webhook.body),
+                Token::Id => Cow::Borrowed(webhook.id.as_bytes()),
                 Token::Timestamp(format) => Cow::Owned(format.write(webhook.now).into_bytes()),
-                Token::EventType => {
-                    Cow::Borrowed(webhook.events.first()?.event_type.as_str().as_bytes())
-                }
+                Token::EventType => Cow::Borrowed(webhook.event_type?.as_bytes()),
                 Token::Attempt => Cow::Owned(webhook.attempt.to_string().into_bytes()),
                 Token::Url => Cow::Borrowed(webhook.url.as_bytes()),
                 Token::Setting { name, .. } => {
@@ -165,7 +201,7 @@ impl Provider {
             }
         }
         headers.extend(self.signing.headers(webhook.keys, &value)?);
-        Ok(Rendered { headers, body: Bytes::from(body) })
+        Ok(headers)
     }
 }
 
@@ -184,16 +220,21 @@ fn header_value<'v>(
                 "endpoint setting `{setting}` is missing: header `{name}` is made of it"
             )));
         }
+        Err(Token::EventType) => {
+            return Err(Error::invalid(format!(
+                "the event's type is missing: header `{name}` is made of it"
+            )));
+        }
         Err(token) => {
             return Err(Error::internal(format!("header `{name}` has nothing for {token}")));
         }
     }
-    // Settings are other people's text: a line break in one would begin a header of theirs.
+    // Settings and ids are other people's text: a line break in one would begin a header of theirs.
     match String::from_utf8(bytes) {
         Ok(text) if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => Ok(Some(text)),
         _ => Err(Error::invalid(format!(
-            "header `{name}` cannot be sent: an endpoint setting in it has other than visible \
-             ASCII characters"
+            "header `{name}` cannot be sent: what it is made of has other than visible ASCII \
+             characters"
         ))),
     }
 }

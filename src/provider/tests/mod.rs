@@ -12,7 +12,7 @@ use crate::model::{
     ApplicationId, EndpointId, Event, EventId, EventType, Mode, Payload, Reach, Secret, Timestamp,
     WebhookId,
 };
-use crate::provider::{Provider, Providers, Rendered, SigningKey, Webhook};
+use crate::provider::{Provider, Providers, RawWebhook, Rendered, SigningKey, Webhook};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;

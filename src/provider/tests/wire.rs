@@ -210,3 +210,31 @@ fn settings_are_checked_before_they_are_kept() {
     let names: Vec<&str> = provider.header_names().collect();
     assert_eq!(names, ["Origin", "User-Agent", "Content-Type", "Webhook-Signature"]);
 }
+
+#[test]
+fn a_body_that_is_there_already_is_signed_as_it_stands() {
+    let provider = provider("opencard");
+    let keys = [key(&provider, TEXT_SECRET)];
+    let settings = BTreeMap::new();
+    let raw = RawWebhook {
+        body: b" not even JSON\n",
+        id: "",
+        event_type: Some("invoice.created"),
+        attempt: 1,
+        now: now(),
+        url: "",
+        keys: &keys,
+        settings: &settings,
+    };
+    let headers = provider.sign(&raw).unwrap();
+    let header = |name: &str| headers.iter().find(|(held, _)| held == name).unwrap().1.as_str();
+    assert_eq!(header("X-Event"), "invoice.created");
+    // printf ' not even JSON\n' | openssl dgst -sha256 -hmac "$TEXT_SECRET"
+    assert_eq!(
+        header("X-Data-Signature"),
+        "cb85409c28c92a04807994e283c6254b75186f3ce043c2251eb8dca5ac33eab0"
+    );
+    let untyped = provider.sign(&RawWebhook { event_type: None, ..raw }).unwrap_err();
+    assert!(untyped.is_invalid(), "{untyped}");
+    assert!(untyped.to_string().contains("`X-Event`"), "{untyped}");
+}

@@ -1,0 +1,158 @@
+//! The command line: one file per subcommand.
+//!
+//! Commands write to the `Write` that they are given, so that colour ends where a pipe begins, and
+//! say how they ended; only [`main`] knows the process.
+
+mod arguments;
+mod demo;
+mod exchange;
+mod paint;
+mod providers;
+mod sign;
+mod simulate;
+mod verify;
+
+use crate::error::{Error, ErrorKind};
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The environment variable that says what is logged.
+const LOG_VARIABLE: &str = "HOOKWHEEL_LOG";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
+accept everything; 2 when it could not begin: wrong arguments, or input that cannot be read.
+
+HOOKWHEEL_LOG=debug logs to standard error; NO_COLOR=1 leaves out colour.";
+
+/// Webhooks, delivered the way a named provider does it.
+#[derive(Parser)]
+#[command(name = "hookwheel", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Providers(providers::Arguments),
+    Sign(sign::Arguments),
+    Verify(verify::Arguments),
+    Simulate(simulate::Arguments),
+}
+
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    /// It worked.
+    Good,
+    /// It did not, and has said why.
+    Bad,
+}
+
+/// Why a command could not do its work.
+enum Trouble {
+    /// What was asked for cannot be done.
+    Refused(Error),
+    /// Nobody takes what is printed.
+    Output(io::Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// What a command comes to.
+type Ended = Result<Ending, Trouble>;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::builder()
+        .with_env_var(LOG_VARIABLE)
+        .with_default_directive(LevelFilter::WARN.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_writer(io::stderr)
+        .init();
+    let mut out = anstream::stdout();
+    let ended = run(cli.command, &mut out).and_then(|ending| {
+        out.flush()?;
+        Ok(ending)
+    });
+    match ended {
+        Ok(Ending::Good) => ExitCode::SUCCESS,
+        Ok(Ending::Bad) => ExitCode::from(1),
+        // Whoever reads has read enough, like `head`.
+        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(trouble) => {
+            let (text, code) = match trouble {
+                Trouble::Refused(error) => (error.to_string(), code(error.kind())),
+                Trouble::Output(error) => {
+                    (format!("standard output cannot be written: {error}"), 1)
+                }
+            };
+            // With standard error gone as well, the exit code alone has to tell.
+            let _ = writeln!(anstream::stderr(), "{} {text}", paint::bad("error:"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(command: Command, out: &mut dyn Write) -> Ended {
+    match command {
+        Command::Demo(arguments) => demo::run(&arguments, out),
+        Command::Providers(arguments) => providers::run(&arguments, out),
+        Command::Sign(arguments) => sign::run(&arguments, out),
+        Command::Verify(arguments) => verify::run(&arguments, out),
+        Command::Simulate(arguments) => simulate::run(arguments, out),
+    }
+}
+
+/// Runs `work` to its end, on all processors.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Error::unavailable(format!("the system gives no threads: {error}")).with_source(error)
+    })?;
+    let done = runtime.block_on(work);
+    // What still waits in the background has nothing left to do.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// The exit code for an error: 2 when the user has to ask for something else.
+fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Invalid
+        | ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::AddressRefused => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+}
