@@ -1,4 +1,37 @@
-//! hookwheel.
+//! Webhooks, delivered the way a named provider does it.
+//!
+//! hookwheel is for the side that sends. An [`Engine`] takes events in, keeps them in a folder, and
+//! delivers each to the endpoints that want it: wrapped, signed, retried and given up as the
+//! endpoint's provider does it, with every attempt on record and replayable.
+//!
+//! ```
+//! use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hookwheel::Result<()> {
+//! let engine = Engine::builder().in_memory().open().await?;
+//! let shop = engine.create_application(NewApplication::new("Shop")).await?;
+//! let endpoint = NewEndpoint::new("https://shop.example/webhooks").provider("yoco");
+//! let secret = engine.create_endpoint(shop.id, endpoint).await?.secret;
+//!
+//! let data = serde_json::json!({"id": "p_1", "amount": 900, "currency": "ZAR"});
+//! let event = NewEvent::new(shop.id, "payment.succeeded", &data)?.idempotency_key("p_1");
+//! let emitted = engine.emit(event).await?;
+//! assert_eq!(emitted.deliveries.len(), 1, "accepted, and on its way to one endpoint");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where to look next:
+//!
+//! - [`Engine`] is everything that an application does: emit, test, look at history, replay, recover,
+//!   manage applications and endpoints. [`EngineBuilder`] opens one, [`Config`] holds every limit.
+//! - [`Error`] has one sentence for people and an [`ErrorKind`] for programs.
+//! - [`provider`] reads the files that say how a provider delivers, and renders, signs and verifies
+//!   by them without an engine.
+//! - [`simulate::receiver`] plays a provider's customer, for tests of what embeds this crate.
+//!
+//! The rest is how it works inside; ARCHITECTURE.md, beside the source, is the map of it.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -30,7 +30,8 @@ pub enum Key<'a> {
     EntryPage(u128, u64),
     /// `w` webhook: a `FormedWebhook`.
     Webhook(WebhookId),
-    /// `q` shard, endpoint, due, webhook, manual: an item of an endpoint's queue. No value.
+    /// `q` shard, endpoint, due, webhook, manual: an item of an endpoint's queue. A
+    /// `QueueProgress`, or nothing before the first attempt and for a replay.
     Queue(EndpointId, QueueItem),
     /// `x` owner, first event: ids of events of that application or endpoint, in order, 16 bytes
     /// each. Written some time after the events; what is missing comes after `indexed`.
