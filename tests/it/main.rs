@@ -1,9 +1,18 @@
 //! The engine as its users see it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod authentication;
 mod common;
+mod emit;
+mod endpoints;
+mod fairness;
 mod gocardless;
+mod history;
 mod ladders;
 mod opencard;
+mod regression;
+mod replay;
+mod restart;
+mod secrets;
 mod standard_webhooks;
 mod wire;

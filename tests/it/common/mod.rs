@@ -1,6 +1,6 @@
 //! Helpers that read as questions.
 
-use hookwheel::simulate::receiver::{Consumer, Received, Receiver, Setup};
+use hookwheel::simulate::receiver::{Answer, Consumer, Received, Receiver, Setup};
 use hookwheel::{
     ApplicationId, Clock, Config, CreatedEndpoint, DeliveryHistory, DeliveryId, Emitted,
     EndpointId, Engine, EngineBuilder, NewApplication, NewEndpoint, NewEvent, Timestamp,
@@ -90,6 +90,22 @@ impl Bench {
         receiver
     }
 
+    /// A receiver that is down, with an OpenCard endpoint that was parked for it, having failed
+    /// order 1. It would answer 500 to events.
+    pub async fn parked(&self) -> (Receiver, CreatedEndpoint) {
+        let (receiver, created) = self.receiver(Consumer::OpenCard).await;
+        receiver.answer_always(Some(Answer::status(500)));
+        let delivery = self.settled_order(1).await;
+        receiver.stop().await;
+        for delay in [seconds(10), minutes(1), minutes(5)] {
+            self.advance(delay).await;
+        }
+        assert_eq!(self.served(created.endpoint.id), "parked");
+        assert_eq!(self.state(delivery).await, "waiting");
+        assert_eq!(self.history(delivery).await.attempts.len(), 4);
+        (receiver, created)
+    }
+
     /// Makes an endpoint of the bench's application.
     pub async fn endpoint(&self, endpoint: NewEndpoint) -> CreatedEndpoint {
         self.engine.create_endpoint(self.application, endpoint).await.unwrap()
@@ -128,11 +144,6 @@ impl Bench {
         let millis = by.as_nanos().div_ceil(1_000_000);
         self.clock.advance(Duration::from_millis(millis.try_into().unwrap()));
         self.engine.settle().await;
-    }
-
-    /// Moves the clock to an instant and waits for what fell due.
-    pub async fn advance_to(&self, instant: Timestamp) {
-        self.advance(instant.since(self.clock.now())).await;
     }
 
     /// What is on record of a delivery.
@@ -228,4 +239,51 @@ pub async fn post_again(
         }
     }
     post.body(body).send().await.unwrap().status().as_u16()
+}
+
+/// A port that takes connections and never says anything.
+pub struct Silent {
+    address: std::net::SocketAddr,
+    count: tokio::sync::watch::Receiver<usize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Bench {
+    /// A listener that never answers; dropping it closes its connections.
+    pub async fn listen_raw(&self) -> Silent {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connected, count) = tokio::sync::watch::channel(0);
+        let task = tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                held.push(stream);
+                connected.send_replace(held.len());
+            }
+        });
+        Silent { address, count, task }
+    }
+}
+
+impl Silent {
+    pub fn url(&self) -> String {
+        format!("http://{}/webhooks", self.address)
+    }
+
+    /// Waits until somebody has connected.
+    pub async fn connected(&self) {
+        self.connections(1).await;
+    }
+
+    /// Waits until there are that many connections.
+    pub async fn connections(&self, wanted: usize) {
+        let mut count = self.count.clone();
+        soon(count.wait_for(|count| *count >= wanted)).await.unwrap();
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
