@@ -61,7 +61,7 @@ impl Inner {
         if verdict.stays_first
             && let Some(place) = verdict.enqueue
         {
-            self.window.tell(window::Command::Held(endpoint, place));
+            self.window.hold(endpoint, place).await;
         }
         let record = Record {
             endpoint,
@@ -299,7 +299,7 @@ impl Inner {
             due,
         };
         let place = QueueItem { due, webhook: id, manual: false };
-        self.window.tell(window::Command::Held(endpoint, place));
+        self.window.hold(endpoint, place).await;
         let change = Change::Form { webhook, fresh, dequeue: dequeue.clone() };
         if let Err(error) = self.committer.change(vec![change]).await {
             self.window.tell(window::Command::Released(endpoint, place));

@@ -25,8 +25,9 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub enum Command {
     /// Something of this endpoint is due then.
     Waiting(EndpointId, Timestamp),
-    /// This item is in a lane already, though it is in the queue too.
-    Held(EndpointId, QueueItem),
+    /// This item is in a lane already, though it is about to enter the queue too. Answers when
+    /// the queue may hold it without its being loaded.
+    Held(EndpointId, QueueItem, oneshot::Sender<()>),
     /// This item is in no lane any more.
     Released(EndpointId, QueueItem),
     /// Load this endpoint's queue, and tell when it is empty.
@@ -86,6 +87,14 @@ impl Window {
     pub fn tell(&self, command: Command) {
         // The window ends only with the engine; what comes then concerns nobody any more.
         let _ = self.0.send(command);
+    }
+
+    /// Takes note that an item is in a lane. To be called before the item enters the queue, or a
+    /// load that is under way would find it there and send it a second time.
+    pub async fn hold(&self, endpoint: EndpointId, item: QueueItem) {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Held(endpoint, item, reply));
+        let _ = answer.await;
     }
 
     /// Waits until everything that is due now is in its lane, as far as there is room.
@@ -176,9 +185,10 @@ impl Run {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Waiting(endpoint, due) => self.expect(endpoint, due),
-            Command::Held(endpoint, item) => {
+            Command::Held(endpoint, item, reply) => {
                 // Its bytes are counted by the gate.
                 self.lanes.entry(endpoint).or_default().loaded.insert(item, 0);
+                let _ = reply.send(());
             }
             Command::Released(endpoint, item) => {
                 let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
