@@ -49,10 +49,11 @@ impl Default for SledOptions {
 pub struct SledStore {
     folder: PathBuf,
     options: SledOptions,
-    /// Held for the life of the store: whoever has it owns the folder.
-    _lock: File,
     /// `None` after a failure, until [`Store::reopen`].
     opened: RwLock<Option<Arc<Opened>>>,
+    /// Held for the life of the store: whoever has it owns the folder. The last field, so that sled
+    /// has let go of its files when this is dropped.
+    _lock: File,
 }
 
 /// Handles and what is known besides the disk; dropped as a whole when anything fails.
