@@ -306,6 +306,7 @@ impl Inner {
                 delivery: held.id,
                 state: DeliveryState::Waiting { due },
                 enqueue: QueueItem { due, webhook: held.webhook, manual: false },
+                attempts: held.attempts,
             });
             self.committer.change(moves.collect()).await?;
             self.window.tell(window::Command::Waiting(endpoint, due));

@@ -34,7 +34,10 @@ pub struct Lanes {
 struct Lane {
     recipient: Arc<Recipient>,
     ready: VecDeque<ReadyWebhook>,
-    in_flight: Vec<WebhookId>,
+    /// Webhooks that were sent and are not on record yet; true while their request is running.
+    in_flight: HashMap<WebhookId, bool>,
+    /// Requests that are running: these count for the limit.
+    running: usize,
     /// The rate limit's next moment, or the end of a pause.
     not_before: Timestamp,
     in_round: bool,
@@ -96,7 +99,7 @@ impl Lanes {
     /// Whether a webhook is ready or in flight in its lane.
     pub fn holds(&self, endpoint: EndpointId, webhook: WebhookId) -> bool {
         self.lanes.get(&endpoint).is_some_and(|lane| {
-            lane.in_flight.contains(&webhook)
+            lane.in_flight.contains_key(&webhook)
                 || lane.ready.iter().any(|item| item.webhook == webhook)
         })
     }
@@ -150,13 +153,26 @@ impl Lanes {
         self.timed.first().map(|(at, _)| *at)
     }
 
+    /// Lets the next webhook of a lane go, since this one's request is over. Where order counts,
+    /// the next one waits until it is known what this one's answer means.
+    pub fn answered(&mut self, endpoint: EndpointId, webhook: WebhookId) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        if !lane.recipient.is_ordered()
+            && let Some(running) = lane.in_flight.get_mut(&webhook)
+            && std::mem::take(running)
+        {
+            lane.running -= 1;
+            self.enter_round(endpoint);
+        }
+    }
+
     /// Takes a webhook off the list of what is in flight: its attempt is on record. `settled` says
     /// that it succeeded, so that a scheduled attempt that still waits here is needless.
     pub fn finished(&mut self, endpoint: EndpointId, webhook: WebhookId, settled: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        if let Some(at) = lane.in_flight.iter().position(|held| *held == webhook) {
-            lane.in_flight.swap_remove(at);
+        if lane.in_flight.remove(&webhook) == Some(true) {
+            lane.running -= 1;
         }
         if lane.closed && lane.in_flight.is_empty() {
             self.lanes.remove(&endpoint);
@@ -225,7 +241,8 @@ impl Lane {
         Self {
             recipient,
             ready: VecDeque::new(),
-            in_flight: Vec::new(),
+            in_flight: HashMap::new(),
+            running: 0,
             not_before: Timestamp::EPOCH,
             in_round: false,
             closed: false,
@@ -233,18 +250,19 @@ impl Lane {
     }
 
     fn next(&mut self, now: Timestamp) -> Turn {
-        if self.closed || self.in_flight.len() >= self.recipient.concurrency() {
+        if self.closed || self.running >= self.recipient.concurrency() {
             return Turn::Nothing;
         }
         // The schedule and a replay never send one webhook at the same time.
-        let free = |item: &ReadyWebhook| !self.in_flight.contains(&item.webhook);
+        let free = |item: &ReadyWebhook| !self.in_flight.contains_key(&item.webhook);
         let Some(at) = self.ready.iter().position(free) else { return Turn::Nothing };
         let earliest = self.ready.get(at).map_or(now, |item| item.not_before.max(self.not_before));
         if earliest > now {
             return Turn::Later(earliest);
         }
         let Some(item) = self.ready.remove(at) else { return Turn::Nothing };
-        self.in_flight.push(item.webhook);
+        self.in_flight.insert(item.webhook, true);
+        self.running += 1;
         let recipient = Arc::clone(&self.recipient);
         match recipient.batch_max() {
             // A replay sends what it is, alone: a test event, or one that was skipped.

@@ -29,6 +29,8 @@ pub enum Command {
     Open(Arc<Recipient>),
     /// Serve this endpoint no more.
     Close(EndpointId),
+    /// A request is over; its attempt is not on record yet.
+    Answered(EndpointId, WebhookId),
     /// An attempt is on record.
     Finished {
         /// Where.
@@ -204,6 +206,7 @@ impl Run {
                 let items = self.lanes.close(endpoint);
                 self.spill(items.into_iter().map(|item| (endpoint, item)).collect());
             }
+            Command::Answered(endpoint, webhook) => self.lanes.answered(endpoint, webhook),
             Command::Finished { endpoint, webhook, settled } => {
                 let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
                 in_flight.remove(&(endpoint, webhook));

@@ -28,10 +28,9 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
-use crate::model::{EndpointId, EndpointState, Held, QueueItem, ReadyWebhook, Timestamp, Trigger};
+use crate::model::{EndpointId, EndpointState, Held, QueueItem, ReadyWebhook, Trigger};
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
-use crate::store::ledger::LoadedWebhook;
 use crate::store::{Change, Store};
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
@@ -239,9 +238,9 @@ impl run::Crew for Hands {
 }
 
 impl window::Crew for Hands {
-    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<(QueueItem, LoadedWebhook)>) {
+    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<window::Loaded>) {
         let Some(inner) = self.inner() else { return };
-        let items = webhooks.into_iter().map(|(place, webhook)| (endpoint, ready(place, webhook)));
+        let items = webhooks.into_iter().map(|webhook| (endpoint, ready(webhook)));
         inner.dispatcher.tell(run::Command::Arrive(items.collect()));
     }
 
@@ -276,21 +275,16 @@ impl window::Crew for Hands {
 }
 
 /// A webhook from a queue, ready for its lane.
-fn ready(place: QueueItem, webhook: LoadedWebhook) -> ReadyWebhook {
-    let ledger = webhook.ledger;
-    let not_before = match ledger.state {
-        crate::model::DeliveryState::Waiting { due } if !place.manual => due,
-        _ => Timestamp::EPOCH,
-    };
+fn ready((place, progress, webhook): window::Loaded) -> ReadyWebhook {
     ReadyWebhook {
         webhook: place.webhook,
-        formed: webhook.is_formed(),
+        formed: webhook.is_formed,
         accepted_due: webhook.accepted_due,
         events: webhook.events,
         trigger: if place.manual { Trigger::Manual } else { Trigger::Scheduled },
-        attempts: ledger.attempts,
-        scheduled_attempts: ledger.scheduled_attempts,
+        attempts: progress.attempts,
+        scheduled_attempts: progress.scheduled_attempts,
         held: Held::Queued(place),
-        not_before,
+        not_before: progress.not_before,
     }
 }

@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::id_source::fill_random;
 use crate::model::{
     Attempt, AttemptId, AttemptOutcome, Authentication, DeliveryId, DeliveryState, EndpointId,
-    EventType, Failure, FailureKind, Held, QueueItem, ReadyWebhook, RecordedRequest, Secret,
-    Timestamp, Trigger, WebhookId,
+    EventType, Failure, FailureKind, Held, QueueItem, QueueProgress, ReadyWebhook, RecordedRequest,
+    Secret, Timestamp, Trigger, WebhookId,
 };
 use crate::provider::Webhook;
 use crate::record::{self, Effect, Facts, Verdict};
 use crate::store::ledger;
-use crate::store::{Change, FormedWebhook, Record};
+use crate::store::{Change, FormedWebhook, Record, Store};
 use crate::wheel::window;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -56,6 +56,7 @@ impl Inner {
         item: ReadyWebhook,
     ) -> Result<Arc<Outcome>> {
         let attempt = self.exchange(recipient, &item).await?;
+        self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
         let verdict = self.decide(recipient, &item, &attempt.outcome).await?;
         let endpoint = recipient.endpoint.id;
         if verdict.stays_first
@@ -68,9 +69,16 @@ impl Inner {
             events: item.events.clone(),
             attempt: attempt.clone(),
             state: verdict.state,
-            fresh: item.held == Held::Fresh && item.trigger != Trigger::Test,
             dequeue: verdict.dequeue.clone(),
             enqueue: verdict.enqueue,
+            progress: QueueProgress {
+                attempts: item.attempts + 1,
+                scheduled_attempts: item.scheduled_attempts + 1,
+                not_before: match verdict.state {
+                    Some(DeliveryState::Waiting { due }) if verdict.stays_first => due,
+                    _ => Timestamp::EPOCH,
+                },
+            },
         };
         self.committer.record(record).await?;
         let deliveries = item
@@ -132,9 +140,10 @@ impl Inner {
         let mut scheduled_place = None;
         if item.trigger == Trigger::Manual && outcome.is_success() {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
-            let loaded = self.blocking(move |store| ledger::load(store, endpoint, webhook)).await?;
-            scheduled_place = loaded
-                .map(|loaded| loaded.ledger)
+            let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
+            scheduled_place = self
+                .blocking(look_up)
+                .await?
                 .filter(|ledger| !ledger.state.is_final())
                 .map(|ledger| ledger.position);
         }
@@ -284,11 +293,10 @@ impl Inner {
         let id = WebhookId::from_uuid(self.ids.next()?);
         let due = items.iter().map(|item| item.accepted_due).min().unwrap_or(self.clock.now());
         let mut events = Vec::new();
-        let (mut fresh, mut dequeue) = (Vec::new(), Vec::new());
+        let mut dequeue = Vec::new();
         for item in &items {
-            match item.held {
-                Held::Fresh => fresh.extend(item.events.iter().map(|event| event.id)),
-                Held::Queued(place) => dequeue.push(place),
+            if let Held::Queued(place) = item.held {
+                dequeue.push(place);
             }
             events.extend(item.events.iter().cloned());
         }
@@ -300,7 +308,7 @@ impl Inner {
         };
         let place = QueueItem { due, webhook: id, manual: false };
         self.window.hold(endpoint, place).await;
-        let change = Change::Form { webhook, fresh, dequeue: dequeue.clone() };
+        let change = Change::Form { webhook, dequeue: dequeue.clone() };
         if let Err(error) = self.committer.change(vec![change]).await {
             self.window.tell(window::Command::Released(endpoint, place));
             self.dispatcher

@@ -25,7 +25,7 @@ pub use event::{Event, EventType, Mode, Reach};
 pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
 pub use pattern::EventPattern;
 pub use payload::Payload;
-pub use queue::QueueItem;
+pub use queue::{QueueItem, QueueProgress};
 pub use ready::{Held, ReadyWebhook};
 pub use secret::Secret;
 pub use time::{Timestamp, human_duration};

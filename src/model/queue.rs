@@ -13,3 +13,16 @@ pub struct QueueItem {
     /// Whether somebody asked for it by hand: then it is beside the scheduled item, not instead.
     pub manual: bool,
 }
+
+/// How far a webhook in a queue has come, kept with its place so that loading it needs no look at
+/// its history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct QueueProgress {
+    /// Attempts made.
+    pub attempts: u32,
+    /// How many of them the schedule made.
+    pub scheduled_attempts: u32,
+    /// Not to be sent before this, though its place in the queue may be earlier: where an endpoint
+    /// is served in order.
+    pub not_before: Timestamp,
+}

@@ -1,6 +1,6 @@
 //! A challenge: a request whose answer proves that an endpoint is its owner's.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Response;
 use crate::provider::encoding::Encoding;
 use crate::provider::profile::Moment;
@@ -85,7 +85,7 @@ impl Challenge {
         response: &Response,
         key: &SigningKey,
     ) -> Result<()> {
-        let refused = |words: String| Err(Error::new(crate::ErrorKind::NotProven, words));
+        let refused = |words: String| Err(Error::new(ErrorKind::NotProven, words));
         if !self.success.iter().any(|range| range.contains(response.status)) {
             return refused(format!("the challenge was answered with status {}", response.status));
         }

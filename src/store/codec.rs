@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::model::attempt::{AttemptOutcome, RecordedRequest};
-use crate::model::{Attempt, AttemptId, Timestamp, Trigger, WebhookId};
+use crate::model::{Attempt, AttemptId, EventId, Timestamp, Trigger, WebhookId};
 use crate::store::ledger::{Entry, EntryChange};
-use crate::store::{EndpointId, Record};
+use crate::store::{Acceptance, EndpointId, Record};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The version that every record is written in.
@@ -28,9 +28,7 @@ pub fn encode(record: &impl Serialize) -> Result<Vec<u8>> {
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
 pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(version_1(what, bytes)?).map_err(|error| {
-        Error::unreadable(format!("{what} in the store is damaged")).with_source(error)
-    })
+    postcard::from_bytes(version_1(what, bytes)?).map_err(damaged(what))
 }
 
 fn version_1<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
@@ -44,6 +42,87 @@ fn version_1<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
     }
 }
 
+/// One event as it goes into a page.
+///
+/// # Errors
+/// Fails only on a defect.
+pub fn encode_event(acceptance: &Acceptance) -> Result<Vec<u8>> {
+    postcard::to_stdvec(acceptance)
+        .map_err(|error| Error::internal("an event could not be written").with_source(error))
+}
+
+/// A page of events: the version, then each one's length and bytes, so that one of them is read
+/// without the others.
+///
+/// # Errors
+/// Fails only on a defect.
+pub fn encode_events(events: &[Vec<u8>]) -> Result<Vec<u8>> {
+    let mut page =
+        Vec::with_capacity(1 + events.iter().map(|event| event.len() + 3).sum::<usize>());
+    page.push(VERSION);
+    for event in events {
+        page = postcard::to_extend(&SerializeBytes(event), page)
+            .map_err(|error| Error::internal("an event could not be written").with_source(error))?;
+    }
+    Ok(page)
+}
+
+const EVENTS: &str = "a page of events";
+
+/// Every event of a page, oldest first.
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
+pub fn decode_events(page: &[u8]) -> Result<Vec<Acceptance>> {
+    each_event(page).map(|event| postcard::from_bytes(event?).map_err(damaged(EVENTS))).collect()
+}
+
+/// One event of a page.
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
+pub fn find_event(page: &[u8], wanted: EventId) -> Result<Option<Acceptance>> {
+    for event in each_event(page) {
+        let event = event?;
+        if event_id(event)? == wanted {
+            return postcard::from_bytes(event).map(Some).map_err(damaged(EVENTS));
+        }
+    }
+    Ok(None)
+}
+
+/// The ids of a page's events, oldest first.
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
+pub fn event_ids(page: &[u8]) -> Result<Vec<EventId>> {
+    each_event(page).map(|event| event_id(event?)).collect()
+}
+
+/// The id is what an event's bytes begin with: the first field of the first field.
+fn event_id(event: &[u8]) -> Result<EventId> {
+    postcard::take_from_bytes(event).map(|(id, _)| id).map_err(damaged(EVENTS))
+}
+
+fn each_event(page: &[u8]) -> impl Iterator<Item = Result<&[u8]>> {
+    let mut rest = version_1(EVENTS, page);
+    std::iter::from_fn(move || match std::mem::replace(&mut rest, Ok(&[])) {
+        Ok([]) => None,
+        Err(error) => Some(Err(error)),
+        Ok(bytes) => match postcard::take_from_bytes::<&[u8]>(bytes) {
+            Ok((event, left)) => {
+                rest = Ok(left);
+                Some(Ok(event))
+            }
+            Err(error) => Some(Err(damaged(EVENTS)(error))),
+        },
+    })
+}
+
+fn damaged(what: &str) -> impl Fn(postcard::Error) -> Error + '_ {
+    move |error| Error::unreadable(format!("{what} in the store is damaged")).with_source(error)
+}
+
 /// An entry without its attempt.
 #[derive(Serialize, Deserialize)]
 struct LightEntry {
@@ -52,17 +131,17 @@ struct LightEntry {
     change: EntryChange,
 }
 
-/// An attempt apart from what its entry says.
+/// An attempt apart from what its entry says; borrowed when it is written.
 #[derive(Serialize, Deserialize)]
-struct StoredAttempt {
+struct StoredAttempt<'a> {
     number: u32,
     started_at: Timestamp,
     duration: Duration,
-    method: String,
-    url: String,
-    headers: Vec<(String, String)>,
+    method: Cow<'a, str>,
+    url: Cow<'a, str>,
+    headers: Cow<'a, [(String, String)]>,
     body: StoredBody,
-    outcome: AttemptOutcome,
+    outcome: Cow<'a, AttemptOutcome>,
 }
 
 /// A sent body. Most are an event's data with something around it, and the data is there already.
@@ -95,11 +174,11 @@ impl EncodedEntry {
             number: attempt.number,
             started_at: attempt.started_at,
             duration: attempt.duration,
-            method: attempt.request.method.clone(),
-            url: attempt.request.url.clone(),
-            headers: attempt.request.headers.clone(),
+            method: Cow::Borrowed(&attempt.request.method),
+            url: Cow::Borrowed(&attempt.request.url),
+            headers: Cow::Borrowed(&attempt.request.headers),
             body: split_body(record),
-            outcome: attempt.outcome.clone(),
+            outcome: Cow::Borrowed(&attempt.outcome),
         };
         let mut entry = Self::plain(attempt.webhook.as_u128(), record.endpoint, change);
         entry.attempt = postcard::to_stdvec(&stored).map_err(|error| {
@@ -110,7 +189,7 @@ impl EncodedEntry {
 
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
-        64 + self.attempt.len()
+        80 + self.attempt.len()
     }
 }
 
@@ -157,7 +236,10 @@ impl Serialize for SerializeBytes<'_> {
     }
 }
 
-/// Reads a page of entries; `data_of` gives the data of an event, where attempts are wanted.
+const ENTRIES: &str = "a page of attempts";
+
+/// Reads the entries of one event or webhook from a page; `data_of` gives the data of an event,
+/// where attempts are wanted.
 ///
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
@@ -166,12 +248,14 @@ pub fn decode_entries(
     wanted: u128,
     data_of: Option<&dyn Fn(u128) -> Option<Bytes>>,
 ) -> Result<Vec<Entry>> {
-    let what = "a page of attempts";
-    let damaged = |error: postcard::Error| {
-        Error::unreadable(format!("{what} in the store is damaged")).with_source(error)
+    let (light, rest) = light_entries(bytes)?;
+    if !light.iter().any(|entry| entry.of == wanted) {
+        return Ok(Vec::new());
+    }
+    let attempts: Vec<&[u8]> = match data_of {
+        Some(_) => postcard::from_bytes(rest).map_err(damaged(ENTRIES))?,
+        None => vec![&[]; light.len()],
     };
-    let (light, attempts): (Vec<LightEntry>, Vec<&[u8]>) =
-        postcard::from_bytes(version_1(what, bytes)?).map_err(damaged)?;
     let mut entries = Vec::new();
     for (light, attempt) in light.into_iter().zip(attempts) {
         if light.of != wanted {
@@ -180,7 +264,8 @@ pub fn decode_entries(
         let LightEntry { of, endpoint, change } = light;
         let attempt = match (change, data_of) {
             (EntryChange::Attempted { id, trigger, .. }, Some(data_of)) => {
-                let stored: StoredAttempt = postcard::from_bytes(attempt).map_err(damaged)?;
+                let stored: StoredAttempt<'_> =
+                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
                 Some(stored.restore(id, trigger, of, data_of))
             }
             _ => None,
@@ -190,21 +275,25 @@ pub fn decode_entries(
     Ok(entries)
 }
 
-/// Adds every delivery that a page of entries says something about.
+/// Reads all entries of a page, without attempts.
 ///
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
-pub fn touched(bytes: &[u8], found: &mut HashSet<(u128, EndpointId)>) -> Result<()> {
-    let what = "a page of attempts";
-    let (light, _) = postcard::take_from_bytes::<Vec<LightEntry>>(version_1(what, bytes)?)
-        .map_err(|error| {
-            Error::unreadable(format!("{what} in the store is damaged")).with_source(error)
-        })?;
-    found.extend(light.into_iter().map(|entry| (entry.of, entry.endpoint)));
-    Ok(())
+pub fn decode_all_entries(bytes: &[u8]) -> Result<impl Iterator<Item = Entry>> {
+    let (light, _) = light_entries(bytes)?;
+    Ok(light.into_iter().map(|LightEntry { of, endpoint, change }| Entry {
+        of,
+        endpoint,
+        change,
+        attempt: None,
+    }))
 }
 
-impl StoredAttempt {
+fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {
+    postcard::take_from_bytes(version_1(ENTRIES, bytes)?).map_err(damaged(ENTRIES))
+}
+
+impl StoredAttempt<'_> {
     fn restore(
         self,
         id: AttemptId,
@@ -227,12 +316,12 @@ impl StoredAttempt {
             started_at: self.started_at,
             duration: self.duration,
             request: RecordedRequest {
-                method: self.method,
-                url: self.url,
-                headers: self.headers,
+                method: self.method.into_owned(),
+                url: self.url.into_owned(),
+                headers: self.headers.into_owned(),
                 body,
             },
-            outcome: self.outcome,
+            outcome: self.outcome.into_owned(),
         }
     }
 }

@@ -167,6 +167,8 @@ struct Gathered {
     keys: HashMap<(crate::model::ApplicationId, String), Arc<Acceptance>>,
     bytes: usize,
     operations: usize,
+    /// A step of expiry failed: the commit will fail too, and lead to the store being reopened.
+    storage_failed: bool,
     close: Option<Reply<()>>,
 }
 
@@ -223,7 +225,9 @@ impl Committer {
                     idempotency_cutoff: plan.idempotency_cutoff,
                     step: plan.step,
                 };
-                let _ = reply.send(self.store.expire(&expiry));
+                let expired = self.store.expire(&expiry);
+                self.gathered.storage_failed |= expired.as_ref().is_err_and(Error::is_unavailable);
+                let _ = reply.send(expired);
             }
             Operation::Close(reply) => self.gathered.close = Some(reply),
         }
@@ -311,7 +315,7 @@ impl Committer {
         let close = self.gathered.close.take();
         let mut gathered = std::mem::take(&mut self.gathered);
         self.gathered.close = close;
-        if gathered.batch.is_empty() {
+        if gathered.batch.is_empty() && !gathered.storage_failed {
             answer(gathered, &Ok(()));
             return;
         }

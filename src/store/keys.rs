@@ -10,19 +10,20 @@ use uuid::Uuid;
 pub const SHARDS: u16 = 256;
 
 /// A key of the embedded store. Its value is a version byte and a postcard record, unless said
-/// otherwise.
+/// otherwise. A value above 64 KiB is split into parts (`z`, the key, number of the part).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key<'a> {
     /// `m` name: one of the store's own numbers: `format`, `sequence` (of the last commit),
-    /// `low_water` (first page that may hold a fresh delivery), `indexed` (last event in the
-    /// index), `key_check`, `expired` (how far the running round of expiry came).
+    /// `low_water` (no event before it has a fresh delivery), `indexed` (last event in the index),
+    /// `keys_swept` (last page whose idempotency keys expired), `key_check`.
     Meta(&'a str),
     /// `a` application: an `Application`.
     Application(ApplicationId),
     /// `p` endpoint: an `Endpoint`.
     Endpoint(EndpointId),
-    /// `e` first event: the events of one commit, up to 64 KiB, with their deliveries. An event is
-    /// in the page with the greatest key that is not above its id.
+    /// `e` first event: the events of one commit, up to 60 KiB, with their deliveries: the version,
+    /// then length and postcard of each. An event is in the page with the greatest key that is not
+    /// above its id.
     EventPage(u128),
     /// `r` page, commit: what one commit recorded of the deliveries of that event page, or of the
     /// formed webhook of that id.

@@ -52,6 +52,14 @@ pub enum EntryChange {
     },
 }
 
+impl EntryChange {
+    /// Whether a delivery that this happened to is [`Place::Fresh`] no more. A replay that failed
+    /// leaves the scheduled delivery where it was.
+    pub fn ends_fresh(&self) -> bool {
+        !matches!(self, Self::Attempted { state: None, .. })
+    }
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ledger {
@@ -130,22 +138,15 @@ impl Ledger {
     }
 }
 
-/// A webhook with everything that sending it needs.
+/// A webhook with everything that sending it needs, apart from how far it has come.
 #[derive(Clone, Debug)]
 pub struct LoadedWebhook {
     /// The events that it carries.
     pub events: Vec<Arc<Event>>,
-    /// Where it stands.
-    pub ledger: Ledger,
     /// The schedule's time when its event was accepted, or when it was formed.
     pub accepted_due: Timestamp,
-}
-
-impl LoadedWebhook {
     /// Whether it was formed of a set of events, rather than made for a single one.
-    pub fn is_formed(&self) -> bool {
-        self.events.iter().any(|event| single(event.id) != self.ledger.webhook)
-    }
+    pub is_formed: bool,
 }
 
 /// The webhook that carries a single event: it has the event's UUID.
@@ -232,28 +233,40 @@ pub fn delivery(event: &Event, endpoint: EndpointId, ledger: Ledger) -> Delivery
 ///
 /// # Errors
 /// Fails when the store cannot be read.
-pub fn load(
-    store: &dyn Store,
-    endpoint: EndpointId,
-    webhook: WebhookId,
-) -> Result<Option<LoadedWebhook>> {
+pub fn load(store: &dyn Store, webhook: WebhookId) -> Result<Option<LoadedWebhook>> {
     if let Some(acceptance) = store.acceptance(single_event(webhook))? {
-        let entries = store.entries(webhook.as_u128(), false)?;
-        let ledger = ledger_of(store, &acceptance, &entries, endpoint)?;
-        let accepted_due = acceptance.due;
-        let events = vec![acceptance.event];
-        return Ok(ledger.map(|ledger| LoadedWebhook { events, ledger, accepted_due }));
+        return Ok(Some(LoadedWebhook {
+            events: vec![acceptance.event],
+            accepted_due: acceptance.due,
+            is_formed: false,
+        }));
     }
-    let Some((formed, ledger)) = formed_ledger(store, webhook)? else {
-        return Ok(None);
-    };
-    let accepted_due = formed.due;
+    let Some(formed) = store.formed(webhook)? else { return Ok(None) };
     let mut events = Vec::with_capacity(formed.events.len());
     for event in formed.events {
         // A member that expired is gone for good; the set without it is what is left to send.
         events.extend(store.acceptance(event)?.map(|acceptance| acceptance.event));
     }
-    Ok((!events.is_empty()).then_some(LoadedWebhook { events, ledger, accepted_due }))
+    let webhook = LoadedWebhook { events, accepted_due: formed.due, is_formed: true };
+    Ok((!webhook.events.is_empty()).then_some(webhook))
+}
+
+/// Where a webhook stands on its way to `endpoint`; `None` when it is not (or no longer) there.
+///
+/// # Errors
+/// Fails when the store cannot be read.
+pub fn ledger(
+    store: &dyn Store,
+    endpoint: EndpointId,
+    webhook: WebhookId,
+) -> Result<Option<Ledger>> {
+    match store.acceptance(single_event(webhook))? {
+        Some(acceptance) => {
+            let entries = store.entries(webhook.as_u128(), false)?;
+            ledger_of(store, &acceptance, &entries, endpoint)
+        }
+        None => Ok(formed_ledger(store, webhook)?.map(|(_, ledger)| ledger)),
+    }
 }
 
 /// The attempts of a delivery, oldest first; `None` when there is no such delivery.
@@ -283,17 +296,16 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>
     Ok(Some(attempts))
 }
 
-/// Whether nothing of an event is left to be done: every delivery is in a final state, or its
-/// endpoint was deleted.
+/// Whether nothing of an event is left to be done, given its own entries: every delivery is in a
+/// final state, or its endpoint was deleted.
 ///
 /// # Errors
 /// Fails when the store cannot be read.
-pub fn is_finished(store: &dyn Store, event: crate::model::EventId) -> Result<bool> {
-    let Some((_, deliveries)) = deliveries_of(store, event)? else {
-        return Ok(true);
-    };
-    for delivery in deliveries.iter().filter(|delivery| !delivery.state.is_final()) {
-        if !store.is_deleted(delivery.id.endpoint)? {
+pub fn is_finished(store: &dyn Store, acceptance: &Acceptance, entries: &[Entry]) -> Result<bool> {
+    for (endpoint, _) in &acceptance.deliveries {
+        let ledger = ledger_of(store, acceptance, entries, *endpoint)?;
+        let is_final = ledger.is_none_or(|ledger| ledger.state.is_final());
+        if !is_final && !store.is_deleted(*endpoint)? {
             return Ok(false);
         }
     }

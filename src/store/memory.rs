@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::model::{
     Application, ApplicationId, DeliveryState, Endpoint, EndpointId, EndpointState, EventId,
-    QueueItem, Timestamp, WebhookId,
+    QueueItem, QueueProgress, Timestamp, WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
@@ -27,11 +27,12 @@ struct State {
     events: BTreeMap<EventId, Acceptance>,
     entries: BTreeMap<u128, Vec<Entry>>,
     formed: BTreeMap<WebhookId, FormedWebhook>,
-    queues: BTreeMap<EndpointId, BTreeSet<QueueItem>>,
+    queues: BTreeMap<EndpointId, BTreeMap<QueueItem, QueueProgress>>,
     fresh: BTreeSet<(EventId, EndpointId)>,
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
     key_check: Option<Vec<u8>>,
+    greatest_id: u128,
 }
 
 impl MemoryStore {
@@ -59,6 +60,7 @@ impl State {
                             webhook: ledger::single(event.id),
                             manual: false,
                         },
+                        QueueProgress::default(),
                     );
                 }
                 Place::Once | Place::Skipped(_) => {}
@@ -72,6 +74,7 @@ impl State {
             };
             self.idempotency.insert((event.application, key.clone()), record);
         }
+        self.greatest_id = self.greatest_id.max(event.id.as_u128());
         self.events.insert(event.id, acceptance.clone());
     }
 
@@ -84,7 +87,7 @@ impl State {
             attempt: Some(record.attempt.clone()),
         });
         for event in &record.events {
-            if record.fresh {
+            if record.state.is_some() {
                 self.fresh.remove(&(event.id, record.endpoint));
             }
             match record.state {
@@ -96,7 +99,9 @@ impl State {
             }
         }
         record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, item));
-        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
+        if let Some(item) = record.enqueue {
+            self.enqueue(record.endpoint, item, record.progress);
+        }
     }
 
     fn change(&mut self, change: &Change) {
@@ -105,46 +110,56 @@ impl State {
                 self.applications.insert(application.id, application.clone());
             }
             Change::Endpoint(endpoint) => {
+                if matches!(endpoint.state, EndpointState::Deleted { .. }) {
+                    self.fresh.retain(|(_, held)| *held != endpoint.id);
+                }
                 self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
-            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
+            Change::Enqueue(endpoint, item) => {
+                self.enqueue(*endpoint, *item, QueueProgress::default());
+            }
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, item),
             Change::Spill(endpoint, item) => {
                 self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
-                self.enqueue(*endpoint, *item);
+                self.enqueue(*endpoint, *item, QueueProgress::default());
             }
-            Change::Move { delivery, state, enqueue } => {
+            Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
+                self.fresh.remove(&(delivery.event, delivery.endpoint));
+                self.exhausted.remove(&(delivery.endpoint, delivery.event));
                 self.entries.entry(of).or_default().push(Entry {
                     of,
                     endpoint: delivery.endpoint,
                     change: EntryChange::Moved { state: *state, position: enqueue.due },
                     attempt: None,
                 });
-                self.enqueue(delivery.endpoint, *enqueue);
+                let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
+                self.enqueue(delivery.endpoint, *enqueue, progress);
             }
-            Change::Form { webhook, fresh, dequeue } => {
+            Change::Form { webhook, dequeue } => {
                 let endpoint = webhook.endpoint;
                 for event in &webhook.events {
+                    self.fresh.remove(&(*event, endpoint));
                     let of = event.as_u128();
                     let change = EntryChange::Formed { webhook: webhook.id };
                     let entry = Entry { of, endpoint, change, attempt: None };
                     self.entries.entry(of).or_default().push(entry);
                 }
-                self.fresh.retain(|(event, held)| *held != endpoint || !fresh.contains(event));
                 dequeue.iter().for_each(|item| self.dequeue(endpoint, item));
                 self.enqueue(
                     endpoint,
                     QueueItem { due: webhook.due, webhook: webhook.id, manual: false },
+                    QueueProgress::default(),
                 );
+                self.greatest_id = self.greatest_id.max(webhook.id.as_u128());
                 self.formed.insert(webhook.id, webhook.clone());
             }
             Change::KeyCheck(check) => self.key_check = Some(check.clone()),
         }
     }
 
-    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
-        self.queues.entry(endpoint).or_default().insert(item);
+    fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem, progress: QueueProgress) {
+        self.queues.entry(endpoint).or_default().insert(item, progress);
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: &QueueItem) {
@@ -193,10 +208,7 @@ impl Store for MemoryStore {
     }
 
     fn greatest_id(&self) -> Result<u128> {
-        let state = self.state();
-        let event = state.events.last_key_value().map_or(0, |(id, _)| id.as_u128());
-        let formed = state.formed.last_key_value().map_or(0, |(id, _)| id.as_u128());
-        Ok(event.max(formed))
+        Ok(self.state().greatest_id)
     }
 
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
@@ -220,15 +232,17 @@ impl Store for MemoryStore {
         let Some(queue) = state.queues.get(&endpoint) else {
             return Ok(QueuePage::default());
         };
-        let due = queue.iter().take_while(|item| item.due <= until);
-        let items: Vec<QueueItem> = due.take(limit).copied().collect();
-        let next_due = queue.iter().nth(items.len()).map(|item| item.due);
+        let due = queue.iter().take_while(|(item, _)| item.due <= until);
+        let items: Vec<_> = due.take(limit).map(|(item, progress)| (*item, *progress)).collect();
+        let next_due = queue.keys().nth(items.len()).map(|item| item.due);
         Ok(QueuePage { items, next_due })
     }
 
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
         let state = self.state();
-        let first = |queue: &BTreeSet<QueueItem>| queue.first().map(|item| item.due);
+        let first = |queue: &BTreeMap<QueueItem, QueueProgress>| {
+            queue.first_key_value().map(|(item, _)| item.due)
+        };
         let queues = state.queues.iter();
         Ok(queues.filter_map(|(endpoint, queue)| Some((*endpoint, first(queue)?))).collect())
     }
@@ -283,21 +297,23 @@ impl Store for MemoryStore {
     }
 
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
-        let old: Vec<EventId> = {
+        let old: Vec<Acceptance> = {
             let state = self.state();
             let cutoff = |held: &Acceptance| (expiry.cutoff)(held.event.application);
             let held = state.events.values().filter(|held| held.event.accepted_at < cutoff(held));
-            held.map(|held| held.event.id).collect()
+            held.cloned().collect()
         };
         let mut events = 0;
-        for id in old {
-            if ledger::is_finished(self, id)? {
+        for held in old {
+            let id = held.event.id;
+            if ledger::is_finished(self, &held, &self.entries(id.as_u128(), false)?)? {
                 self.state().remove(id);
                 events += 1;
             }
         }
         let mut state = self.state();
         state.idempotency.retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
+        state.forget_deleted_endpoints();
         Ok(Expired { events, round_over: true })
     }
 
@@ -311,6 +327,7 @@ impl State {
         self.events.remove(&id);
         self.entries.remove(&id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
+        self.idempotency.retain(|_, held| held.event != id);
         let events = &self.events;
         let gone: Vec<WebhookId> = self
             .formed
@@ -322,5 +339,20 @@ impl State {
             self.formed.remove(&webhook);
             self.entries.remove(&webhook.as_u128());
         }
+    }
+
+    fn forget_deleted_endpoints(&mut self) {
+        let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
+        let (queues, events) = (&mut self.queues, &self.events);
+        self.endpoints.retain(|id, endpoint| {
+            if is_deleted(endpoint) {
+                queues.remove(id);
+            }
+            let has_history = || {
+                let mut deliveries = events.values().flat_map(|held| &held.deliveries);
+                deliveries.any(|(held, _)| held == id)
+            };
+            !is_deleted(endpoint) || has_history()
+        });
     }
 }

@@ -18,7 +18,7 @@ pub use memory::MemoryStore;
 use crate::error::Result;
 use crate::model::{
     Application, ApplicationId, Attempt, DeliveryId, DeliveryState, Endpoint, EndpointId, Event,
-    EventId, QueueItem, SkipReason, Timestamp, WebhookId,
+    EventId, QueueItem, QueueProgress, SkipReason, Timestamp, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Acceptance {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct QueuePage {
     /// What is due, oldest first.
-    pub items: Vec<QueueItem>,
+    pub items: Vec<(QueueItem, QueueProgress)>,
     /// When the item after the last of `items` is due; `None` when there is none.
     pub next_due: Option<Timestamp>,
 }
@@ -80,14 +80,15 @@ pub struct Record {
     pub events: Vec<Arc<Event>>,
     /// The attempt.
     pub attempt: Attempt,
-    /// The state of the webhook's deliveries from now on; `None` leaves it as it stood.
+    /// The state of the webhook's deliveries from now on, which are not [`Place::Fresh`] any more;
+    /// `None` leaves everything as it stood.
     pub state: Option<DeliveryState>,
-    /// Whether the delivery was [`Place::Fresh`] until now.
-    pub fresh: bool,
     /// What leaves the endpoint's queue.
     pub dequeue: Vec<QueueItem>,
     /// What enters it.
     pub enqueue: Option<QueueItem>,
+    /// How far that has come.
+    pub progress: QueueProgress,
 }
 
 /// Anything else that a commit can hold.
@@ -99,9 +100,9 @@ pub enum Change {
     Endpoint(Box<Endpoint>),
     /// An item enters an endpoint's queue: a replay.
     Enqueue(EndpointId, QueueItem),
-    /// An item leaves an endpoint's queue.
+    /// An item leaves an endpoint's queue: its delivery is settled, or was asked for by hand.
     Dequeue(EndpointId, QueueItem),
-    /// A fresh delivery moves from its lane's memory to the queue.
+    /// A fresh delivery moves from its lane's memory to the queue, due when it was accepted.
     Spill(EndpointId, QueueItem),
     /// A delivery gets another state without an attempt, and a place in the queue.
     Move {
@@ -111,14 +112,14 @@ pub enum Change {
         state: DeliveryState,
         /// Its place.
         enqueue: QueueItem,
+        /// Attempts made before.
+        attempts: u32,
     },
     /// Events of one endpoint become one webhook.
     Form {
         /// The webhook; it enters the queue.
         webhook: FormedWebhook,
-        /// Those of its events that were [`Place::Fresh`] until now.
-        fresh: Vec<EventId>,
-        /// Those that leave the queue.
+        /// Places of its events in the queue, which they leave.
         dequeue: Vec<QueueItem>,
     },
     /// A text sealed under the current master key: whoever cannot open it has another key.
@@ -199,8 +200,9 @@ pub trait Store: Send + Sync + 'static {
     /// Makes everything in `batch` durable, all of it or nothing. Called by one thread only.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails; then
-    /// [`Store::reopen`] must succeed before anything else does.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails; then it is
+    /// not known whether the batch is there, and [`Store::reopen`] must succeed before anything
+    /// else does.
     fn commit(&self, batch: &Batch) -> Result<()>;
 
     /// Opens the storage again after a failure.
@@ -227,7 +229,7 @@ pub trait Store: Send + Sync + 'static {
     /// What [`Change::KeyCheck`] stored last.
     fn key_check(&self) -> Result<Option<Vec<u8>>>;
 
-    /// The greatest number used as an id of an event or webhook; 0 when there is none.
+    /// The number that new ids must be above: no event or webhook that is there has a greater one.
     fn greatest_id(&self) -> Result<u128>;
 
     /// An event with its deliveries.
@@ -246,8 +248,8 @@ pub trait Store: Send + Sync + 'static {
     /// Every endpoint with something in its queue, and its earliest due time.
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>>;
 
-    /// Deliveries that were placed [`Place::Fresh`] and have neither an attempt nor a place in a
-    /// queue, oldest first.
+    /// Deliveries that were placed [`Place::Fresh`] and are still nowhere else, to endpoints that
+    /// are not deleted, oldest first.
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>>;
 
     /// What is known of an application's idempotency key.
@@ -276,7 +278,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<EventId>>;
 
     /// Removes a few expired events with all that belongs to them, never one with an unfinished
-    /// delivery, and expired idempotency keys. Called by the committing thread.
+    /// delivery; expired idempotency keys; queues of deleted endpoints, and those endpoints
+    /// themselves once no event of theirs is left. Called by the committing thread.
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
 
     /// Writes down what was kept back for later. Called when the engine closes.

@@ -5,7 +5,7 @@
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::model::{EndpointId, QueueItem, Timestamp};
+use crate::model::{EndpointId, QueueItem, QueueProgress, Timestamp};
 use crate::store::ledger::{self, LoadedWebhook};
 use crate::store::{Change, Store};
 use crate::wheel::{TimerId, Wheel};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Webhooks of one endpoint that are loaded at once at most.
-const LANE_LOADED_MAX: usize = 256;
+const LANE_LOADED_MAX: usize = 1024;
 /// Bytes of event data that are read for one endpoint at once, give or take one webhook.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long to wait before reading again after the store failed.
@@ -38,10 +38,13 @@ pub enum Command {
     Barrier(oneshot::Sender<()>),
 }
 
+/// A webhook that is due: its place, how far it has come, and what it carries.
+pub type Loaded = (QueueItem, QueueProgress, LoadedWebhook);
+
 /// What the window asks of the engine. All return at once.
 pub trait Crew: Send + Sync + 'static {
     /// Puts loaded webhooks into their lane.
-    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<(QueueItem, LoadedWebhook)>);
+    fn loaded(&self, endpoint: EndpointId, webhooks: Vec<Loaded>);
     /// Nothing that is due is left in the endpoint's queue that is not in its lane.
     fn drained(&self, endpoint: EndpointId);
     /// Nothing that is due is left in the endpoint's queue, nor in its lane of what came from it.
@@ -268,7 +271,7 @@ impl Run {
             return;
         };
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        for (item, webhook) in &read.found {
+        for (item, _, webhook) in &read.found {
             let bytes = webhook.events.iter().map(|event| event.data.len()).sum();
             self.loaded_bytes += bytes;
             lane.loaded.insert(*item, bytes);
@@ -295,7 +298,7 @@ impl Run {
 }
 
 struct Read {
-    found: Vec<(QueueItem, LoadedWebhook)>,
+    found: Vec<Loaded>,
     stale: Vec<Change>,
     next_due: Option<Timestamp>,
 }
@@ -311,19 +314,37 @@ fn read(
     let page = store.queue(endpoint, now, limit)?;
     let mut read = Read { found: Vec::new(), stale: Vec::new(), next_due: page.next_due };
     let mut bytes = 0;
-    for item in page.items.into_iter().filter(|item| !held.contains(item)) {
+    for (item, progress) in page.items.into_iter().filter(|(item, _)| !held.contains(item)) {
         if bytes > READ_BYTES_MAX {
             read.next_due = Some(item.due);
             break;
         }
-        match ledger::load(store, endpoint, item.webhook)? {
-            Some(webhook) if item.manual || !webhook.ledger.state.is_final() => {
+        match ledger::load(store, item.webhook)? {
+            Some(webhook) => {
                 bytes += webhook.events.iter().map(|event| event.data.len()).sum::<usize>();
-                read.found.push((item, webhook));
+                // A replay stands beside the schedule and does not know how far that has come.
+                let progress = match item.manual {
+                    true => progress_by_hand(store, endpoint, item)?,
+                    false => progress,
+                };
+                read.found.push((item, progress, webhook));
             }
-            // It expired, or was settled by hand between two commits.
-            _ => read.stale.push(Change::Dequeue(endpoint, item)),
+            // It expired.
+            None => read.stale.push(Change::Dequeue(endpoint, item)),
         }
     }
     Ok(read)
+}
+
+fn progress_by_hand(
+    store: &dyn Store,
+    endpoint: EndpointId,
+    item: QueueItem,
+) -> Result<QueueProgress> {
+    let ledger = ledger::ledger(store, endpoint, item.webhook)?;
+    Ok(ledger.map_or(QueueProgress::default(), |ledger| QueueProgress {
+        attempts: ledger.attempts,
+        scheduled_attempts: ledger.scheduled_attempts,
+        not_before: Timestamp::EPOCH,
+    }))
 }

@@ -62,7 +62,7 @@ fn try_render(
     events: &[Event],
     keys: &[SigningKey],
     settings: &[(&str, &str)],
-) -> crate::Result<Rendered> {
+) -> crate::error::Result<Rendered> {
     let events: Vec<Arc<Event>> = events.iter().cloned().map(Arc::new).collect();
     let settings: BTreeMap<String, String> =
         settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

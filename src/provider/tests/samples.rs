@@ -3,7 +3,11 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn sample(name: &str, event_type: &str, overrides: &[(&str, Value)]) -> crate::Result<Value> {
+fn sample(
+    name: &str,
+    event_type: &str,
+    overrides: &[(&str, Value)],
+) -> crate::error::Result<Value> {
     let overrides: Vec<(String, Value)> =
         overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
     let payload = provider(name).sample(event_type, &overrides)?;

@@ -1,7 +1,7 @@
 //! One commit: a [`Batch`] as one sled batch, flushed, synced, marked.
 
 use crate::error::Result;
-use crate::model::{DeliveryState, EndpointId, QueueItem};
+use crate::model::{DeliveryState, EndpointId, EndpointState, EventId, QueueItem, QueueProgress};
 use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
@@ -15,6 +15,9 @@ const PAGE_BYTES_MAX: usize = 60 * 1024;
 const PAGE_EVENTS_MAX: usize = 128;
 /// How many of the newest pages are remembered.
 const RECENT_PAGES_MAX: usize = 4096;
+/// The low-water mark is written once in so many commits: one that is behind costs a look at a few
+/// more pages when the store is opened.
+const LOW_WATER_EVERY: u64 = 64;
 
 /// A commit while it is put together.
 struct Assembly<'a> {
@@ -73,58 +76,74 @@ impl Opened {
     }
 }
 
-impl Assembly<'_> {
-    fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
-        let mut page: Vec<&Acceptance> = Vec::new();
-        let mut bytes = 0;
-        for acceptance in accepted {
-            let size = acceptance.event.data.len() + 150 + 20 * acceptance.deliveries.len();
-            if page.len() >= PAGE_EVENTS_MAX || (bytes + size > PAGE_BYTES_MAX && bytes > 0) {
-                self.event_page(&std::mem::take(&mut page))?;
-                bytes = 0;
-            }
-            page.push(acceptance);
-            bytes += size;
-        }
-        self.event_page(&page)
+/// A page of events while it is filled.
+#[derive(Default)]
+struct Page {
+    first: Option<EventId>,
+    events: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Page {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.events.is_empty()
+            || self.events.len() < PAGE_EVENTS_MAX && self.bytes + bytes <= PAGE_BYTES_MAX
     }
 
-    fn event_page(&mut self, page: &[&Acceptance]) -> Result<()> {
-        let Some(first) = page.first() else {
+    fn push(&mut self, id: EventId, event: Vec<u8>) {
+        self.first.get_or_insert(id);
+        self.bytes += event.len();
+        self.events.push(event);
+    }
+}
+
+impl Assembly<'_> {
+    fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
+        let mut page = Page::default();
+        for acceptance in accepted {
+            self.event(acceptance)?;
+            let event = codec::encode_event(acceptance)?;
+            if !page.has_room(event.len()) {
+                self.event_page(std::mem::take(&mut page))?;
+            }
+            page.push(acceptance.event.id, event);
+        }
+        self.event_page(page)
+    }
+
+    /// Puts what an event needs besides its place in a page.
+    fn event(&mut self, acceptance: &Acceptance) -> Result<()> {
+        let event = &acceptance.event;
+        let webhook = ledger::single(event.id);
+        for (endpoint, place) in &acceptance.deliveries {
+            match place {
+                Place::Fresh => drop(self.writer.fresh.insert((event.id, *endpoint))),
+                Place::Queued => {
+                    let item = QueueItem { due: acceptance.due, webhook, manual: false };
+                    self.enqueue(*endpoint, item);
+                }
+                Place::Once | Place::Skipped(_) => {}
+            }
+        }
+        if let Some(key) = &event.idempotency_key {
+            let held = IdempotencyRecord {
+                event: event.id,
+                request_digest: acceptance.request_digest,
+                accepted_at: event.accepted_at,
+            };
+            let key = Key::Idempotency(event.application, key).encode();
+            record::put(&mut self.batch, key, &codec::encode(&held)?);
+        }
+        Ok(())
+    }
+
+    fn event_page(&mut self, page: Page) -> Result<()> {
+        let Some(first) = page.first else {
             return Ok(());
         };
-        let first = first.event.id.as_u128();
-        record::put(&mut self.batch, Key::EventPage(first).encode(), &codec::encode(&page)?);
-        let mut fresh = 0;
-        for acceptance in page {
-            let event = &acceptance.event;
-            for (endpoint, place) in &acceptance.deliveries {
-                match place {
-                    Place::Fresh => fresh += 1,
-                    Place::Queued => self.enqueue(
-                        *endpoint,
-                        QueueItem {
-                            due: acceptance.due,
-                            webhook: ledger::single(event.id),
-                            manual: false,
-                        },
-                    ),
-                    Place::Once | Place::Skipped(_) => {}
-                }
-            }
-            if let Some(key) = &event.idempotency_key {
-                let held = IdempotencyRecord {
-                    event: event.id,
-                    request_digest: acceptance.request_digest,
-                    accepted_at: event.accepted_at,
-                };
-                let key = Key::Idempotency(event.application, key).encode();
-                record::put(&mut self.batch, key, &codec::encode(&held)?);
-            }
-        }
-        if fresh > 0 {
-            self.writer.fresh_pages.insert(first, fresh);
-        }
+        let first = first.as_u128();
+        let value = codec::encode_events(&page.events)?;
+        record::put(&mut self.batch, Key::EventPage(first).encode(), &value);
         self.writer.recent_pages.insert(first);
         if self.writer.recent_pages.len() > RECENT_PAGES_MAX {
             self.writer.recent_pages.pop_first();
@@ -137,10 +156,10 @@ impl Assembly<'_> {
         let is_single = record.events.iter().all(|event| event.id.as_u128() == of);
         let page = if is_single { self.page_of(of)? } else { of };
         self.entries.entry(page).or_default().push(EncodedEntry::attempted(record)?);
-        if record.fresh {
-            self.not_fresh(page);
-        }
         for event in &record.events {
+            if record.state.is_some() {
+                self.writer.fresh.remove(&(event.id, record.endpoint));
+            }
             let key = Key::Exhausted(record.endpoint, event.id).encode();
             match record.state {
                 Some(DeliveryState::Exhausted { .. }) => self.batch.insert(key, &[0_u8][..]),
@@ -150,7 +169,9 @@ impl Assembly<'_> {
             }
         }
         record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, *item));
-        record.enqueue.into_iter().for_each(|item| self.enqueue(record.endpoint, item));
+        if let Some(item) = record.enqueue {
+            self.enqueue_tried(record.endpoint, item, &record.progress)?;
+        }
         Ok(())
     }
 
@@ -163,29 +184,30 @@ impl Assembly<'_> {
             Change::Endpoint(endpoint) => {
                 let key = Key::Endpoint(endpoint.id).encode();
                 record::put(&mut self.batch, key, &codec::encode(&**endpoint)?);
+                if matches!(endpoint.state, EndpointState::Deleted { .. }) {
+                    self.writer.fresh.retain(|(_, held)| *held != endpoint.id);
+                }
             }
             Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item),
             Change::Spill(endpoint, item) => {
-                let page = self.page_of(item.webhook.as_u128())?;
-                self.not_fresh(page);
+                self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
             }
-            Change::Move { delivery, state, enqueue } => {
+            Change::Move { delivery, state, enqueue, attempts } => {
+                self.writer.fresh.remove(&(delivery.event, delivery.endpoint));
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
                 self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
                 let key = Key::Exhausted(delivery.endpoint, delivery.event).encode();
                 self.batch.remove(key);
-                self.enqueue(delivery.endpoint, *enqueue);
+                let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
+                self.enqueue_tried(delivery.endpoint, *enqueue, &progress)?;
             }
-            Change::Form { webhook, fresh, dequeue } => {
+            Change::Form { webhook, dequeue } => {
                 for event in &webhook.events {
+                    self.writer.fresh.remove(&(*event, webhook.endpoint));
                     let change = EntryChange::Formed { webhook: webhook.id };
                     self.plain_entry(event.as_u128(), webhook.endpoint, change)?;
-                }
-                for event in fresh {
-                    let page = self.page_of(event.as_u128())?;
-                    self.not_fresh(page);
                 }
                 dequeue.iter().for_each(|item| self.dequeue(webhook.endpoint, *item));
                 let item = QueueItem { due: webhook.due, webhook: webhook.id, manual: false };
@@ -208,7 +230,18 @@ impl Assembly<'_> {
     }
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
+        // What has no attempts yet needs no words.
         self.batch.insert(Key::Queue(endpoint, item).encode(), &[][..]);
+    }
+
+    fn enqueue_tried(
+        &mut self,
+        endpoint: EndpointId,
+        item: QueueItem,
+        progress: &QueueProgress,
+    ) -> Result<()> {
+        self.batch.insert(Key::Queue(endpoint, item).encode(), codec::encode(progress)?);
+        Ok(())
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {
@@ -221,15 +254,6 @@ impl Assembly<'_> {
             return Ok(*page);
         }
         Ok(self.opened.page_of(event)?.unwrap_or(event))
-    }
-
-    fn not_fresh(&mut self, page: u128) {
-        if let Some(count) = self.writer.fresh_pages.get_mut(&page) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.writer.fresh_pages.remove(&page);
-            }
-        }
     }
 
     fn finish(mut self, sequence: u64) -> Result<::sled::Batch> {
@@ -246,14 +270,13 @@ impl Assembly<'_> {
             }
             self.entry_page(page, (sequence << 16) + part, entries.get(begin..))?;
         }
-        // Without a fresh delivery anywhere, the newest page is the first that may hold one.
-        let first_fresh = self.writer.fresh_pages.first_key_value().map(|(page, _)| *page);
-        let newest = self.writer.recent_pages.last().copied();
-        let low_water = first_fresh.or(newest).unwrap_or(self.writer.low_water);
-        if low_water != self.writer.low_water {
-            let value = record::inline(&low_water.to_be_bytes());
-            self.batch.insert(Key::Meta("low_water").encode(), value);
-            self.writer.low_water = low_water;
+        if sequence.is_multiple_of(LOW_WATER_EVERY) {
+            // Without a fresh delivery anywhere, the newest page is the first that may hold one.
+            let first_fresh = self.writer.fresh.first().map(|(event, _)| event.as_u128());
+            if let Some(low_water) = first_fresh.or(self.writer.recent_pages.last().copied()) {
+                let value = record::inline(&low_water.to_be_bytes());
+                self.batch.insert(Key::Meta("low_water").encode(), value);
+            }
         }
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);

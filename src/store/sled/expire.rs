@@ -1,16 +1,15 @@
 //! Expiry, a few records at a time.
 //!
 //! A round goes over the idempotency keys that are too old, the events that are old enough and
-//! finished, the queues of deleted endpoints, and the index pages of what is gone.
+//! finished, and the queues of deleted endpoints.
 
 use crate::error::Result;
-use crate::model::{EndpointState, EventId, Timestamp};
+use crate::model::{EndpointState, EventId, Timestamp, WebhookId};
 use crate::store::keys::{Key, decode_number, queue_prefix};
-use crate::store::ledger::{self, EntryChange};
+use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, failed, record};
-use crate::store::{Acceptance, Expired, Expiry, Store, codec};
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Store, codec};
+use std::collections::{BTreeSet, HashMap};
 
 /// Where the running round stands.
 #[derive(Default)]
@@ -26,7 +25,31 @@ enum Phase {
     Keys,
     Events,
     Queues,
-    Index,
+}
+
+/// Events that one step removes, and where else they are known.
+#[derive(Default)]
+struct Gone {
+    events: BTreeSet<EventId>,
+    /// Applications and endpoints, with the events that leave their index.
+    owners: HashMap<u128, BTreeSet<u128>>,
+    /// Webhooks that were formed of them.
+    webhooks: BTreeSet<WebhookId>,
+}
+
+impl Gone {
+    fn add(&mut self, held: &Acceptance, entries: &[Entry]) {
+        let event = held.event.id;
+        self.events.insert(event);
+        let endpoints = held.deliveries.iter().map(|(endpoint, _)| endpoint.as_u128());
+        for owner in std::iter::once(held.event.application.as_u128()).chain(endpoints) {
+            self.owners.entry(owner).or_default().insert(event.as_u128());
+        }
+        self.webhooks.extend(entries.iter().filter_map(|entry| match entry.change {
+            EntryChange::Formed { webhook } => Some(webhook),
+            _ => None,
+        }));
+    }
 }
 
 pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> Result<Expired> {
@@ -39,15 +62,13 @@ pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> R
             opened.expire_events(store, expiry, cursor.after, &mut batch, &mut expired)?
         }
         Phase::Queues => opened.expire_queues(store, expiry.step, &mut batch)?,
-        Phase::Index => opened.expire_index(expiry.step, cursor.after, &mut batch)?,
     };
     opened.apply(batch)?;
     if after.is_none() {
         cursor.phase = match cursor.phase {
             Phase::Keys => Phase::Events,
             Phase::Events => Phase::Queues,
-            Phase::Queues => Phase::Index,
-            Phase::Index => {
+            Phase::Queues => {
                 expired.round_over = true;
                 Phase::Keys
             }
@@ -78,19 +99,8 @@ impl Opened {
             if newest.is_none_or(|newest| newest >= expiry.idempotency_cutoff) {
                 return Ok(false);
             }
-            for event in acceptances.iter().map(|held| &held.event) {
-                let Some(key) = &event.idempotency_key else {
-                    continue;
-                };
-                let key = Key::Idempotency(event.application, key).encode();
-                let Some(held) = self.get(&key)? else {
-                    continue;
-                };
-                let held: crate::store::IdempotencyRecord =
-                    codec::decode("an idempotency key", &held)?;
-                if held.event == event.id {
-                    batch.remove(key);
-                }
+            for held in &acceptances {
+                self.forget_idempotency(held, batch)?;
             }
             last = Some(page);
             looked_at += 1;
@@ -112,70 +122,118 @@ impl Opened {
         let from =
             after.as_deref().and_then(decode_number).map_or(0, |page| page.saturating_add(1));
         let (mut looked_at, mut last) = (0, None);
+        let mut gone = Gone::default();
         self.each_event_page(from, |page, acceptances| {
             if time_of(page) >= expiry.newest_cutoff {
                 return Ok(false);
             }
-            let count = acceptances.len();
-            let mut kept = Vec::new();
-            for held in acceptances {
-                let event = &held.event;
-                let is_old = event.accepted_at < (expiry.cutoff)(event.application);
-                if is_old && ledger::is_finished(store, event.id)? {
-                    self.forget_event(store, &held, batch)?;
-                } else {
-                    kept.push(held);
-                }
-            }
-            expired.events += count - kept.len();
-            if kept.is_empty() {
-                self.forget_page(page, batch)?;
-            } else if kept.len() < count {
-                record::put(batch, Key::EventPage(page).encode(), &codec::encode(&kept)?);
-            }
+            self.expire_page(store, expiry, page, &acceptances, batch, &mut gone)?;
             last = Some(page);
             looked_at += 1;
             Ok(looked_at < expiry.step)
         })?;
+        for (owner, events) in &gone.owners {
+            self.remove_from_index(*owner, events, batch)?;
+        }
+        self.forget_webhooks(store, &gone, batch)?;
+        expired.events = gone.events.len();
         Ok(last.filter(|_| looked_at >= expiry.step).map(|page| Key::EventPage(page).encode()))
     }
 
-    /// Removes what has a key of its own for an event, and the webhooks that have no other event.
-    fn forget_event(
+    /// Takes what expired out of one page of events.
+    fn expire_page(
         &self,
         store: &SledStore,
-        held: &Acceptance,
+        expiry: &Expiry<'_>,
+        page: u128,
+        acceptances: &[Acceptance],
         batch: &mut ::sled::Batch,
+        gone: &mut Gone,
     ) -> Result<()> {
-        let event = held.event.id;
-        for (endpoint, _) in &held.deliveries {
-            batch.remove(Key::Exhausted(*endpoint, event).encode());
+        let is_old =
+            |held: &Acceptance| held.event.accepted_at < (expiry.cutoff)(held.event.application);
+        if !acceptances.iter().any(is_old) {
+            return Ok(());
         }
-        let mut webhooks = BTreeSet::new();
-        for entry in self.entries(event.as_u128(), false)? {
-            if let EntryChange::Formed { webhook } = entry.change {
-                webhooks.insert(webhook);
+        // Read once for the whole page: looked up one by one they would be read once for each.
+        let mut entries: HashMap<u128, Vec<Entry>> = HashMap::new();
+        self.each_entry_page(page, |value| {
+            codec::decode_all_entries(value)?
+                .for_each(|entry| entries.entry(entry.of).or_default().push(entry));
+            Ok(())
+        })?;
+        let mut kept = Vec::new();
+        for held in acceptances {
+            let event = held.event.id;
+            let entries = entries.remove(&event.as_u128()).unwrap_or_default();
+            if is_old(held) && ledger::is_finished(store, held, &entries)? {
+                self.forget_event(held, batch)?;
+                gone.add(held, &entries);
+            } else {
+                kept.push(held);
             }
         }
-        for webhook in webhooks {
-            let Some(formed) = store.formed(webhook)? else {
-                continue;
-            };
-            // Ids grow, and rounds go from old to new: the last event of a webhook goes last.
-            let is_last = formed.events.iter().max() == Some(&event);
-            if is_last && !self.holds_any(&formed.events, event)? {
-                self.forget_entries(webhook.as_u128(), batch)?;
-                batch.remove(Key::Webhook(webhook).encode());
+        if kept.len() == acceptances.len() {
+            return Ok(());
+        }
+        self.forget_page(page, batch)?;
+        if kept.is_empty() {
+            return self.forget_entries(page, batch);
+        }
+        let kept: Result<Vec<_>> = kept.into_iter().map(codec::encode_event).collect();
+        record::put(batch, Key::EventPage(page).encode(), &codec::encode_events(&kept?)?);
+        Ok(())
+    }
+
+    /// Removes what has a key of its own for an event.
+    fn forget_event(&self, held: &Acceptance, batch: &mut ::sled::Batch) -> Result<()> {
+        for (endpoint, _) in &held.deliveries {
+            batch.remove(Key::Exhausted(*endpoint, held.event.id).encode());
+        }
+        self.forget_idempotency(held, batch)
+    }
+
+    /// Removes an event's idempotency key, unless a later event has taken it over.
+    fn forget_idempotency(&self, held: &Acceptance, batch: &mut ::sled::Batch) -> Result<()> {
+        let event = &held.event;
+        let Some(key) = &event.idempotency_key else { return Ok(()) };
+        let key = Key::Idempotency(event.application, key).encode();
+        if let Some(stored) = self.get(&key)? {
+            let known: IdempotencyRecord = codec::decode("an idempotency key", &stored)?;
+            if known.event == event.id {
+                batch.remove(key);
             }
         }
         Ok(())
     }
 
-    fn holds_any(&self, events: &[EventId], but: EventId) -> Result<bool> {
-        for event in events.iter().filter(|event| **event != but) {
-            if time_of(event.as_u128()) > time_of(but.as_u128())
-                && self.acceptance(*event)?.is_some()
-            {
+    /// Removes webhooks that were formed of expired events, where none of theirs is left.
+    fn forget_webhooks(
+        &self,
+        store: &SledStore,
+        gone: &Gone,
+        batch: &mut ::sled::Batch,
+    ) -> Result<()> {
+        for webhook in &gone.webhooks {
+            let Some(formed) = store.formed(*webhook)? else { continue };
+            if !self.holds_any(&formed.events, &gone.events)? {
+                self.forget_entries(webhook.as_u128(), batch)?;
+                batch.remove(Key::Webhook(*webhook).encode());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any of `events` is left. The newest is looked up first: it goes last.
+    fn holds_any(&self, events: &[EventId], gone: &BTreeSet<EventId>) -> Result<bool> {
+        let mut page: Vec<EventId> = Vec::new();
+        for event in events.iter().rev().filter(|event| !gone.contains(event)) {
+            let is_read = page.first().is_some_and(|first| first <= event)
+                && page.last().is_some_and(|last| last >= event);
+            if !is_read && let Some((key, stored)) = self.event_page_of(*event)? {
+                page = codec::event_ids(&self.whole(&key, &stored)?)?;
+            }
+            if page.contains(event) {
                 return Ok(true);
             }
         }
@@ -183,7 +241,6 @@ impl Opened {
     }
 
     fn forget_page(&self, page: u128, batch: &mut ::sled::Batch) -> Result<()> {
-        self.forget_entries(page, batch)?;
         let key = Key::EventPage(page).encode();
         if let Some(stored) = self.db.get(&key).map_err(failed)? {
             self.remove(batch, &key, &stored);
@@ -226,33 +283,6 @@ impl Opened {
             if self.events_of(owner, nothing, everything, 1)?.is_empty() {
                 batch.remove(Key::Endpoint(endpoint.id).encode());
             }
-        }
-        Ok(None)
-    }
-
-    /// Removes index pages of which every event is older than the oldest that is left.
-    fn expire_index(
-        &self,
-        step: usize,
-        after: Option<Vec<u8>>,
-        batch: &mut ::sled::Batch,
-    ) -> Result<Option<Vec<u8>>> {
-        let oldest = self.db.scan_prefix([b'e']).keys().next().transpose().map_err(failed)?;
-        let oldest = oldest.as_deref().and_then(decode_number).unwrap_or(u128::MAX);
-        let from = after.map_or(Bound::Included(vec![b'x']), Bound::Excluded);
-        let range = (from, Bound::Excluded(vec![b'x' + 1]));
-        let mut last = None;
-        for (at, item) in self.db.range::<Vec<u8>, _>(range).enumerate() {
-            if at >= step {
-                return Ok(last);
-            }
-            let (key, stored) = item.map_err(failed)?;
-            let page = self.whole(&key, &stored)?;
-            let newest = page.as_chunks::<16>().0.last().map(|id| u128::from_be_bytes(*id));
-            if newest.is_none_or(|newest| newest < oldest) {
-                self.remove(batch, &key, &stored);
-            }
-            last = Some(key.to_vec());
         }
         Ok(None)
     }

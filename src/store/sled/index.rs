@@ -10,7 +10,7 @@ use crate::model::EventId;
 use crate::store::keys::{Key, decode_second_number};
 use crate::store::sled::{Opened, failed, record};
 use crate::store::{Acceptance, Owner};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
 use uuid::Uuid;
@@ -70,6 +70,15 @@ impl IndexBuffer {
         *self = Self::default();
     }
 
+    /// Forgets events of an owner.
+    fn remove(&mut self, owner: u128, gone: &BTreeSet<u128>) {
+        if let Some(events) = self.owners.get_mut(&owner) {
+            let before = events.len();
+            events.retain(|event| !gone.contains(event));
+            self.entries -= before - events.len();
+        }
+    }
+
     /// The owner's events in `from..before`, newest first.
     fn events(&self, owner: u128, from: u128, before: u128, limit: usize) -> Vec<u128> {
         let Some(events) = self.owners.get(&owner) else {
@@ -112,6 +121,34 @@ impl Opened {
             }
         }
         Ok(events.into_iter().map(|id| EventId::from_uuid(Uuid::from_u128(id))).collect())
+    }
+
+    /// Takes expired events of an owner out of the index.
+    pub(super) fn remove_from_index(
+        &self,
+        owner: u128,
+        gone: &BTreeSet<u128>,
+        batch: &mut ::sled::Batch,
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return Ok(()) };
+        let until = Key::Index(owner, *last).encode();
+        for item in self.db.range(Key::Index(owner, 0).encode()..=until).rev() {
+            let (key, stored) = item.map_err(failed)?;
+            let page = self.whole(&key, &stored)?;
+            let ids = page.as_chunks::<16>().0;
+            let is_gone = |id: &&[u8; 16]| gone.contains(&u128::from_be_bytes(**id));
+            let kept: Vec<u8> = ids.iter().filter(|id| !is_gone(id)).flatten().copied().collect();
+            if kept.is_empty() {
+                batch.remove(key.clone());
+            } else if kept.len() < page.len() {
+                record::put(batch, key.to_vec(), &kept);
+            }
+            if decode_second_number(&key).is_none_or(|held| held <= *first) {
+                break;
+            }
+        }
+        self.index().remove(owner, gone);
+        Ok(())
     }
 
     /// Writes the index down now.

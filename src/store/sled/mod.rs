@@ -25,7 +25,7 @@ use crate::store::{
     Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
 };
 use index::IndexBuffer;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -49,11 +49,10 @@ impl Default for SledOptions {
 pub struct SledStore {
     folder: PathBuf,
     options: SledOptions,
+    /// Whoever has it owns the folder.
+    lock: Arc<File>,
     /// `None` after a failure, until [`Store::reopen`].
     opened: RwLock<Option<Arc<Opened>>>,
-    /// Held for the life of the store: whoever has it owns the folder. The last field, so that sled
-    /// has let go of its files when this is dropped.
-    _lock: File,
 }
 
 /// Handles and what is known besides the disk; dropped as a whole when anything fails.
@@ -64,18 +63,19 @@ struct Opened {
     mark: File,
     writer: Mutex<Writer>,
     index: Mutex<IndexBuffer>,
+    /// The last to be dropped: the folder is free when sled has let go of it, and not before.
+    _lock: Arc<File>,
 }
 
 /// What only the committing thread uses.
 struct Writer {
     /// The last commit.
     sequence: u64,
-    /// Pages with fresh deliveries, and how many.
-    fresh_pages: BTreeMap<u128, usize>,
+    /// The fresh deliveries, each by itself: an attempt may be recorded twice, and must not count
+    /// for two of them.
+    fresh: BTreeSet<(EventId, EndpointId)>,
     /// The newest pages, so that an attempt's page is found without asking sled.
     recent_pages: BTreeSet<u128>,
-    /// The low-water mark that is stored.
-    low_water: u128,
     /// Where the running round of expiry stands.
     expiry: expire::Cursor,
 }
@@ -88,11 +88,11 @@ impl SledStore {
     /// damaged, lost what was acknowledged, or was written by another version.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self> {
         let lock = open::lock(folder)?;
-        let opened = open::open(folder, &options)?;
+        let opened = open::open(folder, &options, &lock)?;
         Ok(Self {
             folder: folder.to_owned(),
             options,
-            _lock: lock,
+            lock,
             opened: RwLock::new(Some(Arc::new(opened))),
         })
     }
@@ -107,9 +107,13 @@ impl SledStore {
     /// Passes the result on, and drops all handles when storage itself failed.
     fn fault<T>(&self, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(Error::is_unavailable) {
-            *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.drop_handles();
         }
         result
+    }
+
+    fn drop_handles(&self) {
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
@@ -143,14 +147,19 @@ fn failed(error: ::sled::Error) -> Error {
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
         let opened = self.opened()?;
-        self.fault(opened.commit(batch))
+        let result = opened.commit(batch);
+        if result.is_err() {
+            // What is kept in memory may be ahead of the disk, so it goes whatever the reason.
+            self.drop_handles();
+        }
+        result
     }
 
     fn reopen(&self) -> Result<()> {
         let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // A reader may still hold the old handles; sled refuses to open a second time until then.
         *held = None;
-        *held = Some(Arc::new(open::open(&self.folder, &self.options)?));
+        *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock)?));
         Ok(())
     }
 
@@ -203,10 +212,7 @@ impl Store for SledStore {
     }
 
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
-        self.read(|opened| {
-            let low_water = opened.number("low_water")?;
-            opened.fresh_after(low_water)
-        })
+        self.read(Opened::fresh)
     }
 
     fn idempotency(

@@ -4,12 +4,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::keys::Key;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{Opened, SledOptions, Writer, expire, failed};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What the folder holds, so that it is known by its names.
 const LOCK: &str = "lock";
@@ -19,7 +19,7 @@ const DATA: &str = "sled";
 const FORMAT: u128 = 1;
 
 /// Takes the folder for this process.
-pub(super) fn lock(folder: &Path) -> Result<File> {
+pub(super) fn lock(folder: &Path) -> Result<Arc<File>> {
     let cannot = |what: &str, error: std::io::Error| {
         Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
             .with_source(error)
@@ -51,11 +51,11 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "process {}", std::process::id()));
     told.map_err(|error| cannot("use", error))?;
-    Ok(file)
+    Ok(Arc::new(file))
 }
 
 /// Opens sled in the locked folder and checks that nothing acknowledged is missing.
-pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
+pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
     let data = folder.join(DATA);
     let is_new = !data.exists();
     remove_leftovers(&data)?;
@@ -80,12 +80,12 @@ pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Opened> {
         mark,
         writer: Mutex::new(Writer {
             sequence: 0,
-            fresh_pages: BTreeMap::new(),
+            fresh: BTreeSet::new(),
             recent_pages: BTreeSet::new(),
-            low_water: 0,
             expiry: expire::Cursor::default(),
         }),
         index: Mutex::new(IndexBuffer::default()),
+        _lock: Arc::clone(lock),
     };
     opened.check_format(folder)?;
     opened.check_mark(folder)?;
@@ -174,16 +174,7 @@ impl Opened {
 
     /// Fills what is kept in memory besides the disk.
     fn take_up(&self) -> Result<()> {
-        let low_water = self.number("low_water")?;
-        let mut fresh_pages = BTreeMap::new();
-        for (_, acceptance) in self.fresh_after(low_water)? {
-            let page = self.page_of(acceptance.event.id.as_u128())?.unwrap_or_default();
-            *fresh_pages.entry(page).or_insert(0) += 1;
-        }
-        let mut writer = self.writer();
-        writer.low_water = low_water;
-        writer.fresh_pages = fresh_pages;
-        drop(writer);
+        self.writer().fresh = self.find_fresh()?;
         let indexed = self.number("indexed")?;
         let mut buffer = IndexBuffer::default();
         self.each_acceptance_after(indexed, |acceptance| buffer.add(&acceptance))?;

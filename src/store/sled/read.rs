@@ -1,29 +1,31 @@
 //! Look-ups.
 
 use crate::error::Result;
-use crate::model::{EndpointId, EventId, QueueItem, Timestamp};
+use crate::model::{
+    Endpoint, EndpointId, EndpointState, EventId, QueueItem, QueueProgress, Timestamp, WebhookId,
+};
 use crate::store::keys::{Key, decode_number, decode_queue, decode_second_number, queue_prefix};
 use crate::store::ledger::{self, Entry};
 use crate::store::sled::{Opened, failed};
 use crate::store::{Acceptance, Place, QueuePage, codec};
+use ::sled::IVec;
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use uuid::Uuid;
 
 impl Opened {
-    fn event_page(&self, key: &[u8], stored: &[u8]) -> Result<Vec<Acceptance>> {
-        codec::decode("a page of events", &self.whole(key, stored)?)
+    pub(super) fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
+        match self.event_page_of(event)? {
+            None => Ok(None),
+            Some((key, stored)) => codec::find_event(&self.whole(&key, &stored)?, event),
+        }
     }
 
-    pub(super) fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
+    /// Key and value of the page that holds an event, if any does.
+    pub(super) fn event_page_of(&self, event: EventId) -> Result<Option<(IVec, IVec)>> {
         let range = Key::EventPage(0).encode()..=Key::EventPage(event.as_u128()).encode();
-        let Some(item) = self.db.range(range).next_back() else {
-            return Ok(None);
-        };
-        let (key, stored) = item.map_err(failed)?;
-        let page = self.event_page(&key, &stored)?;
-        Ok(page.into_iter().find(|acceptance| acceptance.event.id == event))
+        self.db.range(range).next_back().transpose().map_err(failed)
     }
 
     pub(super) fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
@@ -35,29 +37,27 @@ impl Opened {
         let data_of = |_: u128| -> Option<Bytes> { data.clone() };
         let data_of: Option<&dyn Fn(u128) -> Option<Bytes>> =
             if with_attempts { Some(&data_of) } else { None };
-        let is_formed = self
-            .db
-            .contains_key(Key::Webhook(crate::model::WebhookId::from_uuid(event.uuid())).encode());
-        let page = if is_formed.map_err(failed)? { of } else { self.page_of(of)?.unwrap_or(of) };
+        let is_formed = self.holds(&Key::Webhook(WebhookId::from_uuid(event.uuid())))?;
+        let page = if is_formed { of } else { self.page_of(of)?.unwrap_or(of) };
         let mut entries = Vec::new();
-        self.each_entry_page(page, |_, value| {
+        self.each_entry_page(page, |value| {
             entries.extend(codec::decode_entries(value, of, data_of)?);
             Ok(())
         })?;
         Ok(entries)
     }
 
-    /// Calls `see` with the key and value of every entry page that belongs to `page`.
+    /// Calls `see` with every entry page that belongs to `page`, oldest first.
     pub(super) fn each_entry_page(
         &self,
         page: u128,
-        mut see: impl FnMut(&[u8], &[u8]) -> Result<()>,
+        mut see: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut prefix = vec![b'r'];
         prefix.extend_from_slice(&page.to_be_bytes());
         for item in self.db.scan_prefix(prefix) {
             let (key, stored) = item.map_err(failed)?;
-            see(&key, &self.whole(&key, &stored)?)?;
+            see(&self.whole(&key, &stored)?)?;
         }
         Ok(())
     }
@@ -69,8 +69,8 @@ impl Opened {
         limit: usize,
     ) -> Result<QueuePage> {
         let mut page = QueuePage::default();
-        for item in self.db.scan_prefix(queue_prefix(endpoint)).keys() {
-            let key = item.map_err(failed)?;
+        for item in self.db.scan_prefix(queue_prefix(endpoint)) {
+            let (key, value) = item.map_err(failed)?;
             let Some((_, item)) = decode_queue(&key) else {
                 continue;
             };
@@ -78,7 +78,11 @@ impl Opened {
                 page.next_due = Some(item.due);
                 break;
             }
-            page.items.push(item);
+            let progress = match value.is_empty() {
+                true => QueueProgress::default(),
+                false => codec::decode("a place in a queue", &value)?,
+            };
+            page.items.push((item, progress));
         }
         Ok(page)
     }
@@ -104,29 +108,64 @@ impl Opened {
         Ok(waiting)
     }
 
-    /// Fresh deliveries in pages from `low_water` on.
-    pub(super) fn fresh_after(&self, low_water: u128) -> Result<Vec<(EndpointId, Acceptance)>> {
-        let mut fresh = Vec::new();
-        self.each_event_page(low_water, |page, acceptances| {
-            let mut touched = HashSet::new();
-            self.each_entry_page(page, |_, value| codec::touched(value, &mut touched))?;
+    /// The fresh deliveries, as the disk has them.
+    pub(super) fn find_fresh(&self) -> Result<BTreeSet<(EventId, EndpointId)>> {
+        let low_water = self.number("low_water")?;
+        let deleted: HashSet<EndpointId> = self
+            .all::<Endpoint>(b'p', "an endpoint")?
+            .into_iter()
+            .filter(|held| matches!(held.state, EndpointState::Deleted { .. }))
+            .map(|held| held.id)
+            .collect();
+        let mut fresh = BTreeSet::new();
+        self.each_event_page(self.page_of(low_water)?.unwrap_or(0), |page, acceptances| {
+            let mut elsewhere = HashSet::new();
+            self.each_entry_page(page, |value| {
+                let entries = codec::decode_all_entries(value)?;
+                let entries = entries.filter(|entry| entry.change.ends_fresh());
+                elsewhere.extend(entries.map(|entry| (entry.of, entry.endpoint)));
+                Ok(())
+            })?;
             for acceptance in acceptances {
-                for (endpoint, place) in &acceptance.deliveries {
-                    let event = acceptance.event.id;
-                    if *place != Place::Fresh || touched.contains(&(event.as_u128(), *endpoint)) {
+                let event = acceptance.event.id;
+                let webhook = ledger::single(event);
+                let spilled = QueueItem { due: acceptance.due, webhook, manual: false };
+                for (endpoint, place) in acceptance.deliveries {
+                    if place != Place::Fresh
+                        || deleted.contains(&endpoint)
+                        || elsewhere.contains(&(event.as_u128(), endpoint))
+                        || self.holds(&Key::Queue(endpoint, spilled))?
+                    {
                         continue;
                     }
-                    let webhook = ledger::single(event);
-                    let item = QueueItem { due: acceptance.due, webhook, manual: false };
-                    let spilled = self.db.contains_key(Key::Queue(*endpoint, item).encode());
-                    if !spilled.map_err(failed)? {
-                        fresh.push((*endpoint, acceptance.clone()));
-                    }
+                    fresh.insert((event, endpoint));
                 }
             }
             Ok(true)
         })?;
         Ok(fresh)
+    }
+
+    /// The fresh deliveries with their events.
+    pub(super) fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
+        let fresh = self.writer().fresh.clone();
+        let mut found = Vec::with_capacity(fresh.len());
+        let mut page: Vec<Acceptance> = Vec::new();
+        for (event, endpoint) in fresh {
+            if page.last().is_none_or(|last| last.event.id < event)
+                && let Some((key, stored)) = self.event_page_of(event)?
+            {
+                page = codec::decode_events(&self.whole(&key, &stored)?)?;
+            }
+            if let Ok(at) = page.binary_search_by_key(&event, |held| held.event.id) {
+                found.extend(page.get(at).map(|held| (endpoint, held.clone())));
+            }
+        }
+        Ok(found)
+    }
+
+    fn holds(&self, key: &Key<'_>) -> Result<bool> {
+        self.db.contains_key(key.encode()).map_err(failed)
     }
 
     /// Calls `see` with every event after `event`, oldest first.
@@ -157,7 +196,7 @@ impl Opened {
             let Some(page) = decode_number(&key) else {
                 continue;
             };
-            if !see(page, self.event_page(&key, &stored)?)? {
+            if !see(page, codec::decode_events(&self.whole(&key, &stored)?)?)? {
                 break;
             }
         }
@@ -189,9 +228,13 @@ impl Opened {
             item.transpose().map_err(failed)
         };
         let mut greatest_id = 0;
+        // The store's own marks too: they may be ahead of all events that are left.
+        for mark in ["low_water", "indexed", "keys_swept"] {
+            greatest_id = greatest_id.max(self.number(mark)?);
+        }
         if let Some((key, stored)) = greatest(b'e')? {
-            let page = self.event_page(&key, &stored)?;
-            greatest_id = page.last().map_or(0, |held| held.event.id.as_u128());
+            let last = codec::event_ids(&self.whole(&key, &stored)?)?.pop();
+            greatest_id = greatest_id.max(last.map_or(0, EventId::as_u128));
         }
         if let Some((key, _)) = greatest(b'w')? {
             greatest_id = greatest_id.max(decode_number(&key).unwrap_or(0));

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::store::sled::{Opened, failed};
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// The longest value that is stored whole. sled moves values above 128 KiB out of its log.
 const WHOLE_MAX: usize = 64 * 1024;
@@ -18,7 +19,8 @@ pub(super) fn inline(value: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part).
+/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part). What was
+/// there in parts is removed first, or parts that the new value does not need would stay for ever.
 pub(super) fn put(batch: &mut ::sled::Batch, key: Vec<u8>, value: &[u8]) {
     if value.len() <= WHOLE_MAX {
         batch.insert(key, inline(value));
@@ -52,22 +54,22 @@ impl Opened {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.db.get(key).map_err(failed)? {
             None => Ok(None),
-            Some(stored) => self.whole(key, &stored).map(Some),
+            Some(stored) => self.whole(key, &stored).map(|value| Some(value.into_owned())),
         }
     }
 
     /// The value that `stored` at `key` stands for.
-    pub(super) fn whole(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn whole<'a>(&self, key: &[u8], stored: &'a [u8]) -> Result<Cow<'a, [u8]>> {
         let damaged = || Error::unreadable("a record in the store is damaged");
         if let Some(value) = stored.strip_prefix(&[WHOLE]) {
-            return Ok(value.to_vec());
+            return Ok(Cow::Borrowed(value));
         }
         let mut value = Vec::new();
         for part in 0..parts(stored).ok_or_else(damaged)? {
             let part = self.db.get(part_key(key, part)).map_err(failed)?.ok_or_else(damaged)?;
             value.extend_from_slice(&part);
         }
-        Ok(value)
+        Ok(Cow::Owned(value))
     }
 
     /// Removes what is at `key`, with its parts.

@@ -1,0 +1,67 @@
+//! Every store keeps the same promises: one suite that runs unchanged on each of them, the same
+//! random history told to all of them, and what the embedded one has to withstand besides.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod accepting;
+mod expiring;
+mod forming;
+mod listing;
+mod queueing;
+mod recording;
+mod world;
+
+/// The conformance suite for one store: how an empty one is opened.
+macro_rules! conformance {
+    ($store:ident) => {
+        mod $store {
+            conformance! { $store:
+                accepting::what_was_accepted_is_read_back
+                accepting::a_batch_holds_events_attempts_and_changes_together
+                accepting::deliveries_are_found_in_their_places
+                accepting::fresh_deliveries_leave_by_every_way
+                accepting::a_failed_replay_leaves_a_fresh_delivery_where_it_was
+                accepting::an_attempt_recorded_twice_counts_for_one_delivery
+                accepting::idempotency_keys_are_known_by_application
+                accepting::large_data_comes_back_whole
+                accepting::new_ids_start_above_all_that_are_there
+                accepting::directory_and_key_check_are_kept
+                recording::every_state_is_recorded_and_folded
+                recording::attempts_come_back_as_they_were
+                recording::an_attempt_recorded_twice_is_one_attempt
+                recording::large_bodies_come_back_whole
+                recording::the_exhausted_are_listed_until_they_are_not
+                recording::a_replay_goes_beside_the_schedule
+                recording::a_test_event_without_attempt_is_exhausted
+                queueing::a_queue_is_in_order_of_due_time
+                queueing::a_page_of_a_queue_tells_what_is_due_next
+                queueing::everything_that_waits_is_found
+                queueing::progress_stays_beside_its_place
+                queueing::an_item_leaves_its_queue_alone
+                forming::a_formed_webhook_carries_its_events_on
+                forming::attempts_belong_to_every_event_of_the_set
+                forming::a_set_goes_on_without_what_expired
+                listing::events_are_listed_newest_first_in_pages
+                listing::ten_thousand_events_are_listed_over_all_pages
+                expiring::the_finished_and_old_go_with_all_that_is_theirs
+                expiring::the_unfinished_stay_however_old
+                expiring::a_page_is_thinned_out
+                expiring::a_formed_webhook_stays_as_long_as_one_of_its_events
+                expiring::idempotency_keys_have_their_own_time
+                expiring::applications_have_their_own_times
+                expiring::a_deleted_endpoint_goes_with_its_last_event
+            }
+        }
+    };
+    ($store:ident: $($file:ident::$case:ident)*) => {
+        $(
+            #[test]
+            fn $case() {
+                let subject = crate::world::$store();
+                crate::$file::$case(&*subject.store);
+            }
+        )*
+    };
+}
+
+conformance!(memory);
+conformance!(sled);
