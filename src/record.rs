@@ -15,8 +15,10 @@ pub struct Verdict {
     pub state: Option<DeliveryState>,
     /// What leaves the queue.
     pub dequeue: Vec<QueueItem>,
-    /// What enters it.
+    /// What enters it, or stands there and has come further.
     pub enqueue: Option<QueueItem>,
+    /// Not to be sent before this, though `enqueue` may be due earlier.
+    pub not_before: Timestamp,
     /// Keep it in its lane, first in line, until it is due: its endpoint is served in order.
     pub stays_first: bool,
     /// What it means for the endpoint.
@@ -36,6 +38,15 @@ pub enum Effect {
     Park(String),
 }
 
+/// A scheduled attempt that waits in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scheduled {
+    /// Its place.
+    pub place: Timestamp,
+    /// When it is due, which is later than its place where an endpoint is served in order.
+    pub due: Timestamp,
+}
+
 /// What the verdict goes by.
 pub struct Facts<'a> {
     /// The provider.
@@ -52,8 +63,8 @@ pub struct Facts<'a> {
     pub random: f64,
     /// Whether the endpoint is served in order.
     pub ordered: bool,
-    /// For a manual attempt: the place of the scheduled one that still waits.
-    pub scheduled_place: Option<Timestamp>,
+    /// For a manual attempt: the scheduled one that still waits.
+    pub scheduled: Option<Scheduled>,
 }
 
 /// Decides what follows from an attempt.
@@ -62,21 +73,22 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
         Held::Queued(item) => Some(item),
         Held::Fresh => None,
     };
+    let scheduled = facts.scheduled.map(|held| {
+        let item = QueueItem { due: held.place, webhook: facts.item.webhook, manual: false };
+        (item, held.due)
+    });
     let mut verdict = Verdict {
         state: None,
         dequeue: own.into_iter().collect(),
         enqueue: None,
+        not_before: Timestamp::EPOCH,
         stays_first: false,
         effect: Effect::None,
     };
     if facts.outcome.is_success() {
         verdict.state = Some(DeliveryState::Succeeded { at: facts.wall });
         verdict.effect = Effect::Accepted;
-        if facts.item.trigger == Trigger::Manual
-            && let Some(due) = facts.scheduled_place
-        {
-            verdict.dequeue.push(QueueItem { due, webhook: facts.item.webhook, manual: false });
-        }
+        verdict.dequeue.extend(scheduled.map(|(item, _)| item));
         return verdict;
     }
     if facts.outcome.response().is_some_and(|answer| facts.provider.gone_disables(answer.status)) {
@@ -84,8 +96,12 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
             Effect::Disable(format!("the endpoint answered {}", answered(facts.outcome)));
     }
     match facts.item.trigger {
-        // A failed replay leaves the schedule as it stands.
-        Trigger::Manual => {}
+        // A failed replay leaves the schedule as it stands, but for the number of attempts.
+        Trigger::Manual => {
+            if let Some((item, due)) = scheduled {
+                (verdict.enqueue, verdict.not_before) = (Some(item), due);
+            }
+        }
         Trigger::Test => verdict.state = Some(DeliveryState::Exhausted { at: facts.wall }),
         Trigger::Scheduled => after_failure(facts, own, &mut verdict),
     }
@@ -105,6 +121,7 @@ fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdic
                 let place = own.unwrap_or_else(|| in_line(item));
                 verdict.dequeue.clear();
                 verdict.enqueue = Some(place);
+                verdict.not_before = due;
                 verdict.stays_first = true;
             } else {
                 verdict.enqueue = Some(QueueItem { due, webhook: item.webhook, manual: false });

@@ -12,7 +12,7 @@ use crate::model::{
     Secret, Timestamp, Trigger, WebhookId,
 };
 use crate::provider::Webhook;
-use crate::record::{self, Effect, Facts, Verdict};
+use crate::record::{self, Effect, Facts, Scheduled, Verdict};
 use crate::store::ledger;
 use crate::store::{Change, FormedWebhook, Record, Store};
 use crate::wheel::window;
@@ -73,11 +73,9 @@ impl Inner {
             enqueue: verdict.enqueue,
             progress: QueueProgress {
                 attempts: item.attempts + 1,
-                scheduled_attempts: item.scheduled_attempts + 1,
-                not_before: match verdict.state {
-                    Some(DeliveryState::Waiting { due }) if verdict.stays_first => due,
-                    _ => Timestamp::EPOCH,
-                },
+                scheduled_attempts: item.scheduled_attempts
+                    + u32::from(item.trigger == Trigger::Scheduled),
+                not_before: verdict.not_before,
             },
         };
         self.committer.record(record).await?;
@@ -119,9 +117,7 @@ impl Inner {
         }
         let Some(place) = verdict.enqueue else { return };
         if verdict.stays_first {
-            if let Some(DeliveryState::Waiting { due }) = verdict.state {
-                item.not_before = due;
-            }
+            item.not_before = verdict.not_before;
             item.held = Held::Queued(place);
             // The attempt itself is counted when the lane hears that it finished.
             item.scheduled_attempts += 1;
@@ -137,15 +133,14 @@ impl Inner {
         item: &ReadyWebhook,
         outcome: &AttemptOutcome,
     ) -> Result<Verdict> {
-        let mut scheduled_place = None;
-        if item.trigger == Trigger::Manual && outcome.is_success() {
+        let mut scheduled = None;
+        if item.trigger == Trigger::Manual {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
             let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
-            scheduled_place = self
-                .blocking(look_up)
-                .await?
-                .filter(|ledger| !ledger.state.is_final())
-                .map(|ledger| ledger.position);
+            scheduled = self.blocking(look_up).await?.and_then(|ledger| match ledger.state {
+                DeliveryState::Waiting { due } => Some(Scheduled { place: ledger.position, due }),
+                _ => None,
+            });
         }
         Ok(record::decide(&Facts {
             provider: &recipient.provider,
@@ -155,7 +150,7 @@ impl Inner {
             wall: self.clock.wall(),
             random: random_fraction()?,
             ordered: recipient.is_ordered(),
-            scheduled_place,
+            scheduled,
         }))
     }
 
