@@ -221,7 +221,7 @@ impl Inner {
         endpoint.authentication = SealedAuthentication::None;
         self.committer.change(vec![Change::Endpoint(Box::new(endpoint.clone()))]).await?;
         self.directory.put_deleted(endpoint);
-        self.close_lane(&held);
+        self.close_lane(&held).await;
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Inner {
     ) -> Result<Arc<Endpoint>> {
         let held = self.directory.recipient(id)?;
         // The lane first: nothing more goes out while the commit is on its way.
-        self.close_lane(&held);
+        self.close_lane(&held).await;
         let mut endpoint = Endpoint::clone(&held.endpoint);
         endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
         endpoint.state = state;
@@ -273,6 +273,9 @@ impl Inner {
         let change = Change::Endpoint(Box::new(Endpoint::clone(&recipient.endpoint)));
         self.committer.change(vec![change]).await?;
         self.publish(recipient);
+        if recipient.endpoint.state != EndpointState::Enabled {
+            self.close_lane(recipient).await;
+        }
         Ok(())
     }
 
@@ -283,15 +286,17 @@ impl Inner {
             self.dispatcher.tell(Command::Open(Arc::clone(recipient)));
             self.window.tell(window::Command::Open(recipient.endpoint.id));
         } else {
-            self.close_lane(recipient);
+            recipient.gate.close();
         }
     }
 
-    /// Sends nothing more to a recipient; what is ready goes back to the queue.
-    fn close_lane(&self, recipient: &Recipient) {
+    /// Sends nothing more to a recipient from when this returns; what is ready goes back to the
+    /// queue.
+    async fn close_lane(&self, recipient: &Recipient) {
         recipient.gate.close();
-        self.dispatcher.tell(Command::Close(recipient.endpoint.id));
         self.window.tell(window::Command::Close(recipient.endpoint.id));
+        self.dispatcher.tell(Command::Close(recipient.endpoint.id));
+        self.dispatcher.barrier().await;
     }
 
     /// An endpoint as it would be with `change`.

@@ -65,7 +65,7 @@ impl Inner {
         if verdict.stays_first
             && let Some(place) = verdict.enqueue
         {
-            self.window.tell(window::Command::Held(endpoint, place));
+            self.window.hold(endpoint, place).await;
         }
         let record = Record {
             endpoint,
@@ -116,9 +116,7 @@ impl Inner {
         }
         let Some(place) = verdict.enqueue else { return };
         if verdict.stays_first {
-            if let Some(DeliveryState::Waiting { due }) = verdict.state {
-                item.not_before = due;
-            }
+            item.not_before = verdict.progress.not_before;
             item.held = Held::Queued(place);
             // The attempt itself is counted when the lane hears that it finished.
             item.scheduled_attempts += 1;
@@ -302,7 +300,7 @@ impl Inner {
             due,
         };
         let place = QueueItem { due, webhook: id, manual: false };
-        self.window.tell(window::Command::Held(endpoint, place));
+        self.window.hold(endpoint, place).await;
         let change = Change::Form { webhook, dequeue: dequeue.clone() };
         if let Err(error) = self.committer.change(vec![change]).await {
             self.window.tell(window::Command::Released(endpoint, place));

@@ -25,8 +25,9 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 pub enum Command {
     /// Something of this endpoint is due then.
     Waiting(EndpointId, Timestamp),
-    /// This item is in a lane already, though it is in the queue too.
-    Held(EndpointId, QueueItem),
+    /// This item is in a lane already, though it is about to enter the queue too. Answers when
+    /// the queue may hold it without its being loaded.
+    Held(EndpointId, QueueItem, oneshot::Sender<()>),
     /// This item is in no lane any more.
     Released(EndpointId, QueueItem),
     /// Load this endpoint's queue, and tell when it is empty.
@@ -81,16 +82,22 @@ impl Window {
             loaded_bytes: 0,
             loaded_bytes_max,
             hungry: VecDeque::new(),
-            commands: receiver,
-            received: VecDeque::new(),
         };
-        tokio::spawn(run.run());
+        tokio::spawn(run.run(receiver));
     }
 
     /// Tells the window something.
     pub fn tell(&self, command: Command) {
         // The window ends only with the engine; what comes then concerns nobody any more.
         let _ = self.0.send(command);
+    }
+
+    /// Takes note that an item is in a lane. To be called before the item enters the queue, or a
+    /// load that is under way would find it there and send it a second time.
+    pub async fn hold(&self, endpoint: EndpointId, item: QueueItem) {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Held(endpoint, item, reply));
+        let _ = answer.await;
     }
 
     /// Waits until everything that is due now is in its lane, as far as there is room.
@@ -133,19 +140,14 @@ struct Run {
     loaded_bytes_max: usize,
     /// Endpoints that have more due than there was room for.
     hungry: VecDeque<EndpointId>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    /// Commands that came and were not carried out yet, oldest first.
-    received: VecDeque<Command>,
 }
 
 impl Run {
-    async fn run(mut self) {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut received = Vec::new();
         let mut due = Vec::new();
         loop {
             self.load_due(&mut due).await;
-            while let Some(command) = self.next_command() {
-                self.carry_out(command).await;
-            }
             let wake = self
                 .wheel
                 .next_due()
@@ -159,40 +161,16 @@ impl Run {
             };
             tokio::select! {
                 biased;
-                command = self.commands.recv() => match command {
-                    Some(command) => self.received.push_back(command),
-                    None => return,
-                },
+                count = commands.recv_many(&mut received, 1024) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for command in received.drain(..) {
+                        self.carry_out(command).await;
+                    }
+                }
                 () = sleep => {}
             }
-        }
-    }
-
-    fn next_command(&mut self) -> Option<Command> {
-        self.received.pop_front().or_else(|| self.commands.try_recv().ok())
-    }
-
-    /// Drops from what was read those items of which a command on its way says that they went into
-    /// or out of the lane meanwhile: the read may have seen a commit that we were told of first.
-    fn drop_overtaken(&mut self, endpoint: EndpointId, found: &mut Vec<Loaded>) {
-        while let Ok(command) = self.commands.try_recv() {
-            self.received.push_back(command);
-        }
-        let overtaken: HashSet<QueueItem> = self
-            .received
-            .iter()
-            .filter_map(|command| match command {
-                Command::Held(of, item) | Command::Released(of, item) if *of == endpoint => {
-                    Some(*item)
-                }
-                _ => None,
-            })
-            .collect();
-        let before = found.len();
-        found.retain(|(item, ..)| !overtaken.contains(item));
-        if found.len() < before {
-            // What really is in the queue and in no lane is found by looking again.
-            self.expect(endpoint, self.clock.now());
         }
     }
 
@@ -210,9 +188,10 @@ impl Run {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Waiting(endpoint, due) => self.expect(endpoint, due),
-            Command::Held(endpoint, item) => {
+            Command::Held(endpoint, item, reply) => {
                 // Its bytes are counted by the gate.
-                self.lanes.entry(endpoint).or_default().loaded.entry(item).or_insert(0);
+                self.lanes.entry(endpoint).or_default().loaded.insert(item, 0);
+                let _ = reply.send(());
             }
             Command::Released(endpoint, item) => {
                 let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
@@ -285,13 +264,12 @@ impl Run {
         let now = self.clock.now();
         let read = move || read(&*store, endpoint, &held, now, limit);
         let read = tokio::task::spawn_blocking(read).await;
-        let Ok(Ok(mut read)) = read else {
+        let Ok(Ok(read)) = read else {
             tracing::warn!(%endpoint, "the queue could not be read; trying again");
             let later = self.clock.now().after(STORE_RETRY);
             self.expect(endpoint, later);
             return;
         };
-        self.drop_overtaken(endpoint, &mut read.found);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         for (item, _, webhook) in &read.found {
             let bytes = webhook.events.iter().map(|event| event.data.len()).sum();

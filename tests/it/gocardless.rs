@@ -233,7 +233,8 @@ async fn a_server_that_asks_for_a_certificate_gets_the_endpoints() {
     assert!(receiver.requests().is_empty(), "without a certificate there is no connection");
     let outcome = bench.history(refused).await.attempts.remove(0).outcome;
     let hookwheel::AttemptOutcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(failure.kind.as_str(), "tls", "{failure}");
+    // TLS 1.3 tells of it after the handshake, which the end of the connection may overtake.
+    assert!(["tls", "closed"].contains(&failure.kind.as_str()), "{failure}");
     bench.engine.delete_endpoint(bare.endpoint.id).await.unwrap();
 
     let pem = certificate(&authority, &KeyPair::from_pem(RSA).unwrap(), 2030);

@@ -1,6 +1,6 @@
 //! Signing secrets: shown, replaced, and nowhere in clear.
 
-use crate::common::{bench, hours, minutes, post_again, posts, seconds, start};
+use crate::common::{bench, hours, minutes, post_again, posts, seconds, soon, start};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{
     Authentication, Clock, Engine, ErrorKind, MasterKeySource, NewApplication, NewEndpoint,
@@ -129,14 +129,23 @@ async fn rotations_are_bounded() {
     assert!(error.is_invalid() && !format!("{error:?}").contains("CANARY"), "{error:?}");
 }
 
-/// An engine in `folder`, with a clock moved by hand.
+/// An engine in `folder`, with a clock moved by hand, once whoever had it has let go.
+async fn open_with(folder: &Path, key: MasterKeySource) -> hookwheel::Result<Engine> {
+    soon(async {
+        loop {
+            let builder = Engine::builder().data_folder(folder.join("data")).development();
+            let builder = builder.master_key(key.clone()).clock(Clock::manual(start()));
+            match builder.open().await {
+                Err(error) if error.is_in_use() => {}
+                opened => return opened,
+            }
+        }
+    })
+    .await
+}
+
 async fn open(folder: &Path) -> hookwheel::Result<Engine> {
-    let builder = Engine::builder().data_folder(folder.join("data")).development();
-    builder
-        .master_key(MasterKeySource::File(folder.join("key")))
-        .clock(Clock::manual(start()))
-        .open()
-        .await
+    open_with(folder, MasterKeySource::File(folder.join("key"))).await
 }
 
 /// Every byte that a folder holds.
@@ -251,8 +260,7 @@ async fn the_master_key_is_asked_for_and_never_made_anew() {
 async fn a_given_master_key_is_rotated_by_putting_the_new_one_in_front() {
     let folder = tempfile::tempdir().unwrap();
     let open = async |keys: &str| {
-        let builder = Engine::builder().data_folder(folder.path().join("data")).development();
-        builder.master_key(MasterKeySource::Given(Secret::new(keys))).open().await
+        open_with(folder.path(), MasterKeySource::Given(Secret::new(keys))).await
     };
     let (old, new) = ("A".repeat(43) + "=", "B".repeat(42) + "A=");
     let engine = open(&old).await.unwrap();
