@@ -130,16 +130,21 @@ impl Opened {
     }
 }
 
+/// What is said of data that cannot be read.
+const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
+
 /// What sled's error means to us.
 fn failed(error: ::sled::Error) -> Error {
-    let kind = match &error {
-        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => ErrorKind::Unreadable,
-        _ => ErrorKind::Unavailable,
+    let (kind, what) = match &error {
+        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => {
+            (ErrorKind::Unreadable, DAMAGED)
+        }
+        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            (ErrorKind::Unavailable, "the disk is full")
+        }
+        _ => (ErrorKind::Unavailable, "the store failed"),
     };
-    let full =
-        matches!(&error, ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull);
-    let what = if full { "the disk is full" } else { "the store failed" };
-    Error::new(kind, format!("{what}: {error}")).with_source(error)
+    Error::new(kind, format!("{what} ({error})")).with_source(error)
 }
 
 impl Store for SledStore {
