@@ -2,10 +2,15 @@
 //! random history told to all of them, and what the embedded one has to withstand besides.
 
 mod accepting;
+mod damage;
+mod disk;
 mod expiring;
+mod faults;
+mod folder;
 mod forming;
 mod listing;
 mod queueing;
+mod random;
 mod recording;
 mod world;
 
