@@ -205,7 +205,10 @@ pub fn attempted_change(record: &Record) -> EntryChange {
 
 fn split_body(record: &Record) -> StoredBody {
     let body = &record.attempt.request.body;
-    if let [event] = record.events.as_slice() {
+    // A formed webhook's events may be gone before it is, so it keeps its bodies itself.
+    if let [event] = record.events.as_slice()
+        && event.id.as_u128() == record.attempt.webhook.as_u128()
+    {
         let data = event.data.as_str().as_bytes();
         if let Some(at) = memchr::memmem::find(body, data) {
             return StoredBody::AroundData {
@@ -238,21 +241,17 @@ impl Serialize for SerializeBytes<'_> {
 
 const ENTRIES: &str = "a page of attempts";
 
-/// Reads the entries of one event or webhook from a page; `data_of` gives the data of an event,
-/// where attempts are wanted.
+/// Reads the entries of one event or webhook from a page; with attempts where `data` is given, the
+/// data of that event (nothing for a formed webhook).
 ///
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
-pub fn decode_entries(
-    bytes: &[u8],
-    wanted: u128,
-    data_of: Option<&dyn Fn(u128) -> Option<Bytes>>,
-) -> Result<Vec<Entry>> {
+pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result<Vec<Entry>> {
     let (light, rest) = light_entries(bytes)?;
     if !light.iter().any(|entry| entry.of == wanted) {
         return Ok(Vec::new());
     }
-    let attempts: Vec<&[u8]> = match data_of {
+    let attempts: Vec<&[u8]> = match data {
         Some(_) => postcard::from_bytes(rest).map_err(damaged(ENTRIES))?,
         None => vec![&[]; light.len()],
     };
@@ -262,11 +261,11 @@ pub fn decode_entries(
             continue;
         }
         let LightEntry { of, endpoint, change } = light;
-        let attempt = match (change, data_of) {
-            (EntryChange::Attempted { id, trigger, .. }, Some(data_of)) => {
+        let attempt = match (change, data) {
+            (EntryChange::Attempted { id, trigger, .. }, Some(data)) => {
                 let stored: StoredAttempt<'_> =
                     postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
-                Some(stored.restore(id, trigger, of, data_of))
+                Some(stored.restore(id, trigger, of, data)?)
             }
             _ => None,
         };
@@ -294,21 +293,16 @@ fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {
 }
 
 impl StoredAttempt<'_> {
-    fn restore(
-        self,
-        id: AttemptId,
-        trigger: Trigger,
-        of: u128,
-        data_of: &dyn Fn(u128) -> Option<Bytes>,
-    ) -> Attempt {
+    fn restore(self, id: AttemptId, trigger: Trigger, of: u128, data: &[u8]) -> Result<Attempt> {
         let body = match self.body {
             StoredBody::Whole(body) => body,
-            StoredBody::AroundData { head, tail } => {
-                let data = data_of(of).unwrap_or_default();
-                [head, data, tail].concat().into()
+            // Nothing would be left of the middle: what was sent is not made up.
+            StoredBody::AroundData { .. } if data.is_empty() => {
+                return Err(Error::unreadable("the event of an attempt is not in the store"));
             }
+            StoredBody::AroundData { head, tail } => [&head, data, &tail].concat().into(),
         };
-        Attempt {
+        Ok(Attempt {
             id,
             webhook: WebhookId::from_uuid(uuid::Uuid::from_u128(of)),
             number: self.number,
@@ -322,7 +316,7 @@ impl StoredAttempt<'_> {
                 body,
             },
             outcome: self.outcome.into_owned(),
-        }
+        })
     }
 }
 

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod accepting;
+mod damage;
+mod disk;
 mod expiring;
+mod faults;
+mod folder;
 mod forming;
 mod listing;
 mod queueing;
+mod random;
 mod recording;
 mod world;
 

@@ -5,7 +5,8 @@
 //! data file is synced through a handle of our own; leftovers of a killed open are removed before
 //! the next; large records are split; after any error all handles are dropped and the store is
 //! opened anew. A mark beside the data tells how far was acknowledged: a store that comes up with
-//! less is refused.
+//! less is refused. What the mark cannot tell is damage in the middle of sled's log; closing
+//! leaves nothing there, but after a kill a disk that damages its files may take records unseen.
 
 mod commit;
 mod expire;
@@ -132,16 +133,25 @@ impl Opened {
     }
 }
 
+/// What is said of data that cannot be read.
+const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
+
 /// What sled's error means to us.
 fn failed(error: ::sled::Error) -> Error {
-    let kind = match &error {
-        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => ErrorKind::Unreadable,
-        _ => ErrorKind::Unavailable,
+    let (kind, what) = match &error {
+        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => {
+            (ErrorKind::Unreadable, DAMAGED)
+        }
+        // The file ends before what it should hold.
+        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            (ErrorKind::Unreadable, DAMAGED)
+        }
+        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            (ErrorKind::Unavailable, "the disk is full")
+        }
+        _ => (ErrorKind::Unavailable, "the store failed"),
     };
-    let full =
-        matches!(&error, ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull);
-    let what = if full { "the disk is full" } else { "the store failed" };
-    Error::new(kind, format!("{what}: {error}")).with_source(error)
+    Error::new(kind, format!("{what} ({error})")).with_source(error)
 }
 
 impl Store for SledStore {
@@ -252,7 +262,10 @@ impl Store for SledStore {
 
     fn close(&self) -> Result<()> {
         let opened = self.opened()?;
-        let result = opened.write_index();
-        self.fault(result)
+        self.fault(opened.write_index())?;
+        drop(opened);
+        // Opening makes sled write a snapshot, and what is in there is checked when it is read.
+        // What is only in its log is not: damage in the middle of that is skipped without a word.
+        self.reopen()
     }
 }

@@ -3,11 +3,12 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::keys::Key;
 use crate::store::sled::index::IndexBuffer;
-use crate::store::sled::{Opened, SledOptions, Writer, expire, failed};
+use crate::store::sled::{DAMAGED, Opened, SledOptions, Writer, expire, failed};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -59,13 +60,16 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
     let data = folder.join(DATA);
     let is_new = !data.exists();
     remove_leftovers(&data)?;
-    let db = ::sled::Config::new()
+    let config = ::sled::Config::new()
         .path(&data)
         .cache_capacity(options.cache_bytes)
         // Without its flusher sled never reclaims space.
-        .flush_every_ms(Some(500))
-        .open()
-        .map_err(|error| failed(error).within(format!("data folder `{}`", folder.display())))?;
+        .flush_every_ms(Some(500));
+    // A damaged file makes sled panic in places; nothing that it was working on outlives that.
+    let db = panic::catch_unwind(AssertUnwindSafe(|| config.open()))
+        .map_err(|_| Error::unreadable(DAMAGED))
+        .and_then(|opened| opened.map_err(failed))
+        .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     let io = |error: std::io::Error| {
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
             .with_source(error)

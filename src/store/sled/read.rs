@@ -30,18 +30,19 @@ impl Opened {
 
     pub(super) fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
         let event = EventId::from_uuid(Uuid::from_u128(of));
-        let data = match with_attempts {
-            true => self.acceptance(event)?.map(|held| held.event.data.bytes()),
-            false => None,
-        };
-        let data_of = |_: u128| -> Option<Bytes> { data.clone() };
-        let data_of: Option<&dyn Fn(u128) -> Option<Bytes>> =
-            if with_attempts { Some(&data_of) } else { None };
         let is_formed = self.holds(&Key::Webhook(WebhookId::from_uuid(event.uuid())))?;
+        let data = match with_attempts && !is_formed {
+            true => match self.acceptance(event)? {
+                Some(held) => held.event.data.bytes(),
+                None => return Ok(Vec::new()),
+            },
+            false => Bytes::new(),
+        };
+        let data = with_attempts.then_some(&*data);
         let page = if is_formed { of } else { self.page_of(of)?.unwrap_or(of) };
         let mut entries = Vec::new();
         self.each_entry_page(page, |value| {
-            entries.extend(codec::decode_entries(value, of, data_of)?);
+            entries.extend(codec::decode_entries(value, of, data)?);
             Ok(())
         })?;
         Ok(entries)

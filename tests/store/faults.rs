@@ -1,0 +1,316 @@
+//! Group commit over storage that fails: what was acknowledged is there, attempts are kept until
+//! they are on record, and the rest is refused.
+
+use crate::world::*;
+use hookwheel::id_source::IdSource;
+use hookwheel::model::{
+    Application, ApplicationId, Endpoint, EndpointId, EventId, Timestamp, WebhookId,
+};
+use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
+use hookwheel::store::{
+    Acceptance, Batch, Change, Entry, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
+    Place, QueuePage, Store, ledger,
+};
+use hookwheel::{Clock, Error, Result};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A store that fails when it is told to.
+struct Faulty<S> {
+    inner: S,
+    /// Commits fail from now on, after the batch reached the disk or before.
+    failing: AtomicBool,
+    after_writing: AtomicBool,
+    /// How often it refuses to be opened again.
+    refused_openings: AtomicU32,
+    /// Every batch that is tried while it fails.
+    tried: Notify,
+}
+
+impl<S: Store> Faulty<S> {
+    fn new(inner: S) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            failing: AtomicBool::new(false),
+            after_writing: AtomicBool::new(false),
+            refused_openings: AtomicU32::new(0),
+            tried: Notify::new(),
+        })
+    }
+
+    fn fail(&self, after_writing: bool, refused_openings: u32) {
+        self.after_writing.store(after_writing, Ordering::SeqCst);
+        self.refused_openings.store(refused_openings, Ordering::SeqCst);
+        self.failing.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.failing.load(Ordering::SeqCst) {
+            true => Err(Error::unavailable("input/output error")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<S: Store> Store for Faulty<S> {
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        if self.failing.load(Ordering::SeqCst) {
+            if self.after_writing.load(Ordering::SeqCst) {
+                self.inner.commit(batch).unwrap();
+            }
+            self.tried.notify_one();
+        }
+        self.check()?;
+        self.inner.commit(batch)
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let refused = |left: u32| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        if self.refused_openings.fetch_update(order, order, refused).is_ok() {
+            return Err(Error::unavailable("input/output error"));
+        }
+        self.failing.store(false, order);
+        self.inner.reopen()
+    }
+
+    fn check_room(&self) -> Result<()> {
+        self.inner.check_room()
+    }
+    fn applications(&self) -> Result<Vec<Application>> {
+        self.inner.applications()
+    }
+    fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        self.inner.endpoints()
+    }
+    fn is_deleted(&self, endpoint: EndpointId) -> Result<bool> {
+        self.inner.is_deleted(endpoint)
+    }
+    fn key_check(&self) -> Result<Option<Vec<u8>>> {
+        self.inner.key_check()
+    }
+    fn greatest_id(&self) -> Result<u128> {
+        self.inner.greatest_id()
+    }
+    fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
+        self.inner.acceptance(event)
+    }
+    fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
+        self.inner.formed(webhook)
+    }
+    fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
+        self.inner.entries(of, with_attempts)
+    }
+    fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
+        self.inner.queue(endpoint, until, limit)
+    }
+    fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
+        self.inner.waiting()
+    }
+    fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
+        self.inner.fresh()
+    }
+    fn idempotency(&self, id: ApplicationId, key: &str) -> Result<Option<IdempotencyRecord>> {
+        self.inner.idempotency(id, key)
+    }
+    fn events_of(
+        &self,
+        owner: Owner,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        self.inner.events_of(owner, from, before, limit)
+    }
+    fn exhausted(
+        &self,
+        endpoint: EndpointId,
+        from: EventId,
+        before: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>> {
+        self.inner.exhausted(endpoint, from, before, limit)
+    }
+    fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
+        self.check()?;
+        self.inner.expire(expiry)
+    }
+    fn close(&self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+/// A committing thread over `store`, and what tells that storage is back.
+fn committer(store: Arc<dyn Store>) -> (Arc<GroupCommit>, Arc<Notify>) {
+    let ids = Arc::new(IdSource::new(Clock::manual(time(1))));
+    ids.start_after(store.greatest_id().unwrap());
+    let back = Arc::new(Notify::new());
+    let reopened = Arc::clone(&back);
+    let on_reopened = Box::new(move || reopened.notify_one());
+    let committer = GroupCommit::start(store, ids, Duration::from_secs(3600), on_reopened);
+    (Arc::new(committer.unwrap()), back)
+}
+
+fn new_event(n: u64) -> NewAcceptance {
+    let acceptance = accepted(n, &[(endpoint(1), Place::Fresh)]);
+    NewAcceptance {
+        event: Arc::unwrap_or_clone(acceptance.event),
+        due: acceptance.due,
+        deliveries: acceptance.deliveries,
+        request_digest: acceptance.request_digest,
+    }
+}
+
+async fn accept(committer: &GroupCommit, n: u64) -> Result<Arc<Acceptance>> {
+    let mut accepted: Vec<Accepted> = committer.accept(vec![new_event(n)]).await?;
+    Ok(accepted.pop().unwrap().acceptance)
+}
+
+/// The number of attempts of an event on record, and where its delivery stands.
+fn on_record(store: &dyn Store, acceptance: &Acceptance) -> (u32, &'static str) {
+    let found = ledger::deliveries_of(store, acceptance.event.id).unwrap().unwrap();
+    (found.1[0].attempts, found.1[0].state.as_str())
+}
+
+async fn attempts_survive_a_failure(after_writing: bool, folder: &Path) {
+    let faulty = Faulty::new(sled_in(folder));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    faulty.inner.put_endpoints(&[endpoint(1)]);
+    let first = accept(&committer, 1).await.unwrap();
+    let second = accept(&committer, 2).await.unwrap();
+    let third = accept(&committer, 3).await.unwrap();
+
+    faulty.fail(after_writing, 3);
+    let record = |held: &Acceptance, n| {
+        let record = first_attempt(endpoint(1), held, n, succeeded(n));
+        let committer = Arc::clone(&committer);
+        tokio::spawn(async move { committer.record(record).await })
+    };
+    let recording = record(&first, 11);
+    faulty.tried.notified().await;
+    // It failed, and waits to be opened again: new events are refused, attempts are taken.
+    let recording_later = record(&second, 12);
+    for n in 4..8 {
+        assert!(accept(&committer, n).await.unwrap_err().is_unavailable());
+    }
+    let check = Change::KeyCheck(vec![1]);
+    assert!(committer.change(vec![check]).await.unwrap_err().is_unavailable());
+    assert!(!recording.is_finished() && !recording_later.is_finished());
+
+    back.notified().await;
+    recording.await.unwrap().unwrap();
+    recording_later.await.unwrap().unwrap();
+    let last = accept(&committer, 9).await.unwrap();
+    committer.close().await.unwrap();
+    drop((committer, faulty));
+
+    let store = sled_in(folder);
+    assert_eq!(on_record(&store, &first), (1, "succeeded"));
+    assert_eq!(on_record(&store, &second), (1, "succeeded"));
+    assert_eq!(on_record(&store, &third), (0, "waiting"));
+    let left = [(endpoint(1), third.event.id), (endpoint(1), last.event.id)];
+    assert_eq!(store.fresh_ids(), left);
+}
+
+#[tokio::test]
+async fn attempts_survive_a_failure_before_the_write() {
+    attempts_survive_a_failure(false, tempfile::tempdir().unwrap().path()).await;
+}
+
+#[tokio::test]
+async fn attempts_survive_a_failure_after_the_write() {
+    attempts_survive_a_failure(true, tempfile::tempdir().unwrap().path()).await;
+}
+
+#[tokio::test]
+async fn an_event_whose_commit_failed_is_refused_and_the_next_one_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    let first = accept(&committer, 1).await.unwrap();
+    faulty.fail(false, 1);
+    let error = accept(&committer, 2).await.unwrap_err();
+    assert!(error.is_unavailable());
+    assert!(error.to_string().contains("input/output error"), "{error}");
+    back.notified().await;
+    let third = accept(&committer, 3).await.unwrap();
+    assert!(third.event.id > first.event.id);
+    committer.close().await.unwrap();
+    let list = faulty.inner.events_of(Owner::Application(application(1)), event(0), event(99), 99);
+    assert_eq!(list.unwrap(), [third.event.id, first.event.id]);
+}
+
+#[tokio::test]
+async fn a_step_of_expiry_that_fails_brings_the_store_back_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    faulty.fail(false, 0);
+    let plan = || ExpiryPlan {
+        cutoff: Box::new(|_| time(0)),
+        newest_cutoff: time(0),
+        idempotency_cutoff: time(0),
+        step: 1,
+    };
+    assert!(committer.expire(plan()).await.unwrap_err().is_unavailable());
+    // Nobody emits anything, and it comes back all the same.
+    back.notified().await;
+    committer.expire(plan()).await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_ends_the_wait_for_storage_that_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, _) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    let held = accept(&committer, 1).await.unwrap();
+    faulty.fail(false, u32::MAX);
+    let record = first_attempt(endpoint(1), &held, 2, succeeded(2));
+    let recording = tokio::spawn({
+        let committer = Arc::clone(&committer);
+        async move { committer.record(record).await }
+    });
+    faulty.tried.notified().await;
+    committer.close().await.unwrap();
+    assert!(recording.await.unwrap().is_err(), "an attempt that is not on record is no success");
+    // It is sent again after the next start.
+    drop((committer, faulty));
+    assert_eq!(sled_in(folder.path()).fresh_ids(), [(endpoint(1), held.event.id)]);
+}
+
+#[tokio::test]
+async fn many_callers_share_commits_and_ids_grow_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(sled_in(folder.path()));
+    let (committer, _) = committer(Arc::clone(&store));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let callers: Vec<_> = (1..200)
+        .map(|n| {
+            let (committer, order) = (Arc::clone(&committer), Arc::clone(&order));
+            tokio::spawn(async move {
+                let mut new = new_event(n);
+                // Every third one repeats the key of another.
+                new.event.idempotency_key = Some(format!("key-{}", n / 3));
+                let accepted = committer.accept(vec![new]).await.unwrap().pop().unwrap();
+                order.lock().unwrap().push((accepted.acceptance.event.id, accepted.repeated));
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    committer.close().await.unwrap();
+    let answers = order.lock().unwrap();
+    let mut made: Vec<_> =
+        answers.iter().filter(|(_, repeated)| !repeated).map(|(id, _)| *id).collect();
+    made.sort();
+    assert_eq!(made.len(), 67, "one event a key");
+    let owner = Owner::Application(application(1));
+    let most = EventId::from_uuid(uuid::Uuid::max());
+    let mut stored = store.events_of(owner, event(0), most, 999).unwrap();
+    stored.reverse();
+    assert_eq!(stored, made);
+}
