@@ -160,15 +160,14 @@ impl Pair {
             (false, 0) => (Some(succeeded(n)), Trigger::Manual),
             (false, _) => (None, Trigger::Manual),
         };
-        let loaded = ledger::load(&self.memory, endpoint, ledger.webhook).unwrap().unwrap();
+        let loaded = ledger::load(&self.memory, ledger.webhook).unwrap().unwrap();
         let mut made = attempt(n, ledger.webhook, ledger.attempts + 1, "");
         made.trigger = trigger;
         made.request.body = acceptance.event.data.bytes();
         let mut record = record(endpoint, &acceptance, made, state);
         record.events = loaded.events;
         if state.is_some() {
-            let queue = self.memory.queue(endpoint, time(99_999), usize::MAX).unwrap().items;
-            record.dequeue = queue;
+            record.dequeue = self.memory.due(endpoint, 99_999);
             record.dequeue.retain(|item| item.webhook == ledger.webhook && !item.manual);
         }
         let times = if twice { 2 } else { 1 };
@@ -193,10 +192,11 @@ impl Pair {
             .filter(|(held, _)| *held == endpoint)
             .map(|(_, held)| (held.event.id, None))
             .collect();
-        for item in self.memory.queue(endpoint, time(99_999), 5).unwrap().items {
-            let loaded = ledger::load(&self.memory, endpoint, item.webhook).unwrap();
-            let Some(loaded) = loaded.filter(|loaded| !loaded.is_formed()) else { continue };
-            if loaded.ledger.attempts == 0 && !item.manual && !loaded.ledger.state.is_final() {
+        for item in self.memory.due(endpoint, 99_999).into_iter().take(5) {
+            let loaded = ledger::load(&self.memory, item.webhook).unwrap();
+            let Some(loaded) = loaded.filter(|loaded| !loaded.is_formed) else { continue };
+            let ledger = ledger::ledger(&self.memory, endpoint, item.webhook).unwrap().unwrap();
+            if ledger.attempts == 0 && !item.manual && !ledger.state.is_final() {
                 events.push((loaded.events[0].id, Some(item)));
             }
         }
@@ -224,13 +224,13 @@ impl Pair {
             let delivery = DeliveryId { event: acceptance.event.id, endpoint };
             let enqueue = QueueItem { due: time(n), webhook: ledger.webhook, manual: false };
             let state = waiting_until(n);
-            self.commit(vec![], vec![Change::Move { delivery, state, enqueue }]);
+            self.commit(vec![], vec![Change::Move { delivery, state, enqueue, attempts: 0 }]);
         }
     }
 
     fn cancel_replay(&mut self, number: u16) {
         let Some((_, endpoint)) = choose(&self.deliveries, number) else { return };
-        let queue = self.memory.queue(endpoint, time(99_999), usize::MAX).unwrap().items;
+        let queue = self.memory.due(endpoint, 99_999);
         if let Some(item) = queue.into_iter().find(|item| item.manual) {
             self.commit(vec![], vec![Change::Dequeue(endpoint, item)]);
         }
