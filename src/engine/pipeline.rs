@@ -36,6 +36,14 @@ pub struct Outcome {
     pub state: Option<DeliveryState>,
 }
 
+impl Outcome {
+    /// Whether it was the last attempt for a provider that parks the endpoint then: the deliveries
+    /// wait, and no delay says until when.
+    pub fn parks(&self) -> bool {
+        matches!(self.state, Some(DeliveryState::Waiting { due }) if due <= self.ended)
+    }
+}
+
 impl Inner {
     /// Sends a webhook, records the attempt, and lets its lane go on.
     pub async fn send(self: Arc<Self>, recipient: &Arc<Recipient>, item: ReadyWebhook) {

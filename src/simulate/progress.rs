@@ -123,7 +123,9 @@ impl Progress {
         let webhook = outcome.attempt.webhook;
         let waited = self.waits.remove(&webhook);
         let again = match outcome.state {
-            Some(DeliveryState::Waiting { due }) => Some(due.since(outcome.ended)),
+            Some(DeliveryState::Waiting { due }) if !outcome.parks() => {
+                Some(due.since(outcome.ended))
+            }
             _ => None,
         };
         if let Some(again) = again {

@@ -294,9 +294,9 @@ impl Run<'_> {
         if outcome.attempt.outcome.is_success() {
             self.given_up_at = None;
         }
-        let again = again.filter(|_| parked.is_none());
+        let parks = outcome.parks();
         told(Step::Exchange(Exchange { outcome, id, waited, again }))?;
-        if let Some((reason, since)) = parked.filter(|_| is_news) {
+        if let Some((reason, since)) = parked.filter(|_| is_news && parks) {
             self.parked_at = Some(since);
             let now = self.simulation.clock.now();
             self.given_up_at.get_or_insert(now.after(PARKED_MAX));

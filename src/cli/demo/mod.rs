@@ -62,9 +62,9 @@ async fn play(speed: f64, out: &mut dyn Write) -> Ended {
     let mut narrator = Narrator::new(&stage, notes_told);
     programme::opening(speed, out)?;
     let limit = STORY.div_f64(speed) + SLACK;
-    let plays = clock::within(limit, acts::all(stage));
-    let (played, told) = tokio::join!(plays, narrator.tell(out));
-    told?;
+    let plays = async { Ok(clock::within(limit, acts::all(stage)).await) };
+    // Without an audience, as behind `head`, the show does not go on.
+    let (played, ()) = tokio::try_join!(plays, narrator.tell(out))?;
     engine.close().await?;
     let played = played.ok_or_else(|| {
         Error::unavailable(format!("the demo did not end within {}", human_duration(limit)))

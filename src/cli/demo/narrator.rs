@@ -5,7 +5,7 @@ use crate::cli::{exchange, paint};
 use crate::clock;
 use crate::engine::{Engine, Outcome, Outcomes};
 use crate::model::{
-    AttemptOutcome, DeliveryState, EndpointState, FailureKind, Timestamp, Trigger, human_duration,
+    AttemptOutcome, DeliveryState, FailureKind, Timestamp, Trigger, human_duration,
 };
 use crate::provider::Provider;
 use std::io::{self, Write};
@@ -64,9 +64,10 @@ impl Narrator {
             Trigger::Manual => "hand".to_owned(),
             Trigger::Test => "test".to_owned(),
         };
-        let parked = matches!(endpoint.state, EndpointState::Parked { .. });
         let next = match outcome.state {
-            Some(DeliveryState::Waiting { due }) if !parked => format!("  {}", self.time(due)),
+            Some(DeliveryState::Waiting { due }) if !outcome.parks() => {
+                format!("  {}", self.time(due))
+            }
             Some(DeliveryState::Waiting { .. }) => "  parked".to_owned(),
             Some(DeliveryState::Exhausted { .. }) => "  given up".to_owned(),
             _ => String::new(),
