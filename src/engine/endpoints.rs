@@ -239,7 +239,11 @@ impl Inner {
         endpoint.state = state;
         endpoint.updated_at = self.clock.wall();
         let recipient = self.with_endpoint(&held, endpoint);
-        self.commit_recipient(&recipient).await?;
+        if let Err(error) = self.commit_recipient(&recipient).await {
+            // Nothing changed, so it is served as it was.
+            self.publish(&held);
+            return Err(error);
+        }
         Ok(Arc::clone(&recipient.endpoint))
     }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::keys::Key;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{DAMAGED, Opened, SledOptions, Writer, expire, failed};
+use backoff::ExponentialBackoff;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What the folder holds, so that it is known by its names.
 const LOCK: &str = "lock";
@@ -29,7 +31,15 @@ pub(super) fn lock(folder: &Path) -> Result<Arc<File>> {
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(folder.join(LOCK)).map_err(|error| cannot("use", error))?;
-    match file.try_lock() {
+    // An engine that is just being dropped, or a child that is just being started and still holds
+    // our files, lets go within milliseconds.
+    let taken = backoff::retry(short_waits(Duration::from_millis(500)), || {
+        file.try_lock().map_err(|refusal| match refusal {
+            TryLockError::WouldBlock => backoff::Error::transient(refusal),
+            TryLockError::Error(_) => backoff::Error::permanent(refusal),
+        })
+    });
+    match taken.map_err(last_error) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
@@ -65,10 +75,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         .cache_capacity(options.cache_bytes)
         // Without its flusher sled never reclaims space.
         .flush_every_ms(Some(500));
-    // A damaged file makes sled panic in places; nothing that it was working on outlives that.
-    let db = panic::catch_unwind(AssertUnwindSafe(|| config.open()))
-        .map_err(|_| Error::unreadable(DAMAGED))
-        .and_then(|opened| opened.map_err(failed))
+    let db = open_sled(&config)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     let io = |error: std::io::Error| {
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
@@ -101,6 +108,42 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         }
     }
     Ok(opened)
+}
+
+/// Opens sled. The folder is ours, but sled's own threads let go of its file a moment after the
+/// last handle is dropped, so a file that is locked is asked for again for a while.
+fn open_sled(config: &::sled::Config) -> Result<::sled::Db> {
+    let open = || {
+        // A damaged file makes sled panic in places; nothing that it was working on outlives that.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened.map_err(|_| backoff::Error::permanent(Error::unreadable(DAMAGED)))? {
+            Ok(db) => Ok(db),
+            Err(error) if is_locked(&error) => Err(backoff::Error::transient(failed(error))),
+            Err(error) => Err(backoff::Error::permanent(failed(error))),
+        }
+    };
+    backoff::retry(short_waits(Duration::from_secs(3)), open).map_err(last_error)
+}
+
+/// Waits of a few milliseconds, growing, `in_all` together.
+fn short_waits(in_all: Duration) -> ExponentialBackoff {
+    ExponentialBackoff {
+        initial_interval: Duration::from_millis(2),
+        max_interval: Duration::from_millis(100),
+        max_elapsed_time: Some(in_all),
+        ..ExponentialBackoff::default()
+    }
+}
+
+fn last_error<E>(error: backoff::Error<E>) -> E {
+    match error {
+        backoff::Error::Permanent(error) | backoff::Error::Transient { err: error, .. } => error,
+    }
+}
+
+fn is_locked(error: &::sled::Error) -> bool {
+    // sled wraps the refusal of its lock into an error of the kind `Other`.
+    matches!(error, ::sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
 /// A kill while sled opens leaves `snap.*.generating`, which it then takes for its newest snapshot
