@@ -122,7 +122,7 @@ pub fn an_attempt_recorded_twice_counts_for_one_delivery(store: &dyn Store) {
     let events = [accepted(1, &fresh), accepted(2, &fresh)];
     store.accept(&events);
     let recorded = first_attempt(endpoint(1), &events[1], 3, succeeded(3));
-    store.record(&[recorded.clone()]);
+    store.record(std::slice::from_ref(&recorded));
     store.record(&[recorded]);
     // As many commits as a store may put off writing how far it is.
     for n in 10..200 {
