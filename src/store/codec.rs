@@ -47,7 +47,9 @@ fn version_1<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
 /// # Errors
 /// Fails only on a defect.
 pub fn encode_event(acceptance: &Acceptance) -> Result<Vec<u8>> {
-    postcard::to_stdvec(acceptance)
+    // Its size is nearly known: growing step by step copies it several times over.
+    let bytes = Vec::with_capacity(acceptance.event.data.len() + 256);
+    postcard::to_extend(acceptance, bytes)
         .map_err(|error| Error::internal("an event could not be written").with_source(error))
 }
 
@@ -181,7 +183,7 @@ impl EncodedEntry {
             outcome: Cow::Borrowed(&attempt.outcome),
         };
         let mut entry = Self::plain(attempt.webhook.as_u128(), record.endpoint, change);
-        entry.attempt = postcard::to_stdvec(&stored).map_err(|error| {
+        entry.attempt = postcard::to_extend(&stored, Vec::with_capacity(512)).map_err(|error| {
             Error::internal("an attempt could not be written").with_source(error)
         })?;
         Ok(entry)
@@ -209,8 +211,8 @@ fn split_body(record: &Record) -> StoredBody {
     if let [event] = record.events.as_slice()
         && event.id.as_u128() == record.attempt.webhook.as_u128()
     {
-        let data = event.data.as_str().as_bytes();
-        if let Some(at) = memchr::memmem::find(body, data) {
+        let data = event.data.bytes();
+        if let Some(at) = position(body, &data) {
             return StoredBody::AroundData {
                 head: body.slice(..at),
                 tail: body.slice(at + data.len()..),
@@ -219,6 +221,19 @@ fn split_body(record: &Record) -> StoredBody {
     }
     StoredBody::Whole(body.clone())
 }
+
+/// Where `data` begins in `body`. Its beginning is looked for, and only few of the places compared:
+/// to prepare a search for all of a long text costs more than the rest of writing an attempt.
+fn position(body: &[u8], data: &[u8]) -> Option<usize> {
+    let beginning = data.get(..data.len().min(BEGINNING))?;
+    let places = memchr::memmem::find_iter(body, beginning).take(PLACES_MAX);
+    places.into_iter().find(|at| body.get(*at..).is_some_and(|rest| rest.starts_with(data)))
+}
+
+/// Bytes of an event's data that are looked for.
+const BEGINNING: usize = 16;
+/// Places that are compared; data that is not found is stored a second time.
+const PLACES_MAX: usize = 8;
 
 /// Writes a page of entries.
 ///

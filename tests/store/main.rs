@@ -1,6 +1,12 @@
 //! Every store keeps the same promises: one suite that runs unchanged on each of them, the same
 //! random history told to all of them, and what the embedded one has to withstand besides.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may fail"
+)]
 
 mod accepting;
 mod damage;
