@@ -108,6 +108,7 @@ fn delivered(acceptance: &Acceptance) -> Record {
         state: Some(DeliveryState::Succeeded { at: time() }),
         dequeue: Vec::new(),
         enqueue: None,
+        progress: hookwheel::model::QueueProgress::default(),
     }
 }
 

@@ -8,8 +8,10 @@ mod endpoints;
 mod input;
 mod parking;
 mod pipeline;
+mod queueing;
 mod recipients;
 mod secrets;
+mod sending;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -18,7 +20,7 @@ pub use input::{
     ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
 };
 pub use pipeline::Outcome;
-pub(crate) use pipeline::fresh_item;
+pub(crate) use queueing::fresh_item;
 
 use crate::clock::Clock;
 use crate::config::Config;

@@ -27,7 +27,7 @@ impl Inner {
         let credential = self.credential(recipient).await.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
         })?;
-        headers.extend(credential.iter().map(super::pipeline::Credential::header));
+        headers.extend(credential.iter().map(super::sending::Credential::header));
         let exchange = self
             .egress
             .exchange(OutboundRequest {

@@ -1,0 +1,171 @@
+//! One attempt: rendered, signed, authenticated, sent.
+
+use crate::dispatch::recipient::Recipient;
+use crate::dispatch::{ClientCredentials, OutboundRequest};
+use crate::engine::Inner;
+use crate::error::Result;
+use crate::model::{
+    Attempt, AttemptId, AttemptOutcome, Authentication, Failure, FailureKind, ReadyWebhook,
+    RecordedRequest, Secret,
+};
+use crate::provider::Webhook;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
+
+impl Inner {
+    /// Renders, signs and sends; what cannot be built is a failed attempt like any other.
+    pub(super) async fn exchange(
+        &self,
+        recipient: &Recipient,
+        item: &ReadyWebhook,
+    ) -> Result<Attempt> {
+        let endpoint = &recipient.endpoint;
+        let now = self.clock.wall();
+        let mut attempt = Attempt {
+            id: AttemptId::from_uuid(self.ids.next()?),
+            webhook: item.webhook,
+            number: item.attempts + 1,
+            trigger: item.trigger,
+            started_at: now,
+            duration: std::time::Duration::ZERO,
+            request: RecordedRequest {
+                method: "POST".to_owned(),
+                url: endpoint.url.clone(),
+                ..RecordedRequest::default()
+            },
+            outcome: AttemptOutcome::Failed(Failure {
+                kind: FailureKind::Unsendable,
+                detail: String::new(),
+            }),
+        };
+        let keys = recipient.live_keys(now);
+        let rendered = recipient.provider.render(&Webhook {
+            webhook: item.webhook,
+            events: &item.events,
+            endpoint: endpoint.id,
+            attempt: attempt.number,
+            now,
+            url: &endpoint.url,
+            keys: &keys,
+            settings: &endpoint.settings,
+        });
+        let rendered = match rendered {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                let detail = error.to_string();
+                attempt.outcome =
+                    AttemptOutcome::Failed(Failure { kind: FailureKind::Unsendable, detail });
+                return Ok(attempt);
+            }
+        };
+        let mut headers = rendered.headers;
+        headers.extend(endpoint.headers.iter().cloned());
+        let credential = match self.credential(recipient).await {
+            Ok(credential) => credential,
+            Err(failure) => {
+                attempt.request.headers = headers;
+                attempt.request.body = rendered.body;
+                attempt.outcome = AttemptOutcome::Failed(failure);
+                return Ok(attempt);
+            }
+        };
+        headers.extend(credential.iter().map(Credential::header));
+        let exchange = self
+            .egress
+            .exchange(OutboundRequest {
+                method: http::Method::POST,
+                url: endpoint.url.clone(),
+                headers,
+                body: rendered.body.clone(),
+                timeout: recipient.provider.timeout(),
+                https_only: self.https_only(&recipient.provider),
+                identity: recipient.identity.clone(),
+            })
+            .await;
+        attempt.duration = exchange.duration;
+        attempt.request.headers = masked(exchange.headers_sent, credential.as_ref());
+        attempt.request.body = rendered.body;
+        attempt.outcome = match exchange.result {
+            Ok(answer) if recipient.provider.is_success(answer.status) => {
+                AttemptOutcome::Accepted(answer)
+            }
+            Ok(answer) => {
+                let token = credential.as_ref().and_then(|held| held.token.as_ref());
+                if let (401, Some(token)) = (answer.status, token) {
+                    self.tokens.forget(endpoint.id, token);
+                }
+                AttemptOutcome::Rejected(answer)
+            }
+            Err(failure) => AttemptOutcome::Failed(failure),
+        };
+        Ok(attempt)
+    }
+
+    /// The header that authenticates us towards the endpoint.
+    pub(super) async fn credential(
+        &self,
+        recipient: &Recipient,
+    ) -> Result<Option<Credential>, Failure> {
+        let authorization = |value: String, token| {
+            Some(Credential { name: "Authorization".to_owned(), value, token })
+        };
+        Ok(match &recipient.authentication {
+            Authentication::None => None,
+            Authentication::Basic { username, password } => {
+                let pair = Zeroizing::new(format!("{username}:{}", password.expose()));
+                authorization(format!("Basic {}", BASE64.encode(pair.as_bytes())), None)
+            }
+            Authentication::Header { name, value } => Some(Credential {
+                name: name.clone(),
+                value: value.expose().to_owned(),
+                token: None,
+            }),
+            Authentication::OAuth2 { token_url, client_id, client_secret, scope } => {
+                let credentials = ClientCredentials {
+                    token_url,
+                    client_id,
+                    client_secret,
+                    scope: scope.as_deref(),
+                };
+                let endpoint = recipient.endpoint.id;
+                let now = self.clock.wall();
+                let token = self.tokens.token(&self.egress, endpoint, &credentials, now).await?;
+                authorization(format!("Bearer {}", token.expose()), Some(token))
+            }
+        })
+    }
+
+    /// Whether `http:` is refused for a provider: never when opened for development.
+    pub fn https_only(&self, provider: &crate::provider::Provider) -> bool {
+        provider.https_only() && !self.config.egress.development
+    }
+}
+
+/// A header that authenticates us.
+pub(super) struct Credential {
+    name: String,
+    value: String,
+    /// The token in it, to be forgotten when it is refused.
+    token: Option<Secret>,
+}
+
+impl Credential {
+    pub fn header(&self) -> (String, String) {
+        (self.name.clone(), self.value.clone())
+    }
+}
+
+/// Headers as they are recorded: what authenticates us is masked.
+fn masked(
+    mut headers: Vec<(String, String)>,
+    credential: Option<&Credential>,
+) -> Vec<(String, String)> {
+    let Some(credential) = credential else { return headers };
+    for (name, value) in &mut headers {
+        if name.eq_ignore_ascii_case(&credential.name) {
+            "***".clone_into(value);
+        }
+    }
+    headers
+}
