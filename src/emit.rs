@@ -2,7 +2,7 @@
 
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
-use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item};
+use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item, whole};
 use crate::error::{Error, Result};
 use crate::model::{
     Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode, Reach,
@@ -52,14 +52,18 @@ impl Engine {
                 }
             }
         }
-        let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
-        match inner.committer.accept(acceptances).await {
-            Ok(accepted) => Ok(inner.hand_over(&plans, accepted)),
-            Err(error) => {
-                plans.iter().for_each(Plan::release);
-                Err(error)
+        let inner = Arc::clone(inner);
+        whole(async move {
+            let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
+            match inner.committer.accept(acceptances).await {
+                Ok(accepted) => Ok(inner.hand_over(&plans, accepted)),
+                Err(error) => {
+                    plans.iter().for_each(Plan::release);
+                    Err(error)
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Sends a sample event of the endpoint's provider to that endpoint, once, at once, whatever
@@ -93,7 +97,9 @@ impl Engine {
             reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
         };
         provider.check_event(&event)?;
-        inner.send_once(&recipient, event).await.map(|outcome| outcome.attempt.clone())
+        let inner = Arc::clone(inner);
+        let outcome = whole(async move { inner.send_once(&recipient, event).await }).await?;
+        Ok(outcome.attempt.clone())
     }
 }
 
@@ -219,7 +225,7 @@ impl Inner {
         let mut item = fresh_item(ledger::single(event.id), event, accepted.acceptance.due);
         item.trigger = Trigger::Test;
         item.not_before = Timestamp::EPOCH;
-        self.attempt(recipient, item).await
+        self.attempt(recipient, item).await.map(|(outcome, _)| outcome)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was recorded: listed, explained; sent again by hand.
 
-use crate::engine::{Engine, Inner};
+use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::{
     ApplicationId, Attempt, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId,
@@ -181,6 +181,11 @@ impl Engine {
     /// Refused for an endpoint that is deleted or disabled, and for a delivery whose first attempt
     /// is still to come.
     pub async fn replay(&self, id: DeliveryId) -> Result<()> {
+        let engine = self.clone();
+        whole(async move { engine.replay_one(id).await }).await
+    }
+
+    async fn replay_one(&self, id: DeliveryId) -> Result<()> {
         self.inner.check_open()?;
         let endpoint = self.inner.replayable(id.endpoint)?;
         let history = self.event(id.event).await?;
@@ -201,6 +206,12 @@ impl Engine {
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled.
     pub async fn replay_failed(&self, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+        let engine = self.clone();
+        whole(async move { engine.replay_all(endpoint, since).await }).await
+    }
+
+    async fn replay_all(&self, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+        let _recovering = self.inner.recoveries.lock().await;
         self.inner.check_open()?;
         self.inner.replayable(endpoint)?;
         self.inner.replay_exhausted(endpoint, since).await
@@ -213,6 +224,13 @@ impl Engine {
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled.
     pub async fn recover(&self, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+        let engine = self.clone();
+        whole(async move { engine.recover_all(endpoint, since).await }).await
+    }
+
+    async fn recover_all(&self, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+        // One at a time: asked for twice at once, everything would go out twice.
+        let _recovering = self.inner.recoveries.lock().await;
         self.inner.check_open()?;
         self.inner.replayable(endpoint)?;
         let exhausted = self.inner.replay_exhausted(endpoint, since).await?;

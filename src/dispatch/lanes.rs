@@ -3,13 +3,16 @@
 //! A pure data structure: it holds what may be sent, and says what goes next.
 
 use crate::dispatch::recipient::Recipient;
-use crate::model::{EndpointId, Held, ReadyWebhook, Timestamp, Trigger, WebhookId};
+use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How late a timer may wake a lane for the rate limit's sake.
 const LATE_MAX: Duration = Duration::from_millis(20);
+
+/// Bytes of event data in one webhook of several events at most.
+const BATCH_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a lane wants done next.
 #[derive(Debug)]
@@ -96,21 +99,6 @@ impl Lanes {
         }
     }
 
-    /// Whether a webhook is ready or in flight in its lane.
-    pub fn holds(&self, endpoint: EndpointId, webhook: WebhookId) -> bool {
-        self.lanes.get(&endpoint).is_some_and(|lane| {
-            lane.in_flight.contains_key(&webhook)
-                || lane.ready.iter().any(|item| item.webhook == webhook)
-        })
-    }
-
-    /// Takes a place in memory for an item that comes without having asked at the gate.
-    pub fn take_room(&self, endpoint: EndpointId, bytes: usize) {
-        if let Some(lane) = self.lanes.get(&endpoint) {
-            lane.recipient.gate.take(bytes);
-        }
-    }
-
     /// Puts an item in front of its lane, which then waits until the item may go: for an endpoint
     /// that is served in order.
     pub fn return_first(
@@ -166,9 +154,9 @@ impl Lanes {
         }
     }
 
-    /// Takes a webhook off the list of what is in flight: its attempt is on record. `settled` says
-    /// that it succeeded, so that a scheduled attempt that still waits here is needless.
-    pub fn finished(&mut self, endpoint: EndpointId, webhook: WebhookId, settled: bool) {
+    /// Takes a webhook off the list of what is in flight: its attempt is on record. `gone` are the
+    /// places in the queue that the record removed: what is here from one of them is needless.
+    pub fn finished(&mut self, endpoint: EndpointId, webhook: WebhookId, gone: &[QueueItem]) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         if lane.in_flight.remove(&webhook) == Some(true) {
@@ -178,9 +166,12 @@ impl Lanes {
             self.lanes.remove(&endpoint);
             return;
         }
-        // Rare: the same webhook is here twice only when somebody replays one that still waits.
-        if settled {
-            lane.ready.retain(|item| item.webhook != webhook || item.trigger == Trigger::Manual);
+        // Rare: the same webhook is here twice only when somebody replays one that still waits, or
+        // its endpoint was stopped and served again while it was in flight.
+        let is_gone =
+            |item: &ReadyWebhook| gone.iter().any(|place| item.held == Held::Queued(*place));
+        if !gone.is_empty() {
+            lane.ready.retain(|item| item.webhook != webhook || !is_gone(item));
         }
         for item in lane.ready.iter_mut().filter(|item| item.webhook == webhook) {
             item.attempts += 1;
@@ -268,12 +259,16 @@ impl Lane {
             // A replay sends what it is, alone: a test event, or one that was skipped.
             Some(max) if !item.formed && item.trigger == Trigger::Scheduled => {
                 let mut items = vec![item];
+                let mut bytes = items.iter().map(ReadyWebhook::bytes).sum::<usize>();
                 while items.len() < max
-                    && let Some(next) = self.ready.front()
+                    && let Some(next) = self.ready.get(at)
                     && !next.formed
                     && next.trigger == Trigger::Scheduled
+                    && !self.in_flight.contains_key(&next.webhook)
+                    && bytes + next.bytes() <= BATCH_MAX_BYTES
                 {
-                    items.extend(self.ready.pop_front());
+                    bytes += next.bytes();
+                    items.extend(self.ready.remove(at));
                 }
                 Turn::Now(Departure::Form(recipient, items))
             }

@@ -21,8 +21,6 @@ pub type InFlight = Arc<Mutex<HashSet<(EndpointId, WebhookId)>>>;
 pub enum Command {
     /// These are ready.
     Arrive(Vec<(EndpointId, ReadyWebhook)>),
-    /// These are ready, unless their lane has them already.
-    ArriveOnce(Vec<(EndpointId, ReadyWebhook)>),
     /// This one failed and goes first again when it may.
     ReturnFirst(EndpointId, Box<ReadyWebhook>),
     /// Serve this endpoint, or serve it as this says.
@@ -37,8 +35,8 @@ pub enum Command {
         endpoint: EndpointId,
         /// What.
         webhook: WebhookId,
-        /// Whether it succeeded.
-        settled: bool,
+        /// The places in the queue that its record removed.
+        gone: Vec<QueueItem>,
     },
     /// Answer when all commands before this one were carried out, with the number of requests in
     /// flight.
@@ -190,13 +188,6 @@ impl Run {
                 let refused = refused.collect();
                 self.spill(refused);
             }
-            Command::ArriveOnce(mut items) => {
-                items.retain(|(endpoint, item)| !self.lanes.holds(*endpoint, item.webhook));
-                for (endpoint, item) in &items {
-                    self.lanes.take_room(*endpoint, item.bytes());
-                }
-                self.carry_out(Command::Arrive(items));
-            }
             Command::ReturnFirst(endpoint, item) => {
                 let refused = self.lanes.return_first(endpoint, *item);
                 if let Some(Held::Queued(place)) = refused.map(|item| item.held) {
@@ -209,11 +200,11 @@ impl Run {
                 self.spill(items.into_iter().map(|item| (endpoint, item)).collect());
             }
             Command::Answered(endpoint, webhook) => self.lanes.answered(endpoint, webhook),
-            Command::Finished { endpoint, webhook, settled } => {
+            Command::Finished { endpoint, webhook, gone } => {
                 let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
                 in_flight.remove(&(endpoint, webhook));
                 drop(in_flight);
-                self.lanes.finished(endpoint, webhook, settled);
+                self.lanes.finished(endpoint, webhook, &gone);
             }
             Command::Stop => self.stopped = true,
             Command::Barrier(_) => {}

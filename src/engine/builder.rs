@@ -161,6 +161,7 @@ impl EngineBuilder {
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             edits: tokio::sync::Mutex::default(),
+            recoveries: tokio::sync::Mutex::default(),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
@@ -230,7 +231,7 @@ fn start_committer(
 ) -> Result<GroupCommit> {
     let runtime = tokio::runtime::Handle::current();
     let hands = Arc::clone(hands);
-    let on_reopened = Box::new(move || hands.store_reopened(&runtime));
+    let on_reopened = Box::new(move |events| hands.store_reopened(&runtime, events));
     GroupCommit::start(Arc::clone(store), Arc::clone(ids), config.idempotency_ttl(), on_reopened)
 }
 
@@ -257,7 +258,7 @@ impl Inner {
         if self.vault().has_older_keys() {
             self.reseal_everything().await?;
         }
-        self.take_up_fresh().await;
+        self.take_up_fresh(None).await;
         self.probe_parked();
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::dispatch::run::Command;
 use crate::engine::checks::{
     checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
 };
-use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint};
+use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint, whole};
 use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{
@@ -39,6 +39,15 @@ impl Engine {
     /// URL that may not be reached, filters, headers, limits, secrets or certificates that are
     /// wrong.
     pub async fn create_endpoint(
+        &self,
+        application: ApplicationId,
+        new: NewEndpoint,
+    ) -> Result<CreatedEndpoint> {
+        let engine = self.clone();
+        whole(async move { engine.make_endpoint(application, new).await }).await
+    }
+
+    async fn make_endpoint(
         &self,
         application: ApplicationId,
         new: NewEndpoint,
@@ -131,6 +140,15 @@ impl Engine {
         id: EndpointId,
         change: EndpointChange,
     ) -> Result<Arc<Endpoint>> {
+        let engine = self.clone();
+        whole(async move { engine.change_endpoint(id, change).await }).await
+    }
+
+    async fn change_endpoint(
+        &self,
+        id: EndpointId,
+        change: EndpointChange,
+    ) -> Result<Arc<Endpoint>> {
         let inner = &self.inner;
         inner.check_open()?;
         let mut edit = inner.edits.lock().await;
@@ -162,6 +180,11 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::NotProven`](crate::ErrorKind::NotProven) when the challenge is not answered.
     pub async fn enable_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
+        let engine = self.clone();
+        whole(async move { engine.serve_endpoint(id).await }).await
+    }
+
+    async fn serve_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
         let inner = &self.inner;
         inner.check_open()?;
         let asked = inner.directory.recipient(id)?;
@@ -188,9 +211,14 @@ impl Engine {
         id: EndpointId,
         reason: impl Into<String>,
     ) -> Result<Arc<Endpoint>> {
+        let (engine, reason) = (self.clone(), reason.into());
+        whole(async move { engine.stop_endpoint(id, reason).await }).await
+    }
+
+    async fn stop_endpoint(&self, id: EndpointId, reason: String) -> Result<Arc<Endpoint>> {
         let inner = &self.inner;
         inner.check_open()?;
-        let reason = checked_text("reason", reason.into(), 1024)?;
+        let reason = checked_text("reason", reason, 1024)?;
         let _edit = inner.edits.lock().await;
         let since = inner.clock.wall();
         inner.stop_serving(id, EndpointState::Disabled { reason, since }).await
@@ -201,6 +229,11 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown id.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<()> {
+        let engine = self.clone();
+        whole(async move { engine.remove_endpoint(id).await }).await
+    }
+
+    async fn remove_endpoint(&self, id: EndpointId) -> Result<()> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;
@@ -219,9 +252,14 @@ impl Inner {
         endpoint.secrets.clear();
         endpoint.client_identity = None;
         endpoint.authentication = SealedAuthentication::None;
-        self.committer.change(vec![Change::Endpoint(Box::new(endpoint.clone()))]).await?;
-        self.directory.put_deleted(endpoint);
         self.close_lane(&held).await;
+        let change = Change::Endpoint(Box::new(endpoint.clone()));
+        if let Err(error) = self.committer.change(vec![change]).await {
+            // Nothing changed, so it is served as it was.
+            self.publish(&held);
+            return Err(error);
+        }
+        self.directory.put_deleted(endpoint);
         Ok(())
     }
 
@@ -375,7 +413,10 @@ impl Inner {
         let challenged = self.challenge(recipient, Moment::Create).await;
         let _edit = self.edits.lock().await;
         let held = self.directory.recipient(recipient.endpoint.id)?;
-        if held.endpoint.state != recipient.endpoint.state {
+        // What answered proves nothing of another URL.
+        let is_same = held.endpoint.url == recipient.endpoint.url
+            && held.endpoint.state == recipient.endpoint.state;
+        if !is_same {
             return Ok(Arc::clone(&held.endpoint));
         }
         let state = match challenged {

@@ -30,13 +30,14 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
-use crate::model::{EndpointId, EndpointState, Held, QueueItem, ReadyWebhook, Trigger};
+use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWebhook, Trigger};
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
     /// One change of applications and endpoints at a time, from reading to commit.
     pub edits: tokio::sync::Mutex<()>,
+    /// One recovery at a time.
+    pub recoveries: tokio::sync::Mutex<()>,
     /// Set when closing begins: nothing new is accepted.
     pub closing: AtomicBool,
     /// Set when closing begins: background tasks end.
@@ -154,6 +157,15 @@ impl Engine {
     }
 }
 
+/// Runs to its end though whoever asked for it goes away meanwhile: a request handler that is
+/// dropped between a commit and what follows from it must not leave the two apart.
+pub(crate) async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::spawn(work).await;
+    ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
+}
+
 /// What comes of attempts, as it happens.
 pub struct Outcomes(broadcast::Receiver<Arc<Outcome>>);
 
@@ -205,9 +217,9 @@ impl Hands {
     }
 
     /// Takes up again what the store may hold without our knowledge after it failed.
-    pub fn store_reopened(&self, runtime: &tokio::runtime::Handle) {
+    pub fn store_reopened(&self, runtime: &tokio::runtime::Handle, events: HashSet<EventId>) {
         if let Some(inner) = self.inner() {
-            runtime.spawn(async move { inner.take_up_fresh().await });
+            runtime.spawn(async move { inner.take_up_fresh(Some(events)).await });
         }
     }
 }

@@ -3,11 +3,12 @@
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::Inner;
+use crate::engine::queueing::STORE_RETRY;
 use crate::error::{Error, Result};
 use crate::id_source::fill_random;
 use crate::model::{
-    Attempt, AttemptOutcome, DeliveryId, DeliveryState, EndpointId, EventType, Held, ReadyWebhook,
-    Timestamp, Trigger,
+    Attempt, AttemptOutcome, DeliveryId, DeliveryState, EndpointId, EventType, Held, QueueItem,
+    ReadyWebhook, Timestamp, Trigger,
 };
 use crate::record::{self, Effect, Facts, Verdict};
 use crate::store::ledger;
@@ -43,22 +44,22 @@ impl Inner {
     pub async fn send(self: Arc<Self>, recipient: &Arc<Recipient>, item: ReadyWebhook) {
         let endpoint = recipient.endpoint.id;
         let webhook = item.webhook;
-        let settled = match self.attempt(recipient, item).await {
-            Ok(outcome) => outcome.attempt.outcome.is_success(),
+        let gone = match self.attempt(recipient, item).await {
+            Ok((_, gone)) => gone,
             Err(error) => {
                 tracing::error!(%endpoint, %webhook, %error, "an attempt could not be recorded");
-                false
+                Vec::new()
             }
         };
-        self.dispatcher.tell(Command::Finished { endpoint, webhook, settled });
+        self.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
     }
 
-    /// Makes one attempt and records it.
+    /// Makes one attempt and records it; with it come the places in the queue that this removed.
     pub async fn attempt(
         self: &Arc<Self>,
         recipient: &Arc<Recipient>,
         item: ReadyWebhook,
-    ) -> Result<Arc<Outcome>> {
+    ) -> Result<(Arc<Outcome>, Vec<QueueItem>)> {
         let attempt = self.exchange(recipient, &item).await?;
         let ended = self.clock.now();
         self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
@@ -90,10 +91,11 @@ impl Inner {
             ended,
             state: verdict.state,
         });
+        let gone = verdict.dequeue.clone();
         self.after_record(recipient, item, verdict).await;
         // Nobody may be listening.
         let _ = self.outcomes.send(Arc::clone(&outcome));
-        Ok(outcome)
+        Ok((outcome, gone))
     }
 
     /// Lets lanes, window and endpoint know what a recorded attempt means for them.
@@ -139,7 +141,15 @@ impl Inner {
         if item.trigger == Trigger::Manual {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
             let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
-            let ledger = self.blocking(look_up).await?;
+            let ledger = loop {
+                match self.blocking(look_up).await {
+                    // The attempt was made and must be recorded, also when the store is failing.
+                    Err(error) if error.is_unavailable() && !*self.ended.borrow() => {
+                        crate::clock::pause(STORE_RETRY).await;
+                    }
+                    ledger => break ledger?,
+                }
+            };
             scheduled = ledger.and_then(|ledger| ledger.place());
         }
         Ok(record::decide(&Facts {

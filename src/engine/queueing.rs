@@ -4,11 +4,18 @@ use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::Inner;
 use crate::error::Result;
-use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId};
+use crate::model::{
+    EndpointId, EventId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
+};
 use crate::store::ledger;
 use crate::store::{Change, FormedWebhook};
 use crate::wheel::window;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before a commit is tried again while the store is failing.
+pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
 
 impl Inner {
     /// Makes one webhook of several events, and hands it back to its lane. The set is on disk
@@ -19,7 +26,7 @@ impl Inner {
         if let Err(error) = self.form_webhook(recipient, items).await {
             tracing::error!(%endpoint, %error, "a batch could not be stored");
         }
-        self.dispatcher.tell(Command::Finished { endpoint, webhook: first, settled: false });
+        self.dispatcher.tell(Command::Finished { endpoint, webhook: first, gone: Vec::new() });
     }
 
     async fn form_webhook(&self, recipient: &Recipient, items: Vec<ReadyWebhook>) -> Result<()> {
@@ -43,11 +50,12 @@ impl Inner {
         let place = QueueItem { due, webhook: id, manual: false };
         self.window.hold(endpoint, place).await;
         let change = Change::Form { webhook, dequeue: dequeue.clone() };
-        if let Err(error) = self.committer.change(vec![change]).await {
-            self.window.tell(window::Command::Released(endpoint, place));
-            self.dispatcher
-                .tell(Command::Arrive(items.into_iter().map(|item| (endpoint, item)).collect()));
-            return Err(error);
+        // The same webhook again, until it is there: another one with the same events must not be.
+        while let Err(error) = self.committer.change(vec![change.clone()]).await {
+            if !error.is_unavailable() {
+                return Err(error);
+            }
+            crate::clock::pause(STORE_RETRY).await;
         }
         for item in items.iter().filter(|item| item.held == Held::Fresh) {
             recipient.gate.release(item.bytes());
@@ -74,7 +82,12 @@ impl Inner {
     pub fn spill(self: &Arc<Self>, items: Vec<(EndpointId, ReadyWebhook)>) {
         let mut changes = Vec::with_capacity(items.len());
         let mut places = Vec::with_capacity(items.len());
+        let mut rooms = Vec::with_capacity(items.len());
         for (endpoint, item) in &items {
+            // Now, since an endpoint that is being deleted is not found a moment later.
+            if let Ok(recipient) = self.directory.recipient(*endpoint) {
+                rooms.push((Arc::clone(&recipient.gate), item.bytes()));
+            }
             let place = QueueItem { due: item.accepted_due, webhook: item.webhook, manual: false };
             changes.push(Change::Spill(*endpoint, place));
             places.push((*endpoint, place));
@@ -85,12 +98,10 @@ impl Inner {
                 if !error.is_unavailable() {
                     return;
                 }
-                crate::clock::pause(std::time::Duration::from_millis(500)).await;
+                crate::clock::pause(STORE_RETRY).await;
             }
-            for (endpoint, item) in &items {
-                if let Ok(recipient) = inner.directory.recipient(*endpoint) {
-                    recipient.gate.release(item.bytes());
-                }
+            for (gate, bytes) in rooms {
+                gate.release(bytes);
             }
             for (endpoint, place) in places {
                 inner.window.tell(window::Command::Waiting(endpoint, place.due));
@@ -98,9 +109,10 @@ impl Inner {
         });
     }
 
-    /// Puts every fresh delivery that the store holds into its lane: at the start, and after the
-    /// store failed, when a commit may have reached the disk without our knowledge.
-    pub async fn take_up_fresh(self: &Arc<Self>) {
+    /// Puts fresh deliveries that the store holds into their lanes: all of them at the start; after
+    /// the store failed only those of `events`, whose emits were refused though their commit may
+    /// have reached the disk.
+    pub async fn take_up_fresh(self: &Arc<Self>, events: Option<HashSet<EventId>>) {
         let fresh = match self.blocking(|store| store.fresh()).await {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -108,13 +120,20 @@ impl Inner {
                 return;
             }
         };
-        let items = fresh.into_iter().map(|(endpoint, acceptance)| {
+        let is_wanted = |id| events.as_ref().is_none_or(|events| events.contains(&id));
+        let mut items = Vec::new();
+        for (endpoint, acceptance) in fresh {
+            if !is_wanted(acceptance.event.id) {
+                continue;
+            }
             let webhook = ledger::single(acceptance.event.id);
             let item = fresh_item(webhook, Arc::clone(&acceptance.event), acceptance.due);
-            (endpoint, item)
-        });
-        // What is in a lane or in flight already is known there by its webhook.
-        self.dispatcher.tell(Command::ArriveOnce(items.collect()));
+            if let Ok(recipient) = self.directory.recipient(endpoint) {
+                recipient.gate.take(item.bytes());
+            }
+            items.push((endpoint, item));
+        }
+        self.dispatcher.tell(Command::Arrive(items));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::{Event, EventId, Timestamp};
 use crate::store::{Acceptance, Batch, Change, Expired, Expiry, Place, Record, Store};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -66,6 +66,10 @@ pub struct ExpiryPlan {
     pub step: usize,
 }
 
+/// Told after storage failed and was opened again: the events whose accept was refused then. Their
+/// commit may have reached the disk all the same, and nobody else knows of them.
+pub type OnReopened = Box<dyn Fn(HashSet<EventId>) + Send>;
+
 /// The door to the committing thread.
 pub struct GroupCommit {
     sender: Sender<Operation>,
@@ -82,7 +86,7 @@ impl GroupCommit {
         store: Arc<dyn Store>,
         ids: Arc<IdSource>,
         idempotency_ttl: Duration,
-        on_reopened: Box<dyn Fn() + Send>,
+        on_reopened: OnReopened,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let mut committer = Committer {
@@ -176,7 +180,7 @@ struct Committer {
     store: Arc<dyn Store>,
     ids: Arc<IdSource>,
     idempotency_ttl: Duration,
-    on_reopened: Box<dyn Fn() + Send>,
+    on_reopened: OnReopened,
     receiver: Receiver<Operation>,
     gathered: Gathered,
 }
@@ -325,15 +329,21 @@ impl Committer {
             return;
         };
         tracing::error!(%error, "the store failed; new events are refused until it is back");
+        let refused = gathered.batch.accept.iter().map(|held| held.event.id).collect();
         let records = std::mem::take(&mut gathered.batch.record);
         let waiting = std::mem::take(&mut gathered.recorded);
         answer(gathered, &Err(error));
-        self.recover(records, waiting);
+        self.recover(refused, records, waiting);
     }
 
     /// Reopens storage, with growing waits, and commits the attempts that were made meanwhile:
     /// they happened, and cannot be refused like new events.
-    fn recover(&mut self, mut records: Vec<Record>, mut waiting: Vec<Reply<()>>) {
+    fn recover(
+        &mut self,
+        refused: HashSet<EventId>,
+        mut records: Vec<Record>,
+        mut waiting: Vec<Reply<()>>,
+    ) {
         let mut waits = ExponentialBackoff {
             initial_interval: Duration::from_millis(100),
             max_interval: Duration::from_secs(5),
@@ -351,7 +361,7 @@ impl Committer {
                 Ok(()) => {
                     tracing::info!("the store is back");
                     waiting.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
-                    (self.on_reopened)();
+                    (self.on_reopened)(refused);
                     return;
                 }
                 Err(error) if closing => {

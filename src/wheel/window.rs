@@ -190,7 +190,7 @@ impl Run {
             Command::Waiting(endpoint, due) => self.expect(endpoint, due),
             Command::Held(endpoint, item, reply) => {
                 // Its bytes are counted by the gate.
-                self.lanes.entry(endpoint).or_default().loaded.insert(item, 0);
+                self.lanes.entry(endpoint).or_default().loaded.entry(item).or_insert(0);
                 let _ = reply.send(());
             }
             Command::Released(endpoint, item) => {
@@ -218,6 +218,8 @@ impl Run {
                 if let Some(lane) = self.lanes.remove(&endpoint) {
                     self.loaded_bytes -= lane.loaded.values().sum::<usize>();
                     lane.timer.map(|timer| self.wheel.cancel(timer));
+                    // The room that it leaves is somebody else's.
+                    self.feed_hungry().await;
                 }
             }
             Command::Barrier(reply) => {
@@ -253,7 +255,7 @@ impl Run {
         let is_full = self.loaded_bytes >= self.loaded_bytes_max;
         lane.hungry = is_full || lane.loaded.len() >= LANE_LOADED_MAX;
         if lane.hungry {
-            if is_full {
+            if is_full && !self.hungry.contains(&endpoint) {
                 self.hungry.push_back(endpoint);
             }
             return;
@@ -283,6 +285,12 @@ impl Run {
             self.crew.loaded(endpoint, read.found);
         }
         match read.next_due {
+            // Nothing of what was read means anything any more, and nothing is in the lane that
+            // would call for more when it leaves.
+            Some(due) if due <= now && lane.loaded.is_empty() => {
+                let later = self.clock.now().after(STORE_RETRY);
+                self.expect(endpoint, later);
+            }
             Some(due) if due <= now => lane.hungry = true,
             next => {
                 self.crew.drained(endpoint);

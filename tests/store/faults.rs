@@ -149,7 +149,7 @@ fn committer(store: Arc<dyn Store>) -> (Arc<GroupCommit>, Arc<Notify>) {
     ids.start_after(store.greatest_id().unwrap());
     let back = Arc::new(Notify::new());
     let reopened = Arc::clone(&back);
-    let on_reopened = Box::new(move || reopened.notify_one());
+    let on_reopened = Box::new(move |_| reopened.notify_one());
     let committer = GroupCommit::start(store, ids, Duration::from_secs(3600), on_reopened);
     (Arc::new(committer.unwrap()), back)
 }
