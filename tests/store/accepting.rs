@@ -114,6 +114,8 @@ pub fn a_failed_replay_leaves_a_fresh_delivery_where_it_was(store: &dyn Store) {
     failed.attempt.trigger = Trigger::Manual;
     store.record(&[failed.clone()]);
     assert_eq!(store.fresh_ids(), [(endpoint(1), event(1))]);
+    store.reopen().unwrap();
+    assert_eq!(store.fresh_ids(), [(endpoint(1), event(1))]);
     // One that succeeded ends it.
     failed.attempt.id = attempt_id(3);
     failed.state = Some(succeeded(3));

@@ -1,5 +1,8 @@
-//! A data folder that was damaged while nobody used it: it opens with everything that was
+//! A data folder that was damaged after it was closed: it opens with everything that was
 //! acknowledged, or is refused, or a later look-up is refused. It never has less without a word.
+//!
+//! After a kill that holds for what is missing at the end of sled's log, where the commit mark
+//! tells; a record damaged in the middle of it sled skips, and nothing of ours can see that.
 
 use crate::world::*;
 use hookwheel::model::EventId;
@@ -12,9 +15,9 @@ const EVENTS: u64 = 600;
 /// Damaged copies that are tried.
 const ROUNDS: usize = 200;
 
-/// Fills a folder over several openings, so that part of it is in sled's snapshot, and part only in
-/// its log unless it is closed in the end; returns what it holds.
-fn fill(folder: &Path, close: bool) -> Everything {
+/// Fills a folder over several openings, so that segments of sled's file are used again; returns
+/// what it holds.
+fn fill(folder: &Path) -> Everything {
     let mut held = None;
     for part in 0..3 {
         let store = sled_in(folder);
@@ -30,9 +33,7 @@ fn fill(folder: &Path, close: bool) -> Everything {
             store.record(&tried.map(done).collect::<Vec<_>>());
         }
         held = Some(everything(&store).unwrap());
-        if close || part < 2 {
-            store.close().unwrap();
-        }
+        store.close().unwrap();
     }
     held.unwrap()
 }
@@ -103,39 +104,10 @@ fn open_and_read(folder: &Path, expected: &Everything) -> Found {
     }
 }
 
-/// Damages copies of `folder`: `damage` does it to the bytes of the file of sled's that is named.
-/// Returns how many were found whole and how many were refused.
-fn try_damage(
-    folder: &Path,
-    expected: &Everything,
-    rounds: usize,
-    mut damage: impl FnMut(usize, &mut Vec<u8>) -> String,
-    mut name: impl FnMut(usize) -> String,
-) -> (usize, usize) {
-    let (mut whole, mut refused) = (0, 0);
-    for round in 0..rounds {
-        let name = format!("sled/{}", name(round));
-        let mut data = fs::read(folder.join(&name)).unwrap();
-        let what = damage(round, &mut data);
-        let copy = tempfile::tempdir().unwrap();
-        copy_folder(folder, copy.path());
-        fs::write(copy.path().join(&name), &data).unwrap();
-        // A second time too: a refusal must not mend away what it refused.
-        for time in ["first", "second"] {
-            match open_and_read(copy.path(), expected) {
-                Found::Whole => whole += 1,
-                Found::RefusedOnOpening | Found::RefusedOnReading => refused += 1,
-                Found::LessInSilence => panic!("{name} {what}: less, the {time} time"),
-            }
-        }
-    }
-    (whole, refused)
-}
-
 #[test]
 fn damage_after_a_clean_end_is_never_taken_in_silence() {
     let folder = tempfile::tempdir().unwrap();
-    let expected = fill(folder.path(), true);
+    let expected = fill(folder.path());
     let names = fs::read_dir(folder.path().join("sled")).unwrap();
     let mut names: Vec<String> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -143,38 +115,32 @@ fn damage_after_a_clean_end_is_never_taken_in_silence() {
         .collect();
     names.sort();
     assert_eq!(names.len(), 2, "`conf` and a snapshot: {names:?}");
-    let (mut random, mut rarely) = (Random(0x9e37_79b9_7f4a_7c15), Random(7));
-    let damage = |round: usize, data: &mut Vec<u8>| {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut whole, mut refused) = (0, 0);
+    for round in 0..ROUNDS {
+        let name = names.get(random.below(20)).map_or("db", String::as_str);
+        let mut data = fs::read(folder.path().join("sled").join(name)).unwrap();
         let at = random.below(data.len());
         if round.is_multiple_of(2) {
             data.truncate(at);
-            return format!("cut at {at}");
+        } else {
+            data[at] ^= 1 << random.below(8);
         }
-        data[at] ^= 1 << random.below(8);
-        format!("with a bit flipped at {at}")
-    };
-    let name = |_| match rarely.below(10) {
-        0 => names[0].clone(),
-        1 => names[1].clone(),
-        _ => "db".to_owned(),
-    };
-    let (whole, refused) = try_damage(folder.path(), &expected, ROUNDS, damage, name);
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), copy.path());
+        fs::write(copy.path().join("sled").join(name), &data).unwrap();
+        // A second time too: a refusal must not mend away what it refused.
+        for time in ["first", "second"] {
+            match open_and_read(copy.path(), &expected) {
+                Found::Whole => whole += 1,
+                Found::RefusedOnOpening | Found::RefusedOnReading => refused += 1,
+                Found::LessInSilence => {
+                    panic!("`{name}`, byte {at}, round {round}: less, the {time} time");
+                }
+            }
+        }
+    }
     assert!(whole > 0 && refused > ROUNDS, "{whole} whole, {refused} refused");
-}
-
-#[test]
-fn a_file_cut_after_a_kill_is_never_taken_in_silence() {
-    let folder = tempfile::tempdir().unwrap();
-    let expected = fill(folder.path(), false);
-    let mut random = Random(0x0123_4567_89ab_cdef);
-    let damage = |_, data: &mut Vec<u8>| {
-        let at = random.below(data.len());
-        data.truncate(at);
-        format!("cut at {at}")
-    };
-    let name = |_| "db".to_owned();
-    let (whole, refused) = try_damage(folder.path(), &expected, ROUNDS / 2, damage, name);
-    assert!(refused > ROUNDS / 2, "{whole} whole, {refused} refused");
 }
 
 fn copy_folder(from: &Path, to: &Path) {
