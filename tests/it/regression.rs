@@ -118,3 +118,38 @@ async fn an_endpoint_that_keeps_its_challenge_waiting_holds_up_nobody_elses_chan
     bench.advance(seconds(1)).await;
     assert!(receiver.requests().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emit_that_nobody_waits_for_is_delivered_all_the_same() {
+    let bench = bench().await;
+    let (receiver, _) = bench.receiver(Consumer::TicketNation).await;
+    let emit = bench.emit("order.created", json!({ "orderId": 1 }));
+    // Asked for, and dropped before it can be answered: as by a client that disconnects.
+    tokio::select! {
+        biased;
+        _ = emit => {}
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(orders(&posts_arrived(&receiver, 1).await), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_stopped_and_served_while_a_retry_is_in_flight_has_one_ladder() {
+    let bench = bench().await;
+    let (receiver, created) = bench.receiver(Consumer::TicketNation).await;
+    receiver.answer_next([Answer::status(500), Answer::hang()]);
+    let delivery = bench.settled_order(1).await;
+    bench.clock.advance(seconds(30));
+    posts_arrived(&receiver, 2).await;
+    bench.engine.disable_endpoint(created.endpoint.id, "a moment").await.unwrap();
+    bench.engine.enable_endpoint(created.endpoint.id).await.unwrap();
+    // The request in flight ends here, without an answer.
+    receiver.stop().await;
+    bench.engine.settle().await;
+    receiver.resume().await.unwrap();
+    assert_eq!(bench.waits(delivery).await, Some(minutes(5)));
+    assert_eq!(bench.history(delivery).await.attempts.len(), 2);
+    bench.advance(minutes(5)).await;
+    assert_eq!(posts(&receiver).len(), 3);
+    assert_eq!(bench.state(delivery).await, "succeeded");
+}
