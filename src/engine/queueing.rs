@@ -51,12 +51,7 @@ impl Inner {
         self.window.hold(endpoint, place).await;
         let change = Change::Form { webhook, dequeue: dequeue.clone() };
         // The same webhook again, until it is there: another one with the same events must not be.
-        while let Err(error) = self.committer.change(vec![change.clone()]).await {
-            if !error.is_unavailable() {
-                return Err(error);
-            }
-            crate::clock::pause(STORE_RETRY).await;
-        }
+        self.insist(vec![change]).await?;
         for item in items.iter().filter(|item| item.held == Held::Fresh) {
             recipient.gate.release(item.bytes());
         }
@@ -78,6 +73,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Commits `changes`, again and again while the store is failing.
+    async fn insist(&self, changes: Vec<Change>) -> Result<()> {
+        loop {
+            match self.committer.change(changes.clone()).await {
+                Err(error) if error.is_unavailable() => crate::clock::pause(STORE_RETRY).await,
+                ended => return ended,
+            }
+        }
+    }
+
     /// Moves deliveries from memory to the queue on disk.
     pub fn spill(self: &Arc<Self>, items: Vec<(EndpointId, ReadyWebhook)>) {
         let mut changes = Vec::with_capacity(items.len());
@@ -94,11 +99,8 @@ impl Inner {
         }
         let inner = Arc::clone(self);
         tokio::spawn(async move {
-            while let Err(error) = inner.committer.change(changes.clone()).await {
-                if !error.is_unavailable() {
-                    return;
-                }
-                crate::clock::pause(STORE_RETRY).await;
+            if inner.insist(changes).await.is_err() {
+                return;
             }
             for (gate, bytes) in rooms {
                 gate.release(bytes);

@@ -140,16 +140,6 @@ impl Ledger {
             _ => None,
         })
     }
-
-    /// The state once the endpoint was deleted: what was not finished is cancelled.
-    pub fn cancelled_at(mut self, deleted_at: Option<Timestamp>) -> Self {
-        if let Some(at) = deleted_at
-            && !self.state.is_final()
-        {
-            self.state = DeliveryState::Cancelled { at };
-        }
-        self
-    }
 }
 
 /// A webhook with everything that sending it needs, apart from how far it has come.
