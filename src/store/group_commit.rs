@@ -7,7 +7,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSource;
 use crate::model::{Event, EventId, Timestamp};
-use crate::store::{Acceptance, Batch, Change, Expired, Expiry, Place, Record, Store};
+use crate::store::{
+    Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Place, Record, Store,
+};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use std::collections::{HashMap, HashSet};
@@ -126,8 +128,10 @@ impl GroupCommit {
     /// Commits changes together.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when storage fails.
+    /// [`ErrorKind::Unavailable`] when storage fails; [`ErrorKind::Invalid`] for the key of a
+    /// document that is empty or longer than [`DOCUMENT_KEY_BYTES_MAX`].
     pub async fn change(&self, changes: Vec<Change>) -> Result<()> {
+        changes.iter().try_for_each(check_key)?;
         self.ask(|reply| Operation::Change(changes, reply)).await
     }
 
@@ -402,6 +406,19 @@ impl Committer {
             }
         }
         self.gathered.close.is_some()
+    }
+}
+
+/// Keys come from those who call the API in the end: their length must not be theirs to choose.
+fn check_key(change: &Change) -> Result<()> {
+    match change {
+        Change::Document { key, .. } if !(1..=DOCUMENT_KEY_BYTES_MAX).contains(&key.len()) => {
+            Err(Error::invalid(format!(
+                "the key of a document has {} bytes: 1 to {DOCUMENT_KEY_BYTES_MAX} are expected",
+                key.len()
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

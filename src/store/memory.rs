@@ -8,10 +8,11 @@ use crate::model::{
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::{
-    Acceptance, Batch, Change, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, Place,
-    QueuePage, Record, Store,
+    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord,
+    Owner, Place, QueuePage, Record, Store,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory; nothing survives the process.
@@ -32,6 +33,7 @@ struct State {
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
     key_check: Option<Vec<u8>>,
+    documents: BTreeMap<(DocumentKind, String), Vec<u8>>,
     greatest_id: u128,
 }
 
@@ -155,6 +157,13 @@ impl State {
                 self.formed.insert(webhook.id, webhook.clone());
             }
             Change::KeyCheck(check) => self.key_check = Some(check.clone()),
+            Change::Document { kind, key, value } => {
+                let key = (*kind, key.clone());
+                match value {
+                    Some(value) => drop(self.documents.insert(key, value.clone())),
+                    None => drop(self.documents.remove(&key)),
+                }
+            }
         }
     }
 
@@ -205,6 +214,23 @@ impl Store for MemoryStore {
 
     fn key_check(&self) -> Result<Option<Vec<u8>>> {
         Ok(self.state().key_check.clone())
+    }
+
+    fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.state().documents.get(&(kind, key.to_owned())).cloned())
+    }
+
+    fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let state = self.state();
+        let above =
+            state.documents.range((Bound::Excluded((kind, after.to_owned())), Bound::Unbounded));
+        let of_kind = above.take_while(|((held, _), _)| *held == kind).take(limit);
+        Ok(of_kind.map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
 
     fn greatest_id(&self) -> Result<u128> {

@@ -15,6 +15,7 @@ mod expiring;
 mod faults;
 mod folder;
 mod forming;
+mod keeping;
 mod listing;
 mod queueing;
 mod random;
@@ -36,6 +37,9 @@ macro_rules! conformance {
                 accepting::large_data_comes_back_whole
                 accepting::new_ids_start_above_all_that_are_there
                 accepting::directory_and_key_check_are_kept
+                keeping::documents_are_kept_by_kind_and_key
+                keeping::documents_are_listed_by_key_in_pages
+                keeping::documents_of_any_size_replace_each_other
                 recording::every_state_is_recorded_and_folded
                 recording::attempts_come_back_as_they_were
                 recording::an_attempt_recorded_twice_is_one_attempt
