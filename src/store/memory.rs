@@ -32,6 +32,7 @@ struct State {
     fresh: BTreeSet<(EventId, EndpointId)>,
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
+    uids: BTreeMap<(ApplicationId, String), EventId>,
     key_check: Option<Vec<u8>>,
     documents: BTreeMap<(DocumentKind, String), Vec<u8>>,
     greatest_id: u128,
@@ -75,6 +76,9 @@ impl State {
                 accepted_at: event.accepted_at,
             };
             self.idempotency.insert((event.application, key.clone()), record);
+        }
+        if let Some(uid) = &event.uid {
+            self.uids.insert((event.application, uid.clone()), event.id);
         }
         self.greatest_id = self.greatest_id.max(event.id.as_u128());
         self.events.insert(event.id, acceptance.clone());
@@ -288,6 +292,10 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
+    }
+
     fn events_of(
         &self,
         owner: Owner,
@@ -354,6 +362,7 @@ impl State {
         self.entries.remove(&id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
         self.idempotency.retain(|_, held| held.event != id);
+        self.uids.retain(|_, held| *held != id);
         let events = &self.events;
         let gone: Vec<WebhookId> = self
             .formed

@@ -301,6 +301,9 @@ pub trait Store: Send + Sync + 'static {
         key: &str,
     ) -> Result<Option<IdempotencyRecord>>;
 
+    /// The event of an application that the platform calls `uid`.
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>>;
+
     /// Ids of the owner's events below `before` and from `from` on, newest first, at most `limit`.
     fn events_of(
         &self,
