@@ -11,6 +11,7 @@ mod parking;
 mod pipeline;
 mod queueing;
 mod recipients;
+mod replies;
 mod secrets;
 mod sending;
 mod tokens;
@@ -24,6 +25,7 @@ pub use input::{
 };
 pub use pipeline::Outcome;
 pub(crate) use queueing::fresh_item;
+pub use replies::Reply;
 pub use tokens::NewAccessToken;
 
 use crate::clock::Clock;
@@ -42,6 +44,7 @@ use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
 use event_types::EventTypes;
+use replies::Replies;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
@@ -85,6 +88,7 @@ pub(crate) struct Inner {
     pub directory: Directory,
     pub event_types: EventTypes,
     pub access_tokens: AccessTokens,
+    pub replies: Replies,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,

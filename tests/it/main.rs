@@ -16,6 +16,7 @@ mod ladders;
 mod opencard;
 mod regression;
 mod replay;
+mod replies;
 mod restart;
 mod secrets;
 mod standard_webhooks;
