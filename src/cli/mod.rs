@@ -4,23 +4,24 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod completions;
+mod config;
 mod demo;
 mod exchange;
 mod paint;
 mod providers;
+mod settings;
 mod sign;
 mod simulate;
 mod verify;
 
+use crate::config::LOG_VARIABLE;
 use crate::error::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-
-/// The environment variable that says what is logged.
-const LOG_VARIABLE: &str = "HOOKWHEEL_LOG";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
@@ -43,6 +44,8 @@ enum Command {
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
+    Config(config::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How a command ended that could do its work.
@@ -120,6 +123,8 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
+        Command::Config(arguments) => config::run(&arguments, out),
+        Command::Completions(arguments) => completions::run(&arguments, out),
     }
 }
 

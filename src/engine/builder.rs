@@ -1,7 +1,7 @@
 //! Opening an engine.
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, MASTER_KEY_VARIABLE};
 use crate::dispatch::gate::{Gate, MemoryBudget};
 use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
@@ -26,8 +26,6 @@ use tokio::sync::{broadcast, watch};
 
 /// Outcomes that are kept for a slow reader.
 const OUTCOMES_KEPT: usize = 4096;
-/// The environment variable that may hold the master key.
-const MASTER_KEY_VARIABLE: &str = "HOOKWHEEL_MASTER_KEY";
 
 /// Makes the outbound side, once the configuration is complete.
 type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
