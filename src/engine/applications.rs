@@ -1,5 +1,7 @@
 //! Applications: made, changed, deleted.
 
+use crate::dispatch::run::Command;
+use crate::engine::checks::checked_rate;
 use crate::engine::{ApplicationChange, Engine, NewApplication};
 use crate::error::{Error, Result};
 use crate::model::{Application, ApplicationId, check};
@@ -10,7 +12,7 @@ impl Engine {
     /// Makes an application.
     ///
     /// # Errors
-    /// Refuses a uid that is none, or that another application has.
+    /// Refuses a uid that is none, or that another application has, and a rate limit of 0.
     pub async fn create_application(&self, new: NewApplication) -> Result<Arc<Application>> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -22,6 +24,7 @@ impl Engine {
             name: new.name,
             uid: new.uid,
             metadata: check::checked_metadata(new.metadata)?,
+            rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
             retention: new.retention,
             secrets: Default::default(),
             deleted_at: None,
@@ -52,7 +55,7 @@ impl Engine {
     /// Changes an application.
     ///
     /// # Errors
-    /// Refuses an unknown id, and a uid that another application has.
+    /// Refuses an unknown id, a uid that another application has, and a rate limit of 0.
     pub async fn update_application(
         &self,
         id: ApplicationId,
@@ -70,6 +73,9 @@ impl Engine {
         }
         if let Some(metadata) = change.metadata {
             application.metadata = check::checked_metadata(metadata)?;
+        }
+        if let Some(rate) = change.rate_limit_per_second {
+            application.rate_limit_per_second = checked_rate(rate)?;
         }
         application.name = change.name.unwrap_or(application.name);
         application.retention = change.retention.unwrap_or(application.retention);
@@ -94,6 +100,7 @@ impl Engine {
         application.secrets.clear();
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         inner.directory.remove_application(id);
+        inner.dispatcher.tell(Command::Limit(id, None));
         Ok(())
     }
 
@@ -101,6 +108,7 @@ impl Engine {
         let inner = &self.inner;
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         let id = application.id;
+        inner.dispatcher.tell(Command::Limit(id, application.rate_limit_per_second));
         inner.directory.put_application(application);
         inner.directory.application(id)
     }

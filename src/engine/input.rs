@@ -18,6 +18,8 @@ pub struct NewApplication {
     pub uid: Option<String>,
     /// The platform's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<u32>,
     /// How long finished deliveries stay in the history; `None` for the engine's own setting.
     pub retention: Option<Duration>,
 }
@@ -38,6 +40,8 @@ pub struct ApplicationChange {
     pub uid: Option<Option<String>>,
     /// The platform's own notes.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<Option<u32>>,
     /// How long finished deliveries stay.
     pub retention: Option<Option<Duration>>,
 }
