@@ -1,5 +1,6 @@
 //! Applications: made, changed, deleted.
 
+use crate::dispatch::run::Command;
 use crate::engine::checks::{checked_application_name, checked_rate};
 use crate::engine::{ApplicationChange, Engine, NewApplication, whole};
 use crate::error::{Error, Result};
@@ -29,8 +30,8 @@ impl Engine {
             name: checked_application_name(new.name)?,
             uid: new.uid,
             metadata: check::checked_metadata(new.metadata)?,
-            retention: new.retention,
             rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
+            retention: new.retention,
             secrets: Default::default(),
             deleted_at: None,
             created_at: now,
@@ -121,6 +122,7 @@ impl Engine {
         application.secrets.clear();
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         inner.directory.remove_application(id);
+        inner.dispatcher.tell(Command::Limit(id, None));
         Ok(())
     }
 
@@ -128,6 +130,7 @@ impl Engine {
         let inner = &self.inner;
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         let id = application.id;
+        inner.dispatcher.tell(Command::Limit(id, application.rate_limit_per_second));
         inner.directory.put_application(application);
         inner.directory.application(id)
     }
