@@ -6,6 +6,7 @@ use crate::dispatch::gate::{Gate, MemoryBudget};
 use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
+use crate::engine::event_types::EventTypes;
 use crate::engine::secrets::KEY_CHECK_PLACE;
 use crate::engine::{Engine, Hands, Inner};
 use crate::error::{Error, Result};
@@ -150,6 +151,7 @@ impl EngineBuilder {
             clock: self.clock,
             ids,
             providers,
+            event_types: EventTypes::load(&*store)?,
             store,
             committer,
             directory: Directory::default(),

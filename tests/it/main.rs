@@ -6,6 +6,7 @@ mod authentication;
 mod common;
 mod emit;
 mod endpoints;
+mod event_types;
 mod event_uids;
 mod fairness;
 mod gocardless;
