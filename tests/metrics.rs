@@ -152,8 +152,8 @@ fn assert_totals(scrape: &str) {
         }
         let series = |line: &&str| line.starts_with(metric.name);
         for line in scrape.lines().filter(series) {
-            let labels = |label: &&str| line.contains(&format!("{label}=\""));
-            assert!(metric.labels.iter().all(|label| labels(&label)), "{line}");
+            let labels = |label: &str| line.contains(&format!("{label}=\""));
+            assert!(metric.labels.iter().all(|label| labels(label)), "{line}");
         }
     }
 }

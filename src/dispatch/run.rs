@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::dispatch::lanes::{Departure, Lanes, LanesStatus};
 use crate::dispatch::recipient::Recipient;
-use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
+use crate::model::{ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub enum Command {
     Open(Arc<Recipient>),
     /// Serve this endpoint no more.
     Close(EndpointId),
+    /// Send to all endpoints of this application together that many webhooks a second at most.
+    Limit(ApplicationId, Option<u32>),
     /// A request is over; its attempt is not on record yet.
     Answered(EndpointId, WebhookId),
     /// An attempt is on record.
@@ -208,6 +210,7 @@ impl Run {
                 let items = self.lanes.close(endpoint);
                 self.spill(items.into_iter().map(|item| (endpoint, item)).collect());
             }
+            Command::Limit(application, rate) => self.lanes.limit(application, rate),
             Command::Answered(endpoint, webhook) => self.lanes.answered(endpoint, webhook),
             Command::Finished { endpoint, webhook, gone } => {
                 let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);

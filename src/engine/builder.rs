@@ -241,6 +241,8 @@ impl Inner {
     async fn take_up(self: &Arc<Self>, is_new: bool) -> Result<()> {
         for application in self.store.applications()? {
             if application.deleted_at.is_none() {
+                let rate = application.rate_limit_per_second;
+                self.dispatcher.tell(run::Command::Limit(application.id, rate));
                 self.directory.put_application(application);
             }
         }

@@ -115,6 +115,16 @@ pub(super) fn checked_text(what: &str, text: String, length_max: usize) -> Resul
     Ok(text)
 }
 
+pub(super) fn checked_application_name(name: String) -> Result<String> {
+    if (1..=256).contains(&name.len()) {
+        return Ok(name);
+    }
+    Err(Error::invalid(format!(
+        "the application's name has {} bytes: 1 to 256 are expected",
+        name.len()
+    )))
+}
+
 pub(super) fn checked_filter(patterns: Vec<String>) -> Result<Vec<EventPattern>> {
     if patterns.len() > 256 {
         return Err(Error::invalid("the event filter has more than 256 entries"));

@@ -230,6 +230,8 @@ pub async fn post_again(
 ) -> u16 {
     let mut body = request.body.clone();
     change(&mut body);
+    // reqwest comes without TLS of its own; whoever is first says whose it uses.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // GoCardless's page finds its header in this casing only.
     let client = reqwest::Client::builder().http1_title_case_headers().build().unwrap();
     let mut post = client.post(receiver.url());
