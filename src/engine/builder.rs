@@ -17,6 +17,7 @@ use crate::provider::Providers;
 use crate::store::group_commit::GroupCommit;
 use crate::store::sled::SledOptions;
 use crate::store::{MemoryStore, SledStore, Store};
+use crate::telemetry::Meters;
 use crate::vault::{MasterKeySource, Vault};
 use crate::wheel::window::{self, Window};
 use base64::Engine as _;
@@ -144,6 +145,7 @@ impl EngineBuilder {
             self.config.loaded_max_bytes,
         );
         let crew = Arc::clone(&hands) as Arc<dyn run::Crew>;
+        let meters = Meters::new(providers.iter().map(|provider| provider.name()));
         let inner = Arc::new(Inner {
             dispatcher: Dispatcher::start(self.clock.clone(), self.config.in_flight_max, crew),
             budget: MemoryBudget::new(self.config.fresh_max_bytes),
@@ -160,6 +162,7 @@ impl EngineBuilder {
             tokens: TokenCache::default(),
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
+            meters,
             edits: tokio::sync::Mutex::default(),
             recoveries: tokio::sync::Mutex::default(),
             closing: AtomicBool::new(false),

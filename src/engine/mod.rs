@@ -13,6 +13,7 @@ mod queueing;
 mod recipients;
 mod secrets;
 mod sending;
+mod status;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -36,6 +37,7 @@ use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWeb
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
+use crate::telemetry::Meters;
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
@@ -88,6 +90,7 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
+    pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod ledger;
 pub mod memory;
 pub mod sled;
+mod tally;
 
 pub use self::sled::SledStore;
 pub use ledger::{Entry, EntryChange, Ledger, LoadedWebhook};
