@@ -14,6 +14,7 @@ mod recipients;
 mod secrets;
 mod sending;
 mod status;
+mod tokens;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -24,6 +25,7 @@ pub use input::{
 };
 pub use pipeline::Outcome;
 pub(crate) use queueing::fresh_item;
+pub use tokens::NewAccessToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -46,6 +48,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
+use tokens::AccessTokens;
 use tokio::sync::{broadcast, watch};
 
 /// A webhook delivery engine. Clones are the same engine.
@@ -83,6 +86,7 @@ pub(crate) struct Inner {
     pub committer: GroupCommit,
     pub directory: Directory,
     pub event_types: EventTypes,
+    pub access_tokens: AccessTokens,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,
