@@ -50,6 +50,7 @@ use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
 use tokens::AccessTokens;
 use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -174,7 +175,7 @@ impl Engine {
 pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let ended = tokio::spawn(work).await;
+    let ended = tokio::spawn(work.in_current_span()).await;
     ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
 }
 
