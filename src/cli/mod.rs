@@ -5,15 +5,19 @@
 
 mod arguments;
 mod client;
+mod completions;
+mod config;
 mod demo;
 mod exchange;
 mod paint;
 mod providers;
+mod settings;
 mod sign;
 mod simulate;
 mod table;
 mod verify;
 
+use crate::config::LOG_VARIABLE;
 use crate::error::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -21,16 +25,14 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// The environment variable that says what is logged.
-const LOG_VARIABLE: &str = "HOOKWHEEL_LOG";
-
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
 accept everything, a server said no or failed; 2 when it could not begin: wrong arguments, or input
 that cannot be read or is refused; 3 when a server cannot be reached, or does not accept the token;
 4 when what was named does not exist on it.
 
-HOOKWHEEL_URL and HOOKWHEEL_TOKEN say which server is asked; HOOKWHEEL_LOG=debug logs to standard error; NO_COLOR=1 leaves out colour.";
+HOOKWHEEL_URL and HOOKWHEEL_TOKEN say which server is asked, and as whom; HOOKWHEEL_LOG=debug logs
+to standard error; NO_COLOR=1 leaves out colour.";
 
 /// Webhooks, delivered the way a named provider does it.
 #[derive(Parser)]
@@ -57,6 +59,8 @@ enum Command {
     Recover(client::recover::Arguments),
     Tail(client::tail::Arguments),
     Token(client::token::Arguments),
+    Config(config::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How a command ended that could do its work.
@@ -153,6 +157,8 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Recover(arguments) => client::recover::run(arguments, out),
         Command::Tail(arguments) => client::tail::run(arguments, out),
         Command::Token(arguments) => client::token::run(arguments, out),
+        Command::Config(arguments) => config::run(&arguments, out),
+        Command::Completions(arguments) => completions::run(&arguments, out),
     }
 }
 

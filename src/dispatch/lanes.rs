@@ -22,6 +22,17 @@ pub enum Departure {
     Form(Arc<Recipient>, Vec<ReadyWebhook>),
 }
 
+/// How the lanes stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LanesStatus {
+    /// Lanes that are served.
+    pub open: usize,
+    /// Webhooks that were sent and are not on record yet.
+    pub in_flight: usize,
+    /// Webhooks that wait for their lane's turn.
+    pub ready: usize,
+}
+
 /// All lanes.
 pub struct Lanes {
     lanes: HashMap<EndpointId, Lane>,
@@ -64,6 +75,15 @@ impl Lanes {
     /// Requests that are in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// How the lanes stand. It looks at each of them.
+    pub fn status(&self) -> LanesStatus {
+        LanesStatus {
+            open: self.lanes.values().filter(|lane| !lane.closed).count(),
+            in_flight: self.in_flight,
+            ready: self.lanes.values().map(|lane| lane.ready.len()).sum(),
+        }
     }
 
     /// Serves an endpoint from now on, or as `recipient` says now.

@@ -1,7 +1,7 @@
 //! The loop: takes ready webhooks in, hands them to senders, lane by lane.
 
 use crate::clock::Clock;
-use crate::dispatch::lanes::{Departure, Lanes};
+use crate::dispatch::lanes::{Departure, Lanes, LanesStatus};
 use crate::dispatch::recipient::Recipient;
 use crate::model::{ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
 use std::collections::HashSet;
@@ -43,6 +43,8 @@ pub enum Command {
     /// Answer when all commands before this one were carried out, with the number of requests in
     /// flight.
     Barrier(oneshot::Sender<usize>),
+    /// Answer with how the lanes stand.
+    Status(oneshot::Sender<LanesStatus>),
     /// Start nothing more.
     Stop,
 }
@@ -101,6 +103,13 @@ impl Dispatcher {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::Barrier(reply));
         answer.await.unwrap_or(0)
+    }
+
+    /// How the lanes stand; nothing at all once the loop has ended.
+    pub async fn status(&self) -> LanesStatus {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Status(reply));
+        answer.await.unwrap_or_default()
     }
 
     /// Waits until no request is in flight.
@@ -209,6 +218,7 @@ impl Run {
                 drop(in_flight);
                 self.lanes.finished(endpoint, webhook, &gone);
             }
+            Command::Status(reply) => drop(reply.send(self.lanes.status())),
             Command::Stop => self.stopped = true,
             Command::Barrier(_) => {}
         }

@@ -1,8 +1,8 @@
 //! Applications: made, changed, deleted.
 
 use crate::dispatch::run::Command;
-use crate::engine::checks::checked_rate;
-use crate::engine::{ApplicationChange, Engine, NewApplication};
+use crate::engine::checks::{checked_application_name, checked_rate};
+use crate::engine::{ApplicationChange, Engine, NewApplication, whole};
 use crate::error::{Error, Result};
 use crate::model::{Application, ApplicationId, check};
 use crate::store::Change;
@@ -12,8 +12,14 @@ impl Engine {
     /// Makes an application.
     ///
     /// # Errors
-    /// Refuses a uid that is none, or that another application has, and a rate limit of 0.
+    /// Refuses a name that is empty or too long, a uid that is none or that another application
+    /// has, and a rate limit of 0.
     pub async fn create_application(&self, new: NewApplication) -> Result<Arc<Application>> {
+        let engine = self.clone();
+        whole(async move { engine.make_application(new).await }).await
+    }
+
+    async fn make_application(&self, new: NewApplication) -> Result<Arc<Application>> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;
@@ -21,7 +27,7 @@ impl Engine {
         let now = inner.clock.wall();
         let application = Application {
             id: ApplicationId::from_uuid(inner.ids.next()?),
-            name: new.name,
+            name: checked_application_name(new.name)?,
             uid: new.uid,
             metadata: check::checked_metadata(new.metadata)?,
             rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
@@ -55,8 +61,17 @@ impl Engine {
     /// Changes an application.
     ///
     /// # Errors
-    /// Refuses an unknown id, a uid that another application has, and a rate limit of 0.
+    /// Refuses an unknown id, and what [`Engine::create_application`] refuses.
     pub async fn update_application(
+        &self,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Arc<Application>> {
+        let engine = self.clone();
+        whole(async move { engine.change_application(id, change).await }).await
+    }
+
+    async fn change_application(
         &self,
         id: ApplicationId,
         change: ApplicationChange,
@@ -74,10 +89,12 @@ impl Engine {
         if let Some(metadata) = change.metadata {
             application.metadata = check::checked_metadata(metadata)?;
         }
+        if let Some(name) = change.name {
+            application.name = checked_application_name(name)?;
+        }
         if let Some(rate) = change.rate_limit_per_second {
             application.rate_limit_per_second = checked_rate(rate)?;
         }
-        application.name = change.name.unwrap_or(application.name);
         application.retention = change.retention.unwrap_or(application.retention);
         application.updated_at = inner.clock.wall();
         self.commit_application(application).await
@@ -89,6 +106,11 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown id.
     pub async fn delete_application(&self, id: ApplicationId) -> Result<()> {
+        let engine = self.clone();
+        whole(async move { engine.remove_application(id).await }).await
+    }
+
+    async fn remove_application(&self, id: ApplicationId) -> Result<()> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;

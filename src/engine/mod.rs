@@ -5,6 +5,7 @@ mod builder;
 mod checks;
 mod directory;
 mod endpoints;
+mod event_types;
 mod input;
 mod parking;
 mod pipeline;
@@ -12,10 +13,12 @@ mod queueing;
 mod recipients;
 mod secrets;
 mod sending;
+mod status;
 mod upkeep;
 
 pub use builder::EngineBuilder;
 pub use endpoints::CreatedEndpoint;
+pub use event_types::{EventTypeChange, NewEventType, PutEventType};
 pub use input::{
     ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
 };
@@ -34,9 +37,11 @@ use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWeb
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
+use crate::telemetry::Meters;
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
+use event_types::EventTypes;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
@@ -77,6 +82,7 @@ pub(crate) struct Inner {
     pub store: Arc<dyn Store>,
     pub committer: GroupCommit,
     pub directory: Directory,
+    pub event_types: EventTypes,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,
@@ -84,7 +90,9 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
-    /// One change of applications and endpoints at a time, from reading to commit.
+    pub meters: Meters,
+    /// One change of applications, endpoints and what else is kept besides events at a time, from
+    /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
     /// One recovery at a time.
     pub recoveries: tokio::sync::Mutex<()>,

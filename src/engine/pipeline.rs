@@ -61,6 +61,7 @@ impl Inner {
         item: ReadyWebhook,
     ) -> Result<(Arc<Outcome>, Vec<QueueItem>)> {
         let attempt = self.exchange(recipient, &item).await?;
+        self.meters.attempted(recipient.provider.name(), &attempt);
         let ended = self.clock.now();
         self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
         let verdict = self.decide(recipient, &item, &attempt.outcome, ended).await?;

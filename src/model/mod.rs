@@ -7,6 +7,7 @@ pub mod check;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod event_type;
 pub mod id;
 pub mod pattern;
 pub mod payload;
@@ -22,6 +23,7 @@ pub use attempt::{
 pub use delivery::{Delivery, DeliveryState, SkipReason};
 pub use endpoint::{Authentication, Endpoint, EndpointState};
 pub use event::{Event, EventType, Mode, Reach};
+pub use event_type::EventTypeDefinition;
 pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
 pub use pattern::EventPattern;
 pub use payload::Payload;
