@@ -1,5 +1,6 @@
 //! Accepting events: checked, fanned out, committed, answered.
 
+use crate::clock::Stopwatch;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item, whole};
@@ -32,9 +33,11 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::emit`], and refuses more than `batch_max_events`.
+    #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
     pub async fn emit_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Emitted>> {
         let inner = &self.inner;
         inner.check_open()?;
+        let watch = Stopwatch::start();
         let most = inner.config.batch_max_events;
         if events.len() > most {
             return Err(Error::invalid(format!(
@@ -56,7 +59,10 @@ impl Engine {
         whole(async move {
             let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
             match inner.committer.accept(acceptances).await {
-                Ok(accepted) => Ok(inner.hand_over(&plans, accepted)),
+                Ok(accepted) => {
+                    inner.meters.accepted(watch.elapsed());
+                    Ok(inner.hand_over(&plans, accepted))
+                }
                 Err(error) => {
                     plans.iter().for_each(Plan::release);
                     Err(error)

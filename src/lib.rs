@@ -51,6 +51,7 @@ pub mod record;
 pub mod schedule;
 pub mod simulate;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod wheel;
 

@@ -1,5 +1,6 @@
 //! Applications: made, changed, deleted.
 
+use crate::dispatch::run::Command;
 use crate::engine::checks::{checked_application_name, checked_rate};
 use crate::engine::{ApplicationChange, Engine, NewApplication, whole};
 use crate::error::{Error, Result};
@@ -29,8 +30,8 @@ impl Engine {
             name: checked_application_name(new.name)?,
             uid: new.uid,
             metadata: check::checked_metadata(new.metadata)?,
-            retention: new.retention,
             rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
+            retention: new.retention,
             secrets: Default::default(),
             deleted_at: None,
             created_at: now,
@@ -123,6 +124,7 @@ impl Engine {
         changes.push(Change::Application(application));
         inner.committer.change(changes).await?;
         inner.directory.remove_application(id);
+        inner.dispatcher.tell(Command::Limit(id, None));
         inner.access_tokens.remove(&tokens);
         Ok(())
     }
@@ -131,6 +133,7 @@ impl Engine {
         let inner = &self.inner;
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         let id = application.id;
+        inner.dispatcher.tell(Command::Limit(id, application.rate_limit_per_second));
         inner.directory.put_application(application);
         inner.directory.application(id)
     }

@@ -18,10 +18,10 @@ pub struct NewApplication {
     pub uid: Option<String>,
     /// The platform's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<u32>,
     /// How long finished deliveries stay in the history; `None` for the engine's own setting.
     pub retention: Option<Duration>,
-    /// Webhooks a second at most, over all its endpoints.
-    pub rate_limit_per_second: Option<u32>,
 }
 
 impl NewApplication {
@@ -40,10 +40,10 @@ pub struct ApplicationChange {
     pub uid: Option<Option<String>>,
     /// The platform's own notes.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<Option<u32>>,
     /// How long finished deliveries stay.
     pub retention: Option<Option<Duration>>,
-    /// Webhooks a second at most, over all its endpoints.
-    pub rate_limit_per_second: Option<Option<u32>>,
 }
 
 /// An endpoint to be made.

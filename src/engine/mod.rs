@@ -14,6 +14,7 @@ mod recipients;
 mod replies;
 mod secrets;
 mod sending;
+mod status;
 mod tokens;
 mod upkeep;
 
@@ -40,6 +41,7 @@ use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWeb
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
+use crate::telemetry::Meters;
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
@@ -51,6 +53,7 @@ use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
 use tokens::AccessTokens;
 use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -96,6 +99,7 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
+    pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
@@ -175,7 +179,7 @@ impl Engine {
 pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let ended = tokio::spawn(work).await;
+    let ended = tokio::spawn(work.in_current_span()).await;
     ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
 }
 

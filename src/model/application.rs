@@ -17,10 +17,10 @@ pub struct Application {
     pub uid: Option<String>,
     /// The platform's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<u32>,
     /// How long finished deliveries stay in the history; `None` for the engine's own setting.
     pub retention: Option<Duration>,
-    /// Webhooks a second at most, over all its endpoints.
-    pub rate_limit_per_second: Option<u32>,
     /// Secrets that belong to the whole application, by provider (OpenCard's organisation).
     pub(crate) secrets: BTreeMap<String, Vec<StoredSecret>>,
     /// When it was deleted, if it was; its history stays until it expires.

@@ -7,9 +7,11 @@
 
 mod accepting;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSource;
 use crate::model::{ApplicationId, Event, EventId, Timestamp};
+use crate::store::tally::Tally;
 use crate::store::{
     Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Place, Record, Store,
 };
@@ -101,6 +103,7 @@ impl GroupCommit {
             on_reopened,
             receiver,
             gathered: Gathered::default(),
+            tally: Tally::new(),
         };
         let thread = std::thread::Builder::new()
             .name("hookwheel-commit".to_owned())
@@ -192,6 +195,7 @@ struct Committer {
     on_reopened: OnReopened,
     receiver: Receiver<Operation>,
     gathered: Gathered,
+    tally: Tally,
 }
 
 impl Committer {
@@ -246,6 +250,16 @@ impl Committer {
         }
     }
 
+    /// Commits a batch, and counts it when it is there.
+    fn commit_batch(&self, batch: &Batch) -> Result<()> {
+        let operations = batch.operations();
+        let _span = tracing::debug_span!("commit", operations).entered();
+        let watch = Stopwatch::start();
+        self.store.commit(batch)?;
+        self.tally.committed(batch, watch.elapsed());
+        Ok(())
+    }
+
     /// Commits what was gathered and answers everybody.
     fn commit(&mut self) {
         let close = self.gathered.close.take();
@@ -255,7 +269,7 @@ impl Committer {
             answer(gathered, &Ok(()));
             return;
         }
-        let result = self.store.commit(&gathered.batch);
+        let result = self.commit_batch(&gathered.batch);
         let Err(error) = result else {
             answer(gathered, &Ok(()));
             return;
@@ -287,7 +301,7 @@ impl Committer {
             let closing = self.refuse_for(wait, &mut records, &mut waiting);
             let reopened = self.store.reopen().and_then(|()| {
                 let record = records.clone();
-                self.store.commit(&Batch { record, ..Batch::default() })
+                self.commit_batch(&Batch { record, ..Batch::default() })
             });
             match reopened {
                 Ok(()) => {
@@ -315,7 +329,7 @@ impl Committer {
         let refusal = || {
             Error::new(ErrorKind::Unavailable, "the store failed and is being reopened: try again")
         };
-        let watch = crate::clock::Stopwatch::start();
+        let watch = Stopwatch::start();
         while let Some(left) = wait.checked_sub(watch.elapsed()) {
             match self.receiver.recv_timeout(left) {
                 Ok(Operation::Record(record, reply)) => {

@@ -208,8 +208,8 @@ pub fn directory_and_key_check_are_kept(store: &dyn Store) {
     assert_eq!(store.key_check().unwrap(), None);
     let mut shop: hookwheel::Application = serde_json::from_value(json!({
         "id": application(1), "name": "shop", "uid": "shop-1", "metadata": { "city": "Zürich" },
-        "retention": null, "rate_limit_per_second": null, "secrets": {}, "deleted_at": null, "created_at": time(1),
-        "updated_at": time(1),
+        "rate_limit_per_second": null, "retention": null, "secrets": {}, "deleted_at": null,
+        "created_at": time(1), "updated_at": time(1),
     }))
     .unwrap();
     store.change(&[Change::Application(shop.clone()), Change::KeyCheck(vec![1, 2, 3])]);
