@@ -55,7 +55,7 @@ async fn until_told_twice(config: ServeConfig, out: &mut dyn Write) -> Ended {
 
 async fn serve(
     mut config: ServeConfig,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     out: &mut dyn Write,
 ) -> Ended {
     // No endpoint may lead back to us.
@@ -64,13 +64,19 @@ async fn serve(
     let prometheus = Prometheus::install()?;
     let engine = open(&config).await?;
     let folding = tokio::spawn(fold(prometheus));
-    notify(NotifyState::Ready);
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-    engine.close().await?;
+    listen(stopped).await;
     folding.abort();
+    engine.close().await?;
     tracing::info!("stopped");
     out.flush()?;
     Ok(Ending::Good)
+}
+
+/// Serves until told to stop.
+async fn listen(mut stopped: watch::Receiver<bool>) {
+    notify(NotifyState::Ready);
+    // The sender lives as long as the process is not told to stop.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn open(config: &ServeConfig) -> Result<Engine> {
