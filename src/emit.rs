@@ -156,7 +156,7 @@ impl Inner {
             check::check_idempotency_key(key)?;
         }
         if let Some(uid) = &new.uid {
-            check::check_uid(uid).map_err(|error| error.within("event"))?;
+            check::check_name("event uid", uid)?;
         }
         let all = self.directory.recipients(new.application)?;
         let request_digest = digest(&new);

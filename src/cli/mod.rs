@@ -4,6 +4,7 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod client;
 mod completions;
 mod config;
 mod demo;
@@ -15,6 +16,7 @@ mod serve;
 mod settings;
 mod sign;
 mod simulate;
+mod table;
 mod verify;
 
 use crate::config::LogFormat;
@@ -25,9 +27,12 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
-accept everything; 2 when it could not begin: wrong arguments, or input that cannot be read.
+accept everything, a server said no or failed; 2 when it could not begin: wrong arguments, or input
+that cannot be read or is refused; 3 when a server cannot be reached, or does not accept the token;
+4 when what was named does not exist on it.
 
-HOOKWHEEL_LOG=debug logs to standard error; NO_COLOR=1 leaves out colour.";
+HOOKWHEEL_URL and HOOKWHEEL_TOKEN say which server is asked, and as whom; HOOKWHEEL_LOG=debug logs
+to standard error; NO_COLOR=1 leaves out colour.";
 
 /// Webhooks, delivered the way a named provider does it.
 #[derive(Parser)]
@@ -45,6 +50,16 @@ enum Command {
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
+    App(client::app::Arguments),
+    Endpoint(client::endpoint::Arguments),
+    EventType(client::event_type::Arguments),
+    Emit(client::emit::Arguments),
+    Test(client::test::Arguments),
+    History(client::history::Arguments),
+    Replay(client::replay::Arguments),
+    Recover(client::recover::Arguments),
+    Tail(client::tail::Arguments),
+    Token(client::token::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
 }
@@ -62,8 +77,16 @@ enum Ending {
 enum Trouble {
     /// What was asked for cannot be done.
     Refused(Error),
+    /// The server did not do what it was asked.
+    Server(client::Refusal),
     /// Nobody takes what is printed.
     Output(io::Error),
+}
+
+impl From<client::Refusal> for Trouble {
+    fn from(refusal: client::Refusal) -> Self {
+        Self::Server(refusal)
+    }
 }
 
 impl From<Error> for Trouble {
@@ -99,6 +122,7 @@ pub fn main() -> ExitCode {
         Err(trouble) => {
             let (text, code) = match trouble {
                 Trouble::Refused(error) => (error.to_string(), code(error.kind())),
+                Trouble::Server(refusal) => (refusal.text().to_owned(), refusal.code()),
                 Trouble::Output(error) => {
                     (format!("standard output cannot be written: {error}"), 1)
                 }
@@ -123,6 +147,16 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
+        Command::App(arguments) => client::app::run(arguments, out),
+        Command::Endpoint(arguments) => client::endpoint::run(arguments, out),
+        Command::EventType(arguments) => client::event_type::run(arguments, out),
+        Command::Emit(arguments) => client::emit::run(arguments, out),
+        Command::Test(arguments) => client::test::run(arguments, out),
+        Command::History(arguments) => client::history::run(arguments, out),
+        Command::Replay(arguments) => client::replay::run(arguments, out),
+        Command::Recover(arguments) => client::recover::run(arguments, out),
+        Command::Tail(arguments) => client::tail::run(arguments, out),
+        Command::Token(arguments) => client::token::run(arguments, out),
         Command::Config(arguments) => config::run(&arguments, out),
         Command::Completions(arguments) => completions::run(&arguments, out),
     }

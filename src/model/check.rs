@@ -8,12 +8,20 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Says what a uid looks like.
 pub fn check_uid(uid: &str) -> Result<()> {
-    if (1..=256).contains(&uid.len()) && uid.bytes().all(super::event::is_name_byte) {
+    check_name("uid", uid)
+}
+
+/// Refuses a name that does not look like a uid; `what` names it in the error.
+///
+/// # Errors
+/// Says what such a name looks like.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    if (1..=256).contains(&name.len()) && name.bytes().all(super::event::is_name_byte) {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "uid `{}` is not one: 1 to 256 letters, digits, `-`, `_` and `.` are expected",
-        uid.chars().take(64).collect::<String>().escape_debug()
+        "{what} `{}` is not one: 1 to 256 letters, digits, `-`, `_` and `.` are expected",
+        name.chars().take(64).collect::<String>().escape_debug()
     )))
 }
 
