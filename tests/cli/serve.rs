@@ -44,13 +44,26 @@ impl Service {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Waits for its end: the exit code, and what it logged.
-    fn ended(mut self) -> (Option<i32>, Vec<serde_json::Value>) {
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
-        (self.child.wait().unwrap().code(), log.lines().map(line).collect())
+    /// Tells it to stop, and waits for its end.
+    fn stop(self) -> Served {
+        self.terminate();
+        self.ended()
     }
+
+    /// Waits for its end.
+    fn ended(mut self) -> Served {
+        let (mut out, mut log) = (String::new(), String::new());
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        Served { code: self.child.wait().unwrap().code(), out, log }
+    }
+}
+
+/// What came of a service.
+struct Served {
+    code: Option<i32>,
+    out: String,
+    log: String,
 }
 
 /// An engine on `folder` that closes without waiting for what is in flight.
@@ -88,9 +101,10 @@ async fn the_first_signal_lets_what_is_in_flight_finish() {
 
     let service = Service::start(&data);
     receiver.wait_for(2).await.unwrap();
-    service.terminate();
-    let (code, log) = service.ended();
-    assert_eq!(code, Some(0), "{log:?}");
+    let served = service.stop();
+    assert_eq!(served.code, Some(0), "{}", served.log);
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    let log: Vec<serde_json::Value> = served.log.lines().map(line).collect();
     let said = |message: &str| log.iter().any(|line| line["message"] == message);
     assert!(said("stopping; what is in flight is finished first") && said("stopped"), "{log:?}");
     assert!(log.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()));
@@ -114,8 +128,25 @@ async fn the_second_signal_ends_it_at_once() {
     service.terminate();
     service.until_told("STOPPING=1");
     service.terminate();
-    let (code, log) = service.ended();
-    assert_eq!(code, Some(1), "{log:?}");
+    let served = service.ended();
+    assert_eq!(served.code, Some(1), "{}", served.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_prints_a_token_that_opens_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let served = Service::start(&data).stop();
+    let token = served.out.strip_prefix("access token, shown only now: ").unwrap().trim_end();
+    assert!(!served.log.contains(token), "{}", served.log);
+
+    let engine = open(&data).await;
+    let held = engine.authenticate(token).unwrap();
+    assert_eq!((held.application, held.read_only, held.expires_at), (None, false, None));
+    engine.close().await.unwrap();
+    drop(engine);
+
+    assert_eq!(Service::start(&data).stop().out, "");
 }
 
 #[test]
