@@ -61,7 +61,7 @@ pub use engine::{
     NewApplication, NewEndpoint, NewEvent, Outcome, Outcomes, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory};
+pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
 pub use model::{
     Application, ApplicationId, Attempt, AttemptOutcome, Authentication, Delivery, DeliveryId,
     DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType, Mode, Payload,

@@ -6,6 +6,7 @@ mod common;
 mod emit;
 mod endpoints;
 mod fairness;
+mod fronts;
 mod gocardless;
 mod history;
 mod ladders;
