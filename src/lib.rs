@@ -51,6 +51,7 @@ pub mod record;
 pub mod schedule;
 pub mod simulate;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod wheel;
 
@@ -58,13 +59,14 @@ pub use clock::Clock;
 pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
-    NewApplication, NewEndpoint, NewEvent, Outcome, Outcomes, TestEvent,
+    EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
+    Outcomes, PutEventType, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
 pub use model::{
-    Application, ApplicationId, Attempt, AttemptOutcome, Authentication, Delivery, DeliveryId,
-    DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType, Mode, Payload,
-    Secret, Timestamp,
+    AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
+    Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,
+    Event, EventId, EventType, EventTypeDefinition, Mode, Payload, Secret, Timestamp,
 };
 pub use vault::MasterKeySource;

@@ -1,5 +1,6 @@
 //! Plain data: what the words of the design mean. Nothing here reads a file, a socket or a clock.
 
+pub mod access_token;
 pub mod application;
 pub mod attempt;
 pub mod base_n;
@@ -7,6 +8,7 @@ pub mod check;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod event_type;
 pub mod id;
 pub mod pattern;
 pub mod payload;
@@ -15,6 +17,7 @@ pub mod ready;
 pub mod secret;
 pub mod time;
 
+pub use access_token::AccessToken;
 pub use application::Application;
 pub use attempt::{
     Attempt, AttemptOutcome, Cut, Failure, FailureKind, RecordedRequest, Response, Trigger,
@@ -22,7 +25,8 @@ pub use attempt::{
 pub use delivery::{Delivery, DeliveryState, SkipReason};
 pub use endpoint::{Authentication, Endpoint, EndpointState};
 pub use event::{Event, EventType, Mode, Reach};
-pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
+pub use event_type::EventTypeDefinition;
+pub use id::{AccessTokenId, ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
 pub use pattern::EventPattern;
 pub use payload::Payload;
 pub use queue::{QueueItem, QueueProgress};

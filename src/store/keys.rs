@@ -3,6 +3,7 @@
 //! Ids are UUIDv7 in big-endian order, so keys sort by time and a history is a range.
 
 use crate::model::{ApplicationId, EndpointId, EventId, QueueItem, Timestamp, WebhookId};
+use crate::store::DocumentKind;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -40,6 +41,12 @@ pub enum Key<'a> {
     Exhausted(EndpointId, EventId),
     /// `k` application, 16 bytes of SHA-256 of the key: an `IdempotencyRecord`.
     Idempotency(ApplicationId, &'a str),
+    /// `u` application, 16 bytes of SHA-256 of the uid: the `EventId` of its event, for as long as
+    /// that is kept.
+    EventUid(ApplicationId, &'a str),
+    /// `d` kind, key: a document of that kind, as the engine wrote it. The kind is one byte, the
+    /// key text.
+    Document(DocumentKind, &'a str),
 }
 
 impl Key<'_> {
@@ -76,12 +83,24 @@ impl Key<'_> {
             }
             Self::Idempotency(application, key) => {
                 push(&mut bytes, b'k', application.as_u128());
-                let digest = Sha256::digest(key.as_bytes());
-                bytes.extend(digest.iter().take(16));
+                bytes.extend(digest(key));
+            }
+            Self::EventUid(application, uid) => {
+                push(&mut bytes, b'u', application.as_u128());
+                bytes.extend(digest(uid));
+            }
+            Self::Document(kind, key) => {
+                bytes.extend_from_slice(&[b'd', *kind as u8]);
+                bytes.extend_from_slice(key.as_bytes());
             }
         }
         bytes
     }
+}
+
+/// What stands for a text of any length in a key.
+fn digest(text: &str) -> impl Iterator<Item = u8> {
+    Sha256::digest(text.as_bytes()).into_iter().take(16)
 }
 
 fn push(bytes: &mut Vec<u8>, prefix: u8, number: u128) {
@@ -120,6 +139,11 @@ pub fn decode_queue(bytes: &[u8]) -> Option<(EndpointId, QueueItem)> {
         manual,
     };
     Some((EndpointId::from_uuid(Uuid::from_u128(endpoint)), item))
+}
+
+/// What a document's key in the store was made of, besides its kind.
+pub fn decode_document(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes.get(2..)?).ok()
 }
 
 /// The number after a key's one-byte prefix.

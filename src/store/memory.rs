@@ -8,10 +8,11 @@ use crate::model::{
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::{
-    Acceptance, Batch, Change, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, Place,
-    QueuePage, Record, Store,
+    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord,
+    Owner, Place, QueuePage, Record, Store,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory; nothing survives the process.
@@ -31,7 +32,9 @@ struct State {
     fresh: BTreeSet<(EventId, EndpointId)>,
     exhausted: BTreeSet<(EndpointId, EventId)>,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
+    uids: BTreeMap<(ApplicationId, String), EventId>,
     key_check: Option<Vec<u8>>,
+    documents: BTreeMap<(DocumentKind, String), Vec<u8>>,
     greatest_id: u128,
 }
 
@@ -73,6 +76,9 @@ impl State {
                 accepted_at: event.accepted_at,
             };
             self.idempotency.insert((event.application, key.clone()), record);
+        }
+        if let Some(uid) = &event.uid {
+            self.uids.insert((event.application, uid.clone()), event.id);
         }
         self.greatest_id = self.greatest_id.max(event.id.as_u128());
         self.events.insert(event.id, acceptance.clone());
@@ -155,6 +161,13 @@ impl State {
                 self.formed.insert(webhook.id, webhook.clone());
             }
             Change::KeyCheck(check) => self.key_check = Some(check.clone()),
+            Change::Document { kind, key, value } => {
+                let key = (*kind, key.clone());
+                match value {
+                    Some(value) => drop(self.documents.insert(key, value.clone())),
+                    None => drop(self.documents.remove(&key)),
+                }
+            }
         }
     }
 
@@ -205,6 +218,23 @@ impl Store for MemoryStore {
 
     fn key_check(&self) -> Result<Option<Vec<u8>>> {
         Ok(self.state().key_check.clone())
+    }
+
+    fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.state().documents.get(&(kind, key.to_owned())).cloned())
+    }
+
+    fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let state = self.state();
+        let above =
+            state.documents.range((Bound::Excluded((kind, after.to_owned())), Bound::Unbounded));
+        let of_kind = above.take_while(|((held, _), _)| *held == kind).take(limit);
+        Ok(of_kind.map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
 
     fn greatest_id(&self) -> Result<u128> {
@@ -260,6 +290,10 @@ impl Store for MemoryStore {
         key: &str,
     ) -> Result<Option<IdempotencyRecord>> {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
+    }
+
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
     }
 
     fn events_of(
@@ -328,6 +362,7 @@ impl State {
         self.entries.remove(&id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
         self.idempotency.retain(|_, held| held.event != id);
+        self.uids.retain(|_, held| *held != id);
         let events = &self.events;
         let gone: Vec<WebhookId> = self
             .formed

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod ledger;
 pub mod memory;
 pub mod sled;
+mod tally;
 
 pub use self::sled::SledStore;
 pub use ledger::{Entry, EntryChange, Ledger, LoadedWebhook};
@@ -91,6 +92,23 @@ pub struct Record {
     pub progress: QueueProgress,
 }
 
+/// What a document is. Its number is part of the keys on disk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum DocumentKind {
+    /// A kind of event that the platform describes; by its name.
+    EventType = 1,
+    /// An access token of the API; by its id.
+    Token = 2,
+    /// An answer kept for an idempotency key of the API; by a digest of that key.
+    Reply = 3,
+    /// A background task; by its id.
+    Task = 4,
+}
+
+/// Bytes of a document's key at most.
+pub const DOCUMENT_KEY_BYTES_MAX: usize = 512;
+
 /// Anything else that a commit can hold.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -124,6 +142,15 @@ pub enum Change {
     },
     /// A text sealed under the current master key: whoever cannot open it has another key.
     KeyCheck(Vec<u8>),
+    /// A document, new or changed: something that the engine keeps, and whose content is its own.
+    Document {
+        /// What it is.
+        kind: DocumentKind,
+        /// Which one, in 1 to [`DOCUMENT_KEY_BYTES_MAX`] bytes.
+        key: String,
+        /// Its content from now on; `None` removes it.
+        value: Option<Vec<u8>>,
+    },
 }
 
 /// What is committed together.
@@ -138,9 +165,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many events, attempts and changes it holds.
+    pub fn operations(&self) -> usize {
+        self.accept.len() + self.record.len() + self.change.len()
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.accept.is_empty() && self.record.is_empty() && self.change.is_empty()
+        self.operations() == 0
     }
 }
 
@@ -229,6 +261,22 @@ pub trait Store: Send + Sync + 'static {
     /// What [`Change::KeyCheck`] stored last.
     fn key_check(&self) -> Result<Option<Vec<u8>>>;
 
+    /// A document's content.
+    fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Documents of a kind whose keys are greater than `after`, by key, at most `limit`.
+    fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>>;
+
+    /// All documents of a kind, by key.
+    fn documents(&self, kind: DocumentKind) -> Result<Vec<(String, Vec<u8>)>> {
+        self.documents_after(kind, "", usize::MAX)
+    }
+
     /// The number that new ids must be above: no event or webhook that is there has a greater one.
     fn greatest_id(&self) -> Result<u128>;
 
@@ -258,6 +306,9 @@ pub trait Store: Send + Sync + 'static {
         application: ApplicationId,
         key: &str,
     ) -> Result<Option<IdempotencyRecord>>;
+
+    /// The event of an application that the platform calls `uid`.
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>>;
 
     /// Ids of the owner's events below `before` and from `from` on, newest first, at most `limit`.
     fn events_of(

@@ -8,8 +8,8 @@ use hookwheel::model::{
 };
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
-    Acceptance, Batch, Change, Entry, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
-    Place, QueuePage, Store, ledger,
+    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, FormedWebhook,
+    IdempotencyRecord, Owner, Place, QueuePage, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
 use std::path::Path;
@@ -92,6 +92,17 @@ impl<S: Store> Store for Faulty<S> {
     fn key_check(&self) -> Result<Option<Vec<u8>>> {
         self.inner.key_check()
     }
+    fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>> {
+        self.inner.document(kind, key)
+    }
+    fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        self.inner.documents_after(kind, after, limit)
+    }
     fn greatest_id(&self) -> Result<u128> {
         self.inner.greatest_id()
     }
@@ -115,6 +126,9 @@ impl<S: Store> Store for Faulty<S> {
     }
     fn idempotency(&self, id: ApplicationId, key: &str) -> Result<Option<IdempotencyRecord>> {
         self.inner.idempotency(id, key)
+    }
+    fn event_by_uid(&self, id: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        self.inner.event_by_uid(id, uid)
     }
     fn events_of(
         &self,

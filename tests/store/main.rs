@@ -15,6 +15,7 @@ mod expiring;
 mod faults;
 mod folder;
 mod forming;
+mod keeping;
 mod listing;
 mod queueing;
 mod random;
@@ -33,9 +34,13 @@ macro_rules! conformance {
                 accepting::a_failed_replay_leaves_a_fresh_delivery_where_it_was
                 accepting::an_attempt_recorded_twice_counts_for_one_delivery
                 accepting::idempotency_keys_are_known_by_application
+                accepting::uids_name_events_by_application
                 accepting::large_data_comes_back_whole
                 accepting::new_ids_start_above_all_that_are_there
                 accepting::directory_and_key_check_are_kept
+                keeping::documents_are_kept_by_kind_and_key
+                keeping::documents_are_listed_by_key_in_pages
+                keeping::documents_of_any_size_replace_each_other
                 recording::every_state_is_recorded_and_folded
                 recording::attempts_come_back_as_they_were
                 recording::an_attempt_recorded_twice_is_one_attempt
@@ -58,6 +63,7 @@ macro_rules! conformance {
                 expiring::a_page_is_thinned_out
                 expiring::a_formed_webhook_stays_as_long_as_one_of_its_events
                 expiring::idempotency_keys_have_their_own_time
+                expiring::uids_are_free_again_with_their_events
                 expiring::applications_have_their_own_times
                 expiring::a_deleted_endpoint_goes_with_its_last_event
             }

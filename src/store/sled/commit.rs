@@ -25,6 +25,8 @@ struct Assembly<'a> {
     writer: &'a mut Writer,
     batch: ::sled::Batch,
     entries: BTreeMap<u128, Vec<EncodedEntry>>,
+    /// Documents by their keys in the store, each as the last change leaves it.
+    documents: BTreeMap<Vec<u8>, Option<&'a [u8]>>,
 }
 
 impl Opened {
@@ -36,6 +38,7 @@ impl Opened {
             writer: &mut writer,
             batch: ::sled::Batch::default(),
             entries: BTreeMap::new(),
+            documents: BTreeMap::new(),
         };
         assembly.accept(&batch.accept)?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
@@ -97,7 +100,7 @@ impl Page {
     }
 }
 
-impl Assembly<'_> {
+impl<'a> Assembly<'a> {
     fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
         let mut page = Page::default();
         for acceptance in accepted {
@@ -133,6 +136,10 @@ impl Assembly<'_> {
             };
             let key = Key::Idempotency(event.application, key).encode();
             record::put(&mut self.batch, key, &codec::encode(&held)?);
+        }
+        if let Some(uid) = &event.uid {
+            let key = Key::EventUid(event.application, uid).encode();
+            record::put(&mut self.batch, key, &codec::encode(&event.id)?);
         }
         Ok(())
     }
@@ -175,7 +182,7 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn change(&mut self, change: &Change) -> Result<()> {
+    fn change(&mut self, change: &'a Change) -> Result<()> {
         match change {
             Change::Application(application) => {
                 let key = Key::Application(application.id).encode();
@@ -217,6 +224,9 @@ impl Assembly<'_> {
             }
             Change::KeyCheck(check) => {
                 record::put(&mut self.batch, Key::Meta("key_check").encode(), check);
+            }
+            Change::Document { kind, key, value } => {
+                self.documents.insert(Key::Document(*kind, key).encode(), value.as_deref());
             }
         }
         Ok(())
@@ -269,6 +279,15 @@ impl Assembly<'_> {
                 bytes += entry.size();
             }
             self.entry_page(page, (sequence << 16) + part, entries.get(begin..))?;
+        }
+        for (key, value) in std::mem::take(&mut self.documents) {
+            // Parts that a shorter value does not need would stay for ever.
+            if let Some(stored) = self.opened.db.get(&key).map_err(failed)? {
+                self.opened.remove(&mut self.batch, &key, &stored);
+            }
+            if let Some(value) = value {
+                record::put(&mut self.batch, key, value);
+            }
         }
         if sequence.is_multiple_of(LOW_WATER_EVERY) {
             // Without a fresh delivery anywhere, the newest page is the first that may hold one.

@@ -23,7 +23,8 @@ use crate::store::codec;
 use crate::store::keys::Key;
 use crate::store::ledger::Entry;
 use crate::store::{
-    Acceptance, Batch, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner, QueuePage, Store,
+    Acceptance, Batch, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
+    QueuePage, Store,
 };
 use index::IndexBuffer;
 use std::collections::BTreeSet;
@@ -196,6 +197,19 @@ impl Store for SledStore {
         self.read(|opened| opened.get(&Key::Meta("key_check").encode()))
     }
 
+    fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|opened| opened.get(&Key::Document(kind, key).encode()))
+    }
+
+    fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        self.read(|opened| opened.documents_after(kind, after, limit))
+    }
+
     fn greatest_id(&self) -> Result<u128> {
         self.read(Opened::greatest_id)
     }
@@ -233,6 +247,10 @@ impl Store for SledStore {
         let key = Key::Idempotency(application, key).encode();
         let held = self.read(|opened| opened.get(&key))?;
         held.map(|bytes| codec::decode("an idempotency key", &bytes)).transpose()
+    }
+
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        self.read(|opened| opened.event_by_uid(application, uid))
     }
 
     fn events_of(

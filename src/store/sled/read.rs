@@ -2,12 +2,15 @@
 
 use crate::error::Result;
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, EventId, QueueItem, QueueProgress, Timestamp, WebhookId,
+    ApplicationId, Endpoint, EndpointId, EndpointState, EventId, QueueItem, QueueProgress,
+    Timestamp, WebhookId,
 };
-use crate::store::keys::{Key, decode_number, decode_queue, decode_second_number, queue_prefix};
+use crate::store::keys::{
+    Key, decode_document, decode_number, decode_queue, decode_second_number, queue_prefix,
+};
 use crate::store::ledger::{self, Entry};
 use crate::store::sled::{Opened, failed};
-use crate::store::{Acceptance, Place, QueuePage, codec};
+use crate::store::{Acceptance, DocumentKind, Place, QueuePage, codec};
 use ::sled::IVec;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashSet};
@@ -221,6 +224,34 @@ impl Opened {
             }
         }
         Ok(events)
+    }
+
+    pub(super) fn event_by_uid(
+        &self,
+        application: ApplicationId,
+        uid: &str,
+    ) -> Result<Option<EventId>> {
+        let held = self.get(&Key::EventUid(application, uid).encode())?;
+        held.map(|bytes| codec::decode("the uid of an event", &bytes)).transpose()
+    }
+
+    pub(super) fn documents_after(
+        &self,
+        kind: DocumentKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let from = Bound::Excluded(Key::Document(kind, after).encode());
+        // No text has a byte of 255.
+        let mut end = Key::Document(kind, "").encode();
+        end.push(0xff);
+        let mut documents = Vec::new();
+        for item in self.db.range((from, Bound::Excluded(end))).take(limit) {
+            let (key, stored) = item.map_err(failed)?;
+            let Some(name) = decode_document(&key) else { continue };
+            documents.push((name.to_owned(), self.whole(&key, &stored)?.into_owned()));
+        }
+        Ok(documents)
     }
 
     pub(super) fn greatest_id(&self) -> Result<u128> {

@@ -19,8 +19,8 @@ pub(super) fn inline(value: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part). What was
-/// there in parts is removed first, or parts that the new value does not need would stay for ever.
+/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part). Whoever puts
+/// another value where one was in parts removes that first.
 pub(super) fn put(batch: &mut ::sled::Batch, key: Vec<u8>, value: &[u8]) {
     if value.len() <= WHOLE_MAX {
         batch.insert(key, inline(value));

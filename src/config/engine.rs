@@ -1,12 +1,14 @@
-//! Every limit and setting in one place, with its unit in its name and its default.
+//! Every limit of an engine.
 
 use crate::error::{Error, Result};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Which addresses webhooks may reach, and how far answers are read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EgressConfig {
     /// Networks that may be reached although they are private or otherwise refused.
     pub allow: Vec<IpNet>,
@@ -51,7 +53,8 @@ impl Default for EgressConfig {
 }
 
 /// Every limit of an engine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Config {
     /// Which addresses webhooks may reach.
     pub egress: EgressConfig,
