@@ -66,10 +66,9 @@ impl Fronts {
         }
         let short = digest.get(..8).unwrap_or_default();
         let made = self.engine.create_application(NewApplication {
-            name: format!("{name} {short}"),
             uid: Some(uid.clone()),
             metadata: BTreeMap::from([("front".to_owned(), front.to_owned())]),
-            retention: None,
+            ..NewApplication::new(format!("{name} {short}"))
         });
         match made.await {
             // Another request with the same key was faster.

@@ -6,7 +6,7 @@ use super::{Organisation, Problem};
 use crate::engine::NewEvent;
 use crate::error::Result;
 use crate::id_source::fill_random;
-use crate::model::{EventType, Mode, base_n};
+use crate::model::{Mode, base_n};
 use crate::simulate::fronts::Fronts;
 use axum::Json;
 use axum::body::Bytes;
@@ -88,13 +88,10 @@ fn events(webhooks: &Webhooks, scenario: &Scenario, resource: &str) -> Result<Ve
             ],
         )?;
         events.push(NewEvent {
-            application: webhooks.organisation,
-            event_type: EventType::new(step.event_type)?,
             data,
             time: Some(now.before(STEP_APART * before_last)),
             mode: Mode::Test,
-            channels: Vec::new(),
-            idempotency_key: None,
+            ..NewEvent::new(webhooks.organisation, step.event_type, &Map::new())?
         });
     }
     Ok(events)
