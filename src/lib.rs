@@ -63,7 +63,7 @@ pub use engine::{
     Outcomes, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory};
+pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
 pub use model::{
     AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
     Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,

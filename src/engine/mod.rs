@@ -130,6 +130,11 @@ impl Engine {
         self.inner.providers.get(name)
     }
 
+    /// Whose time the engine goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
     /// A stream of what comes of attempts from now on. A reader that falls more than 4,096
     /// outcomes behind misses some; the history has them all.
     pub fn outcomes(&self) -> Outcomes {

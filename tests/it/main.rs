@@ -10,6 +10,7 @@ mod endpoints;
 mod event_types;
 mod event_uids;
 mod fairness;
+mod fronts;
 mod gocardless;
 mod history;
 mod ladders;
