@@ -47,6 +47,7 @@ pub mod history;
 pub mod id_source;
 pub mod model;
 pub mod provider;
+mod query;
 pub mod record;
 pub mod schedule;
 pub mod simulate;
@@ -61,10 +62,13 @@ pub use engine::{
     NewApplication, NewEndpoint, NewEvent, Outcome, Outcomes, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory};
+pub use history::{
+    AttemptEntry, AttemptFilter, AttemptPage, DeliveryCount, DeliveryCounts, DeliveryFilter,
+    DeliveryHistory, DeliveryPage, EventFilter, EventHistory, EventPage, TaskFilter, TaskPage,
+};
 pub use model::{
     Application, ApplicationId, Attempt, AttemptOutcome, Authentication, Delivery, DeliveryId,
-    DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType, Mode, Payload,
-    Secret, Timestamp,
+    DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType, Mode, Order,
+    Payload, Secret, Task, TaskId, TaskKind, TaskState, Timestamp,
 };
 pub use vault::MasterKeySource;

@@ -161,7 +161,7 @@ impl EngineBuilder {
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             edits: tokio::sync::Mutex::default(),
-            recoveries: tokio::sync::Mutex::default(),
+            tasks: crate::engine::tasks::Tasks::default(),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
@@ -259,6 +259,7 @@ impl Inner {
             self.reseal_everything().await?;
         }
         self.take_up_fresh(None).await;
+        self.take_up_tasks().await?;
         self.probe_parked();
         Ok(())
     }

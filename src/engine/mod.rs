@@ -12,6 +12,7 @@ mod queueing;
 mod recipients;
 mod secrets;
 mod sending;
+pub(crate) mod tasks;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -86,8 +87,7 @@ pub(crate) struct Inner {
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
     /// One change of applications and endpoints at a time, from reading to commit.
     pub edits: tokio::sync::Mutex<()>,
-    /// One recovery at a time.
-    pub recoveries: tokio::sync::Mutex<()>,
+    pub tasks: tasks::Tasks,
     /// Set when closing begins: nothing new is accepted.
     pub closing: AtomicBool,
     /// Set when closing begins: background tasks end.

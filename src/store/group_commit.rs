@@ -27,7 +27,7 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// An event that is to be accepted; its id is made when it is committed.
 #[derive(Clone, Debug)]
 pub struct NewAcceptance {
-    /// The event; its id counts for nothing.
+    /// The event; its id counts for nothing, and it is accepted when that is made.
     pub event: Event,
     /// The schedule's time.
     pub due: Timestamp,
@@ -286,6 +286,8 @@ impl Committer {
         }
         let NewAcceptance { mut event, due, deliveries, request_digest } = new;
         event.id = EventId::from_uuid(self.ids.next()?);
+        // One and the same, or what is listed by time would not be what is listed in order.
+        event.accepted_at = event.id.time();
         let acceptance = Acceptance { event: Arc::new(event), due, deliveries, request_digest };
         Ok(Accepted { acceptance: Arc::new(acceptance), repeated: false })
     }
