@@ -1,5 +1,7 @@
 //! What was recorded: listed, explained; sent again by hand.
 
+mod expunge;
+
 use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -178,8 +180,8 @@ impl Engine {
     /// scheduled one of the same webhook.
     ///
     /// # Errors
-    /// Refused for an endpoint that is deleted or disabled, and for a delivery whose first attempt
-    /// is still to come.
+    /// Refused for an endpoint that is deleted or disabled, for a delivery whose first attempt is
+    /// still to come, and for an event that was expunged.
     pub async fn replay(&self, id: DeliveryId) -> Result<()> {
         let engine = self.clone();
         whole(async move { engine.replay_one(id).await }).await
@@ -189,6 +191,12 @@ impl Engine {
         self.inner.check_open()?;
         let endpoint = self.inner.replayable(id.endpoint)?;
         let history = self.event(id.event).await?;
+        if history.event.expunged {
+            return Err(Error::conflict(format!(
+                "event `{}` was expunged: there is nothing left to send",
+                id.event
+            )));
+        }
         let delivery = history.deliveries.iter().find(|delivery| delivery.id == id);
         let delivery = delivery.ok_or_else(|| unknown(id))?;
         if !delivery.state.is_final() && delivery.attempts == 0 {
@@ -269,7 +277,7 @@ impl Inner {
                 let mut found = Vec::with_capacity(events.len());
                 for event in &events {
                     let happened = ledger::deliveries_of(store, *event)?
-                        .filter(|(acceptance, _)| !acceptance.event.sample);
+                        .filter(|(held, _)| !held.event.sample && !held.event.expunged);
                     let own = happened.into_iter().flat_map(|(_, deliveries)| deliveries);
                     found.extend(own.filter(|held| held.id.endpoint == endpoint));
                 }
@@ -308,6 +316,7 @@ impl Inner {
                 let mut skipped = Vec::new();
                 for event in &events {
                     let found = ledger::deliveries_of(store, *event)?;
+                    let found = found.filter(|(held, _)| !held.event.expunged);
                     let deliveries = found.into_iter().flat_map(|(_, deliveries)| deliveries);
                     skipped.extend(deliveries.filter(|held| {
                         held.id.endpoint == endpoint && held.state.is_recoverable()

@@ -10,6 +10,7 @@
 
 mod commit;
 mod expire;
+mod expunge;
 mod index;
 mod open;
 mod read;
@@ -23,8 +24,8 @@ use crate::store::codec;
 use crate::store::keys::Key;
 use crate::store::ledger::Entry;
 use crate::store::{
-    Acceptance, Batch, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
-    QueuePage, Store,
+    Acceptance, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook, IdempotencyRecord,
+    Owner, QueuePage, Store,
 };
 use index::IndexBuffer;
 use std::collections::BTreeSet;
@@ -276,6 +277,11 @@ impl Store for SledStore {
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
         let opened = self.opened()?;
         self.fault(expire::step(self, &opened, expiry))
+    }
+
+    fn expunge(&self, expunge: Expunge) -> Result<()> {
+        let opened = self.opened()?;
+        self.fault(expunge::expunge(self, &opened, expunge))
     }
 
     fn close(&self) -> Result<()> {
