@@ -153,6 +153,6 @@ fn expunged_contents_leave_no_parts_behind() {
     store.accept(&[accepted_with(1, &[], |event| event.data = data_of(300_000))]);
     store.expunge(Expunge::Event(event(1))).unwrap();
     drop(store);
-    let db = sled::open(folder.path().join("sled")).unwrap();
+    let db = raw(folder.path());
     assert_eq!(db.scan_prefix("z").count(), 0);
 }
