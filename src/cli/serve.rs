@@ -1,9 +1,9 @@
 //! `hookwheel serve`: the engine as a service.
 
 use super::settings::SettingsSource;
-use super::{Ended, Ending, block_on, logging};
+use super::{Ended, Ending, Trouble, block_on, logging};
 use crate::config::ServeConfig;
-use crate::engine::Engine;
+use crate::engine::{Engine, NewAccessToken};
 use crate::error::{Error, Result};
 use crate::telemetry::Prometheus;
 use sd_notify::NotifyState;
@@ -15,6 +15,8 @@ use tracing_subscriber::EnvFilter;
 
 /// How often measured values are folded, whether somebody reads them or not.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
+/// What the token of the first start is called.
+const FIRST_TOKEN_NAME: &str = "first start";
 
 /// Run the engine as a service with a REST API, until SIGTERM or SIGINT
 ///
@@ -55,7 +57,7 @@ async fn until_told_twice(config: ServeConfig, out: &mut dyn Write) -> Ended {
 
 async fn serve(
     mut config: ServeConfig,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     out: &mut dyn Write,
 ) -> Ended {
     // No endpoint may lead back to us.
@@ -63,14 +65,36 @@ async fn serve(
     config.engine.egress.own_addresses.extend(own.into_iter().flatten());
     let prometheus = Prometheus::install()?;
     let engine = open(&config).await?;
+    if engine.access_tokens().is_empty() {
+        print_first_token(&engine, out).await?;
+    }
     let folding = tokio::spawn(fold(prometheus));
-    notify(NotifyState::Ready);
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-    engine.close().await?;
+    listen(stopped).await;
     folding.abort();
+    engine.close().await?;
     tracing::info!("stopped");
-    out.flush()?;
     Ok(Ending::Good)
+}
+
+/// Makes a token with which everything else can be done, and shows it: here and nowhere else, for
+/// what is logged is read by many.
+async fn print_first_token(engine: &Engine, out: &mut dyn Write) -> Result<(), Trouble> {
+    let new = NewAccessToken { name: FIRST_TOKEN_NAME.to_owned(), ..NewAccessToken::default() };
+    let (token, text) = engine.create_access_token(new).await?;
+    let shown = writeln!(out, "access token, shown only now: {}", text.expose());
+    if let Err(error) = shown.and_then(|()| out.flush()) {
+        // Nobody has seen it, and the next start would make no other.
+        engine.revoke_access_token(token.id).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Serves until told to stop.
+async fn listen(mut stopped: watch::Receiver<bool>) {
+    notify(NotifyState::Ready);
+    // The sender lives as long as the process is not told to stop.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn open(config: &ServeConfig) -> Result<Engine> {

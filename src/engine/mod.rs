@@ -15,6 +15,7 @@ mod replies;
 mod secrets;
 mod sending;
 mod status;
+pub(crate) mod tasks;
 mod tokens;
 mod upkeep;
 
@@ -103,8 +104,7 @@ pub(crate) struct Inner {
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
-    /// One recovery at a time.
-    pub recoveries: tokio::sync::Mutex<()>,
+    pub tasks: tasks::Tasks,
     /// Set when closing begins: nothing new is accepted.
     pub closing: AtomicBool,
     /// Set when closing begins: background tasks end.
@@ -128,6 +128,11 @@ impl Engine {
     /// Refuses an unknown name, giving the known ones.
     pub fn provider(&self, name: &str) -> Result<Arc<Provider>> {
         self.inner.providers.get(name)
+    }
+
+    /// Whose time the engine goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// A stream of what comes of attempts from now on. A reader that falls more than 4,096

@@ -4,6 +4,7 @@
 mod config;
 mod demo;
 mod providers;
+mod serve;
 mod signing;
 mod simulate;
 

@@ -81,7 +81,7 @@ async fn what_is_expunged_is_neither_recovered_nor_replayed_with_the_rest() {
     }
     bench.engine.enable_endpoint(id).await.unwrap();
     let before = posts(&receiver).len();
-    assert_eq!(bench.engine.recover(id, start()).await.unwrap(), 2);
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 2);
     bench.engine.settle().await;
     let mut sent = orders(&posts(&receiver)[before..]);
     sent.sort_unstable();

@@ -11,6 +11,7 @@ mod event_types;
 mod event_uids;
 mod expunging;
 mod fairness;
+mod fronts;
 mod gocardless;
 mod history;
 mod ladders;

@@ -23,6 +23,7 @@ enum Step {
     Form { endpoint: u16, most: u8 },
     Replay(u16),
     Recover(u16),
+    Deliver { event: u16, endpoint: u16 },
     CancelReplay(u16),
     DeleteEndpoint(u16),
     Expunge(u16),
@@ -43,6 +44,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<u16>(), 1..6_u8).prop_map(|(endpoint, most)| Step::Form { endpoint, most }),
         2 => any::<u16>().prop_map(Step::Replay),
         2 => any::<u16>().prop_map(Step::Recover),
+        2 => any::<[u16; 2]>()
+            .prop_map(|[event, endpoint]| Step::Deliver { event, endpoint }),
         1 => any::<u16>().prop_map(Step::CancelReplay),
         1 => any::<u16>().prop_map(Step::DeleteEndpoint),
         2 => any::<u16>().prop_map(Step::Expunge),
@@ -238,6 +241,23 @@ impl Pair {
         }
     }
 
+    /// Sends an event to an endpoint that it did not go to.
+    fn deliver(&mut self, number: u16, to: u16) {
+        self.commit(vec![], vec![]);
+        let n = self.tick();
+        let (Some(of), Some(endpoint)) =
+            (choose(&self.events, number), choose(&self.endpoints, to))
+        else {
+            return;
+        };
+        let Some(happened) = self.memory.happened(&[event(of)]).unwrap().pop() else { return };
+        if !happened.endpoints().contains(&endpoint) {
+            self.deliveries.push((of, endpoint));
+            let delivery = DeliveryId { event: event(of), endpoint };
+            self.commit(vec![], vec![Change::Deliver { delivery, enqueue: place(of, n) }]);
+        }
+    }
+
     fn cancel_replay(&mut self, number: u16) {
         let Some((_, endpoint)) = choose(&self.deliveries, number) else { return };
         let queue = self.memory.due(endpoint, 99_999);
@@ -308,6 +328,7 @@ impl Pair {
             Step::Form { endpoint, most } => self.form(*endpoint, *most),
             Step::Replay(number) => self.replay(*number),
             Step::Recover(number) => self.recover(*number),
+            Step::Deliver { event, endpoint } => self.deliver(*event, *endpoint),
             Step::CancelReplay(number) => self.cancel_replay(*number),
             Step::DeleteEndpoint(number) => self.delete_endpoint(*number),
             Step::Expunge(number) => self.expunge_event(*number),

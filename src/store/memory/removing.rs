@@ -8,8 +8,9 @@ use std::sync::Arc;
 impl State {
     pub(super) fn remove(&mut self, id: EventId) {
         self.events.remove(&id);
-        self.entries.remove(&id.as_u128());
+        self.forget(id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
+        self.added.retain(|(_, event)| *event != id);
         self.idempotency.retain(|_, held| held.event != id);
         self.uids.retain(|_, held| *held != id);
         let events = &self.events;
@@ -21,20 +22,20 @@ impl State {
             .collect();
         for webhook in gone {
             self.formed.remove(&webhook);
-            self.entries.remove(&webhook.as_u128());
+            self.forget(webhook.as_u128());
         }
     }
 
     pub(super) fn forget_deleted_endpoints(&mut self) {
         let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
-        let (queues, events) = (&mut self.queues, &self.events);
+        let (queues, events, added) = (&mut self.queues, &self.events, &self.added);
         self.endpoints.retain(|id, endpoint| {
             if is_deleted(endpoint) {
                 queues.remove(id);
             }
             let has_history = || {
                 let mut deliveries = events.values().flat_map(|held| &held.deliveries);
-                deliveries.any(|(held, _)| held == id)
+                deliveries.any(|(held, _)| held == id) || added.iter().any(|(held, _)| held == id)
             };
             !is_deleted(endpoint) || has_history()
         });

@@ -2,6 +2,7 @@
 
 use super::Pair;
 use crate::world::*;
+use hookwheel::model::{AttemptPosition, EndpointId, Order};
 use hookwheel::store::{Owner, Store, ledger};
 use std::sync::Arc;
 
@@ -59,14 +60,23 @@ impl Pair {
         let middle = (event(self.now / 3), event(self.now / 3 * 2));
         let ranges = [(event(0), event(99_999), 999), (middle.0, middle.1, 999)];
         let ranges = ranges.into_iter().chain([(event(0), middle.1, 3)]);
+        let ranges =
+            ranges.flat_map(|range| [(range, Order::NewestFirst), (range, Order::OldestFirst)]);
         for owner in owners.chain(applications) {
-            for (from, before, limit) in ranges.clone() {
-                let list = |store: &dyn Store| store.events_of(owner, from, before, limit).unwrap();
+            for ((from, before, limit), order) in ranges.clone() {
+                let list =
+                    |store: &dyn Store| store.events_of(owner, from..before, order, limit).unwrap();
                 assert_eq!(list(memory), list(sled));
                 let Owner::Endpoint(id) = owner else { continue };
-                let list = |store: &dyn Store| store.exhausted(id, from, before, limit).unwrap();
+                let list =
+                    |store: &dyn Store| store.exhausted(id, from..before, order, limit).unwrap();
                 assert_eq!(list(memory), list(sled));
             }
+        }
+        let all: Vec<_> = self.events.iter().map(|n| event(*n)).collect();
+        assert_eq!(memory.happened(&all).unwrap(), sled.happened(&all).unwrap());
+        for n in 1..=self.endpoint_count {
+            self.compare_attempts(endpoint(n));
         }
         for (n, app) in (0..7).flat_map(|n| [(n, application(0)), (n, application(1))]) {
             let known = |store: &dyn Store| store.idempotency(app, &format!("key-{n}")).unwrap();
@@ -83,5 +93,37 @@ impl Pair {
             let held: &Arc<_> = &held.event;
             held.id.as_u128() <= sled.greatest_id().unwrap()
         }));
+    }
+
+    /// Attempts to an endpoint, in both directions and in pages, in full.
+    fn compare_attempts(&self, endpoint: EndpointId) {
+        let listed = |store: &dyn Store, order, limit| {
+            let (mut all, mut after): (Vec<AttemptPosition>, _) = (Vec::new(), None);
+            loop {
+                let page = store.attempts_to(endpoint, after, order, limit).unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { return all };
+                after = Some(*last);
+                all.extend(page);
+            }
+        };
+        let told = |store: &dyn Store, positions: &[AttemptPosition]| {
+            let entries = store.attempts_at(positions).unwrap().into_iter().flatten();
+            let attempts = entries.map(|entry| (entry.endpoint, entry.attempt.unwrap()));
+            attempts.collect::<Vec<_>>()
+        };
+        let (memory, sled) = (&self.memory, self.sled());
+        let positions = listed(sled, Order::OldestFirst, 3);
+        assert!(positions.is_sorted());
+        let mut newest_first = listed(sled, Order::NewestFirst, 2);
+        newest_first.reverse();
+        assert_eq!(newest_first, positions);
+        let expected = listed(memory, Order::OldestFirst, 999);
+        assert_eq!(told(sled, &positions), told(memory, &expected));
+        let webhooks = self.webhooks.iter().map(|webhook| webhook.as_u128());
+        for of in webhooks.chain(self.events.iter().map(|n| event(*n).as_u128())) {
+            let of_one = |store: &dyn Store| told(store, &store.attempts_of(of).unwrap());
+            assert_eq!(of_one(sled), of_one(memory));
+        }
     }
 }
