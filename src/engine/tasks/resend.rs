@@ -173,8 +173,9 @@ impl<'a> Step<'a> {
         let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
         let (what, range) = (&*what, &*range);
         for happened in &events {
-            // What was sent to try out is not what an endpoint misses, and of the expunged nothing is left.
             let event = &happened.acceptance.event;
+            // What was sent to try out is not what an endpoint misses; of what was expunged nothing
+            // is left.
             if event.sample || event.expunged {
                 continue;
             }
@@ -294,6 +295,7 @@ impl<'a> Step<'a> {
         events.sort();
         let carried = self.store.happened(&events)?;
         let is_asked_for = |event: &Event| match what {
+            _ if event.expunged => false,
             What::Matching(filter) => filter.wants_event(event),
             _ => true,
         };
