@@ -61,6 +61,8 @@ impl Source {
             mode: Mode::Live,
             sample: false,
             channels: Vec::new(),
+            uid: None,
+            tags: Vec::new(),
             idempotency_key: None,
             reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
         };

@@ -27,6 +27,8 @@ fn event() -> Arc<Event> {
         mode: Mode::Live,
         sample: false,
         channels: Vec::new(),
+        uid: None,
+        tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
     })

@@ -1,12 +1,13 @@
 //! Accepting events: checked, fanned out, committed, answered.
 
+use crate::clock::Stopwatch;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item, whole};
 use crate::error::{Error, Result};
 use crate::model::{
-    Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode, Reach,
-    SkipReason, Timestamp, Trigger, check,
+    ApplicationId, Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode,
+    Reach, SkipReason, Timestamp, Trigger, check,
 };
 use crate::store::group_commit::{Accepted, NewAcceptance};
 use crate::store::{Place, ledger};
@@ -21,7 +22,7 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown application, data that is too large and, with
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), an idempotency key that was used for
-    /// another event. [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the store
+    /// another event, and a uid that another event has. [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the store
     /// cannot take it now.
     pub async fn emit(&self, event: NewEvent) -> Result<Emitted> {
         let mut emitted = self.emit_batch(vec![event]).await?;
@@ -32,9 +33,11 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::emit`], and refuses more than `batch_max_events`.
+    #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
     pub async fn emit_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Emitted>> {
         let inner = &self.inner;
         inner.check_open()?;
+        let watch = Stopwatch::start();
         let most = inner.config.batch_max_events;
         if events.len() > most {
             return Err(Error::invalid(format!(
@@ -56,7 +59,10 @@ impl Engine {
         whole(async move {
             let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
             match inner.committer.accept(acceptances).await {
-                Ok(accepted) => Ok(inner.hand_over(&plans, accepted)),
+                Ok(accepted) => {
+                    inner.meters.accepted(watch.elapsed());
+                    Ok(inner.hand_over(&plans, accepted))
+                }
                 Err(error) => {
                     plans.iter().for_each(Plan::release);
                     Err(error)
@@ -64,6 +70,20 @@ impl Engine {
             }
         })
         .await
+    }
+
+    /// The event that the platform calls `uid`, while it is kept.
+    ///
+    /// # Errors
+    /// Refuses an unknown application.
+    pub async fn event_by_uid(
+        &self,
+        application: ApplicationId,
+        uid: &str,
+    ) -> Result<Option<EventId>> {
+        self.inner.directory.application(application)?;
+        let uid = uid.to_owned();
+        self.inner.blocking(move |store| store.event_by_uid(application, &uid)).await
     }
 
     /// Sends a sample event of the endpoint's provider to that endpoint, once, at once, whatever
@@ -93,6 +113,8 @@ impl Engine {
             mode: Mode::Test,
             sample: true,
             channels: Vec::new(),
+            uid: None,
+            tags: Vec::new(),
             idempotency_key: None,
             reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
         };
@@ -133,6 +155,9 @@ impl Inner {
         if let Some(key) = &new.idempotency_key {
             check::check_idempotency_key(key)?;
         }
+        if let Some(uid) = &new.uid {
+            check::check_name("event uid", uid)?;
+        }
         let all = self.directory.recipients(new.application)?;
         let request_digest = digest(&new);
         let now = self.clock.wall();
@@ -146,6 +171,8 @@ impl Inner {
             mode: new.mode,
             sample: false,
             channels: check::checked_channels(new.channels)?,
+            uid: new.uid,
+            tags: check::checked_tags(new.tags)?,
             idempotency_key: new.idempotency_key,
             reach: Reach::default(),
         };
@@ -264,7 +291,12 @@ fn digest(new: &NewEvent) -> [u8; 16] {
     part(new.data.as_str().as_bytes());
     part(&new.time.map_or([0xff; 8], |time| time.as_micros().to_be_bytes()));
     part(&[u8::from(new.mode == Mode::Test)]);
-    new.channels.iter().for_each(|channel| part(channel.as_bytes()));
+    part(new.uid.as_deref().unwrap_or_default().as_bytes());
+    for labels in [&new.channels, &new.tags] {
+        // Their number too, or a channel could pass for a tag.
+        part(&labels.len().to_be_bytes());
+        labels.iter().for_each(|label| part(label.as_bytes()));
+    }
     let mut digest = [0; 16];
     digest.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
     digest

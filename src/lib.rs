@@ -52,6 +52,7 @@ pub mod record;
 pub mod schedule;
 pub mod simulate;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod wheel;
 
@@ -59,7 +60,8 @@ pub use clock::Clock;
 pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
-    NewApplication, NewEndpoint, NewEvent, Outcome, Outcomes, TestEvent,
+    EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
+    Outcomes, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use history::{
@@ -67,8 +69,9 @@ pub use history::{
     DeliveryHistory, DeliveryPage, EventFilter, EventHistory, EventPage, TaskFilter, TaskPage,
 };
 pub use model::{
-    Application, ApplicationId, Attempt, AttemptOutcome, Authentication, Delivery, DeliveryId,
-    DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType, Mode, Order,
-    Payload, Secret, Task, TaskId, TaskKind, TaskState, Timestamp,
+    AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
+    Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,
+    Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, Secret, Task, TaskId,
+    TaskKind, TaskState, Timestamp,
 };
 pub use vault::MasterKeySource;

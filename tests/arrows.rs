@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("error", &[], "everything fails in the same words, so it stands on nothing"),
     ("model", &["error"], "plain data without I/O, clock or random numbers"),
-    ("config", &["error"], "limits are numbers; it only says which are wrong"),
+    ("config", &["error"], "reads settings and says which are wrong; it acts on none"),
     ("clock", &["model"], "the time is an instant of the model"),
     ("schedule", &["error", "model"], "pure: the answer and a random number in, a delay out"),
     ("id_source", &["clock", "error", "model"], "UUIDv7 need the time and random numbers"),
@@ -21,10 +21,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["clock", "error", "id_source", "model", "schedule"],
         "renders and signs; it neither sends nor stores",
     ),
+    ("telemetry", &["error", "model"], "counts what others tell it; it asks nobody"),
     ("record", &["model", "provider", "schedule"], "a pure decision; the engine commits it"),
     (
         "store",
-        &["clock", "error", "id_source", "model"],
+        &["clock", "error", "id_source", "model", "telemetry"],
         "keeps what it is given; it knows neither what is due now nor how it is sent",
     ),
     ("query", &["error", "model", "store"], "asks a store what is on record, and changes nothing"),
@@ -53,6 +54,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "record",
             "schedule",
             "store",
+            "telemetry",
             "vault",
             "wheel",
             "wheel::window",
@@ -61,7 +63,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "emit",
-        &["dispatch", "engine", "error", "model", "store", "wheel::window"],
+        &["clock", "dispatch", "engine", "error", "model", "store", "wheel::window"],
         "the engine's methods that accept events",
     ),
     (
@@ -79,7 +81,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "api",
-        &["clock", "config", "engine", "error", "history", "model", "provider"],
+        &["clock", "config", "engine", "error", "history", "model", "provider", "telemetry"],
         "REST over the engine's handle; never the store",
     ),
     (
@@ -102,6 +104,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "provider",
             "schedule",
             "simulate",
+            "telemetry",
             "vault",
         ],
         "the outermost room: nothing uses it but the binary's door",

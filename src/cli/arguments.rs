@@ -85,6 +85,29 @@ impl SecretSource {
     }
 }
 
+/// Reads one secret from a file.
+pub fn read_secret(file: &Path) -> Result<Secret> {
+    let text = Zeroizing::new(read_text(file)?);
+    match text.trim() {
+        "" => Err(Error::invalid(format!("{} is empty", file.display()))),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+/// Reads JSON from a file.
+pub fn read_json(file: &Path) -> Result<serde_json::Value> {
+    let text = Zeroizing::new(read_text(file)?);
+    serde_json::from_str(&text)
+        .map_err(|error| Error::invalid(format!("{} is no JSON: {error}", file.display())))
+}
+
+/// Values that are set by path: JSON where they are JSON, else text.
+pub fn overrides(given: Vec<(String, String)>) -> Vec<(String, serde_json::Value)> {
+    let read =
+        |text: String| serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+    given.into_iter().map(|(path, text)| (path, read(text))).collect()
+}
+
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }

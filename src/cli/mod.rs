@@ -4,29 +4,35 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod client;
+mod completions;
+mod config;
 mod demo;
 mod exchange;
+mod logging;
 mod paint;
 mod providers;
+mod serve;
+mod settings;
 mod sign;
 mod simulate;
+mod table;
 mod verify;
 
+use crate::config::LogFormat;
 use crate::error::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
-
-/// The environment variable that says what is logged.
-const LOG_VARIABLE: &str = "HOOKWHEEL_LOG";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
-accept everything; 2 when it could not begin: wrong arguments, or input that cannot be read.
+accept everything, a server said no or failed; 2 when it could not begin: wrong arguments, or input
+that cannot be read or is refused; 3 when a server cannot be reached, or does not accept the token;
+4 when what was named does not exist on it.
 
-HOOKWHEEL_LOG=debug logs to standard error; NO_COLOR=1 leaves out colour.";
+HOOKWHEEL_URL and HOOKWHEEL_TOKEN say which server is asked, and as whom; HOOKWHEEL_LOG=debug logs
+to standard error; NO_COLOR=1 leaves out colour.";
 
 /// Webhooks, delivered the way a named provider does it.
 #[derive(Parser)]
@@ -38,11 +44,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::Arguments),
     Demo(demo::Arguments),
     Providers(providers::Arguments),
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
+    App(client::app::Arguments),
+    Endpoint(client::endpoint::Arguments),
+    EventType(client::event_type::Arguments),
+    Emit(client::emit::Arguments),
+    Test(client::test::Arguments),
+    History(client::history::Arguments),
+    Replay(client::replay::Arguments),
+    Recover(client::recover::Arguments),
+    Tail(client::tail::Arguments),
+    Token(client::token::Arguments),
+    Config(config::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How a command ended that could do its work.
@@ -58,8 +77,16 @@ enum Ending {
 enum Trouble {
     /// What was asked for cannot be done.
     Refused(Error),
+    /// The server did not do what it was asked.
+    Server(client::Refusal),
     /// Nobody takes what is printed.
     Output(io::Error),
+}
+
+impl From<client::Refusal> for Trouble {
+    fn from(refusal: client::Refusal) -> Self {
+        Self::Server(refusal)
+    }
 }
 
 impl From<Error> for Trouble {
@@ -80,13 +107,6 @@ type Ended = Result<Ending, Trouble>;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::builder()
-        .with_env_var(LOG_VARIABLE)
-        .with_default_directive(LevelFilter::WARN.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
-        .with_writer(io::stderr)
-        .init();
     let mut out = anstream::stdout();
     let ended = run(cli.command, &mut out).and_then(|ending| {
         out.flush()?;
@@ -102,6 +122,7 @@ pub fn main() -> ExitCode {
         Err(trouble) => {
             let (text, code) = match trouble {
                 Trouble::Refused(error) => (error.to_string(), code(error.kind())),
+                Trouble::Server(refusal) => (refusal.text().to_owned(), refusal.code()),
                 Trouble::Output(error) => {
                     (format!("standard output cannot be written: {error}"), 1)
                 }
@@ -114,12 +135,30 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, out: &mut dyn Write) -> Ended {
+    let _logging = match &command {
+        // It logs as its configuration says.
+        Command::Serve(_) => None,
+        _ => Some(logging::start(logging::usual_filter(), LogFormat::Text)?),
+    };
     match command {
+        Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Demo(arguments) => demo::run(&arguments, out),
         Command::Providers(arguments) => providers::run(&arguments, out),
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
+        Command::App(arguments) => client::app::run(arguments, out),
+        Command::Endpoint(arguments) => client::endpoint::run(arguments, out),
+        Command::EventType(arguments) => client::event_type::run(arguments, out),
+        Command::Emit(arguments) => client::emit::run(arguments, out),
+        Command::Test(arguments) => client::test::run(arguments, out),
+        Command::History(arguments) => client::history::run(arguments, out),
+        Command::Replay(arguments) => client::replay::run(arguments, out),
+        Command::Recover(arguments) => client::recover::run(arguments, out),
+        Command::Tail(arguments) => client::tail::run(arguments, out),
+        Command::Token(arguments) => client::token::run(arguments, out),
+        Command::Config(arguments) => config::run(&arguments, out),
+        Command::Completions(arguments) => completions::run(&arguments, out),
     }
 }
 

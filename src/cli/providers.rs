@@ -1,6 +1,7 @@
 //! `hookwheel providers`: which there are, and what each does.
 
 use crate::cli::arguments::ProviderFiles;
+use crate::cli::table::Table;
 use crate::cli::{Ended, Ending, paint};
 use crate::provider::{Line, Mark, Provider};
 use clap::Subcommand;
@@ -41,26 +42,17 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Ended {
 }
 
 fn list(providers: &[&Provider], out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<[String; 5]> = providers.iter().map(|provider| row(provider)).collect();
     let heads = ["NAME", "TITLE", "SIGNATURE HEADER", "ATTEMPTS", "RETRIES AFTER"];
-    let mut widths = heads.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let mut table = Table::new(heads).number(3);
+    for provider in providers {
+        table.row(row(provider));
     }
-    let [names, titles, headers, attempts, _] = widths;
-    let [name, title, header, count, ladder] = heads;
-    let head =
-        format!("{name:names$}  {title:titles$}  {header:headers$}  {count:>attempts$}  {ladder}");
-    writeln!(out, "{}", paint::strong(head))?;
-    for (provider, [name, title, header, count, ladder]) in providers.iter().zip(rows) {
-        let name = paint::name(name);
-        writeln!(
-            out,
-            "{name:names$}  {title:titles$}  {header:headers$}  {count:>attempts$}  {ladder}"
-        )?;
-        writeln!(out, "{:names$}  {}", "", paint::faint(provider.source()))?;
+    let names = providers.iter().map(|provider| provider.name().chars().count());
+    let indent = names.fold("NAME".len(), usize::max);
+    let mut lines = table.lines();
+    lines.next().map_or(Ok(()), |head| writeln!(out, "{head}"))?;
+    for (line, provider) in lines.zip(providers) {
+        writeln!(out, "{line}\n{:indent$}  {}", "", paint::faint(provider.source()))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `hookwheel simulate`: a provider played towards the user's own endpoint.
 
-use crate::cli::arguments::{ProviderFiles, SecretSource, positive, setting};
+use crate::cli::arguments::{ProviderFiles, SecretSource, overrides, positive, setting};
 use crate::cli::{Ended, Ending, Trouble, block_on, exchange, paint};
 use crate::error::{Error, Result};
 use crate::model::{Mode, Secret, human_duration};
@@ -90,10 +90,6 @@ fn one_secret(source: &SecretSource) -> Result<Option<Secret>> {
 }
 
 fn plan(arguments: Arguments, secret: Option<Secret>) -> Plan {
-    let overrides = arguments.overrides.into_iter().map(|(path, text)| {
-        let value = serde_json::from_str(&text);
-        (path, value.unwrap_or(serde_json::Value::String(text)))
-    });
     Plan {
         providers_folder: arguments.files.folder,
         secret,
@@ -102,7 +98,7 @@ fn plan(arguments: Arguments, secret: Option<Secret>) -> Plan {
         count: arguments.count.map(|count| count as usize),
         rate_per_second: arguments.rate,
         speed: arguments.speed,
-        overrides: overrides.collect(),
+        overrides: overrides(arguments.overrides),
         settings: arguments.settings.into_iter().collect(),
         mode: if arguments.test { Mode::Test } else { Mode::Live },
         ..Plan::new(arguments.provider, arguments.url)

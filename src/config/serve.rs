@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+use url::Url;
 
 /// The service: where it listens and keeps its data, what it logs, and every limit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,12 +129,38 @@ impl ServeConfig {
         }
         match (&self.tls_certificate_file, &self.tls_key_file) {
             (Some(_), None) => {
-                Err(Error::invalid("`tls_certificate_file` needs `tls_key_file` beside it"))
+                return Err(Error::invalid("`tls_certificate_file` needs `tls_key_file` as well"));
             }
             (None, Some(_)) => {
-                Err(Error::invalid("`tls_key_file` needs `tls_certificate_file` beside it"))
+                return Err(Error::invalid("`tls_key_file` needs `tls_certificate_file` as well"));
             }
-            _ => self.engine.check(),
+            _ => {}
         }
+        if let Some(url) = &self.public_url {
+            check_public_url(url)?;
+        }
+        if let Err(error) = EnvFilter::try_new(&self.log.filter) {
+            let message = "`log.filter` must be a filter like `info` or `hookwheel=debug`";
+            return Err(Error::invalid(format!("{message}: {error}")));
+        }
+        self.engine.check()
+    }
+}
+
+fn check_public_url(url: &str) -> Result<()> {
+    let parsed = Url::parse(url).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    match parsed {
+        Some(_) => Ok(()),
+        // Not shown, since it may hold a password.
+        None => Err(Error::invalid(
+            "`public_url` must be `http:` or `https:` with a host and at most a path, like \
+             `https://webhooks.example`",
+        )),
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! A pure data structure: it holds what may be sent, and says what goes next.
 
+use crate::dispatch::limits::{ApplicationLimits, Pace};
 use crate::dispatch::recipient::Recipient;
-use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId};
+use crate::model::{
+    ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
+};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How late a timer may wake a lane for the rate limit's sake.
-const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// Bytes of event data in one webhook of several events at most.
 const BATCH_MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -23,13 +22,26 @@ pub enum Departure {
     Form(Arc<Recipient>, Vec<ReadyWebhook>),
 }
 
+/// How the lanes stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LanesStatus {
+    /// Lanes that are served.
+    pub open: usize,
+    /// Webhooks that were sent and are not on record yet.
+    pub in_flight: usize,
+    /// Webhooks that wait for their lane's turn.
+    pub ready: usize,
+}
+
 /// All lanes.
 pub struct Lanes {
     lanes: HashMap<EndpointId, Lane>,
     /// Lanes that may have something to send now, in turn.
     round: VecDeque<EndpointId>,
-    /// Lanes that wait for a rate limit or a pause, by the time it ends.
+    /// Lanes that wait for their own rate limit or a pause, by the time it ends.
     timed: BTreeSet<(Timestamp, EndpointId)>,
+    /// The limits over all lanes of an application.
+    limits: ApplicationLimits,
     in_flight: usize,
     in_flight_max: usize,
 }
@@ -41,8 +53,8 @@ struct Lane {
     in_flight: HashMap<WebhookId, bool>,
     /// Requests that are running: these count for the limit.
     running: usize,
-    /// The rate limit's next moment, or the end of a pause.
-    not_before: Timestamp,
+    pace: Pace,
+    /// Whether it stands in the round, or in the line for its application's limit.
     in_round: bool,
     closed: bool,
 }
@@ -54,6 +66,7 @@ impl Lanes {
             lanes: HashMap::new(),
             round: VecDeque::new(),
             timed: BTreeSet::new(),
+            limits: ApplicationLimits::default(),
             in_flight: 0,
             in_flight_max,
         }
@@ -64,12 +77,21 @@ impl Lanes {
         self.in_flight
     }
 
+    /// How the lanes stand. It looks at each of them.
+    pub fn status(&self) -> LanesStatus {
+        LanesStatus {
+            open: self.lanes.values().filter(|lane| !lane.closed).count(),
+            in_flight: self.in_flight,
+            ready: self.lanes.values().map(|lane| lane.ready.len()).sum(),
+        }
+    }
+
     /// Serves an endpoint from now on, or as `recipient` says now.
     pub fn open(&mut self, recipient: Arc<Recipient>) {
         let id = recipient.endpoint.id;
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::new(Arc::clone(&recipient)));
         if lane.recipient.spacing() != recipient.spacing() {
-            lane.not_before = Timestamp::EPOCH;
+            lane.pace = Pace::UNUSED;
         }
         lane.recipient = recipient;
         lane.closed = false;
@@ -80,11 +102,21 @@ impl Lanes {
     pub fn close(&mut self, endpoint: EndpointId) -> Vec<ReadyWebhook> {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return Vec::new() };
         lane.closed = true;
+        lane.in_round = false;
+        self.round.retain(|held| *held != endpoint);
+        self.limits.leave(lane.recipient.endpoint.application, endpoint);
         let items = lane.ready.drain(..).collect();
         if lane.in_flight.is_empty() {
             self.lanes.remove(&endpoint);
         }
         items
+    }
+
+    /// Limits all lanes of an application together to `rate` webhooks a second, or no more.
+    pub fn limit(&mut self, application: ApplicationId, rate: Option<u32>) {
+        for endpoint in self.limits.set(application, rate) {
+            self.round.push_back(endpoint);
+        }
     }
 
     /// Takes an item in; hands it back when its lane is not served.
@@ -118,27 +150,41 @@ impl Lanes {
 
     /// What goes next, if anything may go at `now`.
     pub fn next(&mut self, now: Timestamp) -> Option<Departure> {
-        self.wake(now);
-        while self.in_flight < self.in_flight_max {
+        loop {
+            self.wake(now);
+            if self.in_flight >= self.in_flight_max {
+                return None;
+            }
             let endpoint = self.round.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
+            let application = lane.recipient.endpoint.application;
             lane.in_round = false;
-            match lane.next(now) {
+            match lane.turn(now) {
                 Turn::Nothing => {}
                 Turn::Later(at) => drop(self.timed.insert((at, endpoint))),
-                Turn::Now(departure) => {
+                Turn::Now(_) if !self.limits.admits(application, endpoint, now) => {
+                    lane.in_round = true;
+                    continue;
+                }
+                Turn::Now(at) => {
+                    let departure = lane.depart(at, now)?;
+                    if matches!(departure, Departure::Send(..)) {
+                        self.limits.count(application, now);
+                    }
+                    self.limits.end_turn(application, endpoint);
                     self.in_flight += 1;
                     self.enter_round(endpoint);
                     return Some(departure);
                 }
             }
+            self.limits.end_turn(application, endpoint);
         }
-        None
     }
 
     /// When [`Lanes::next`] may have something though nothing else happens.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.timed.first().map(|(at, _)| *at)
+        let own = self.timed.first().map(|(at, _)| *at);
+        own.into_iter().chain(self.limits.next_call()).min()
     }
 
     /// Lets the next webhook of a lane go, since this one's request is over. Where order counts,
@@ -206,6 +252,9 @@ impl Lanes {
             self.timed.pop_first();
             self.enter_round(endpoint);
         }
+        while let Some(endpoint) = self.limits.call(now) {
+            self.round.push_back(endpoint);
+        }
     }
 
     fn enter_round(&mut self, endpoint: EndpointId) {
@@ -224,7 +273,8 @@ impl Lanes {
 enum Turn {
     Nothing,
     Later(Timestamp),
-    Now(Departure),
+    /// The webhook at this place of what is ready may go.
+    Now(usize),
 }
 
 impl Lane {
@@ -234,53 +284,59 @@ impl Lane {
             ready: VecDeque::new(),
             in_flight: HashMap::new(),
             running: 0,
-            not_before: Timestamp::EPOCH,
+            pace: Pace::UNUSED,
             in_round: false,
             closed: false,
         }
     }
 
-    fn next(&mut self, now: Timestamp) -> Turn {
+    fn turn(&self, now: Timestamp) -> Turn {
         if self.closed || self.running >= self.recipient.concurrency() {
             return Turn::Nothing;
         }
         // The schedule and a replay never send one webhook at the same time.
-        let free = |item: &ReadyWebhook| !self.in_flight.contains_key(&item.webhook);
-        let Some(at) = self.ready.iter().position(free) else { return Turn::Nothing };
-        let earliest = self.ready.get(at).map_or(now, |item| item.not_before.max(self.not_before));
-        if earliest > now {
-            return Turn::Later(earliest);
-        }
-        let Some(item) = self.ready.remove(at) else { return Turn::Nothing };
+        let free = |(_, item): &(usize, &ReadyWebhook)| !self.in_flight.contains_key(&item.webhook);
+        let Some((at, item)) = self.ready.iter().enumerate().find(free) else {
+            return Turn::Nothing;
+        };
+        let earliest = item.not_before.max(self.pace.not_before());
+        if earliest > now { Turn::Later(earliest) } else { Turn::Now(at) }
+    }
+
+    /// Takes out what is at a place, with what travels together with it.
+    fn depart(&mut self, at: usize, now: Timestamp) -> Option<Departure> {
+        let item = self.ready.remove(at)?;
         self.in_flight.insert(item.webhook, true);
         self.running += 1;
         let recipient = Arc::clone(&self.recipient);
-        match recipient.batch_max() {
-            // A replay sends what it is, alone: a test event, or one that was skipped.
-            Some(max) if !item.formed && item.trigger == Trigger::Scheduled => {
-                let mut items = vec![item];
-                let mut bytes = items.iter().map(ReadyWebhook::bytes).sum::<usize>();
-                while items.len() < max
-                    && let Some(next) = self.ready.get(at)
-                    && !next.formed
-                    && next.trigger == Trigger::Scheduled
-                    && !self.in_flight.contains_key(&next.webhook)
-                    && bytes + next.bytes() <= BATCH_MAX_BYTES
-                {
-                    bytes += next.bytes();
-                    items.extend(self.ready.remove(at));
-                }
-                Turn::Now(Departure::Form(recipient, items))
+        // A replay sends what it is, alone: a test event, or one that was skipped.
+        let Some(max) = recipient.batch_max().filter(|_| is_formable(&item)) else {
+            // Here, since making a webhook is not sending one.
+            if let Some(spacing) = recipient.spacing() {
+                self.pace.step(now, spacing);
             }
-            _ => {
-                // Here, since making a webhook is not sending one.
-                if let Some(pause) = recipient.spacing() {
-                    // A timer that woke us late must not stretch the distance for good.
-                    let is_late = now.since(self.not_before) <= LATE_MAX;
-                    self.not_before = if is_late { self.not_before } else { now }.after(pause);
-                }
-                Turn::Now(Departure::Send(recipient, item))
-            }
+            return Some(Departure::Send(recipient, item));
+        };
+        let mut bytes = item.bytes();
+        let mut items = vec![item];
+        while items.len() < max
+            && let Some(next) = self.ready.get(at)
+            && is_formable(next)
+            && !self.in_flight.contains_key(&next.webhook)
+            && bytes + next.bytes() <= BATCH_MAX_BYTES
+        {
+            bytes += next.bytes();
+            items.extend(self.ready.remove(at));
         }
+        Some(Departure::Form(recipient, items))
     }
 }
+
+/// Whether a webhook may take others with it.
+fn is_formable(item: &ReadyWebhook) -> bool {
+    !item.formed && item.trigger == Trigger::Scheduled
+}
+
+#[cfg(test)]
+#[path = "lanes_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ mod failure;
 pub mod gate;
 mod identity;
 pub mod lanes;
+pub mod limits;
 mod oauth;
 mod pool;
 pub mod recipient;

@@ -2,6 +2,7 @@
 
 use crate::dispatch::ClientIdentity;
 use crate::dispatch::gate::Gate;
+use crate::dispatch::limits::spacing;
 use crate::model::{Authentication, Endpoint, Timestamp};
 use crate::provider::{Provider, SigningKey};
 use std::fmt;
@@ -51,8 +52,7 @@ impl Recipient {
 
     /// The distance between two webhooks, where the endpoint has a rate limit.
     pub fn spacing(&self) -> Option<Duration> {
-        let rate = self.endpoint.rate_limit_per_second?;
-        Some(Duration::from_secs(1) / rate.max(1))
+        self.endpoint.rate_limit_per_second.map(spacing)
     }
 
     /// How many events may travel together, for a provider that does that.

@@ -1,9 +1,9 @@
 //! The loop: takes ready webhooks in, hands them to senders, lane by lane.
 
 use crate::clock::Clock;
-use crate::dispatch::lanes::{Departure, Lanes};
+use crate::dispatch::lanes::{Departure, Lanes, LanesStatus};
 use crate::dispatch::recipient::Recipient;
-use crate::model::{EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
+use crate::model::{ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, WebhookId};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub enum Command {
     Open(Arc<Recipient>),
     /// Serve this endpoint no more.
     Close(EndpointId),
+    /// Send to all endpoints of this application together that many webhooks a second at most.
+    Limit(ApplicationId, Option<u32>),
     /// A request is over; its attempt is not on record yet.
     Answered(EndpointId, WebhookId),
     /// An attempt is on record.
@@ -41,6 +43,8 @@ pub enum Command {
     /// Answer when all commands before this one were carried out, with the number of requests in
     /// flight.
     Barrier(oneshot::Sender<usize>),
+    /// Answer with how the lanes stand.
+    Status(oneshot::Sender<LanesStatus>),
     /// Start nothing more.
     Stop,
 }
@@ -99,6 +103,13 @@ impl Dispatcher {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::Barrier(reply));
         answer.await.unwrap_or(0)
+    }
+
+    /// How the lanes stand; nothing at all once the loop has ended.
+    pub async fn status(&self) -> LanesStatus {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Status(reply));
+        answer.await.unwrap_or_default()
     }
 
     /// Waits until no request is in flight.
@@ -199,6 +210,7 @@ impl Run {
                 let items = self.lanes.close(endpoint);
                 self.spill(items.into_iter().map(|item| (endpoint, item)).collect());
             }
+            Command::Limit(application, rate) => self.lanes.limit(application, rate),
             Command::Answered(endpoint, webhook) => self.lanes.answered(endpoint, webhook),
             Command::Finished { endpoint, webhook, gone } => {
                 let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +218,7 @@ impl Run {
                 drop(in_flight);
                 self.lanes.finished(endpoint, webhook, &gone);
             }
+            Command::Status(reply) => drop(reply.send(self.lanes.status())),
             Command::Stop => self.stopped = true,
             Command::Barrier(_) => {}
         }

@@ -1,6 +1,8 @@
 //! Applications: made, changed, deleted.
 
-use crate::engine::{ApplicationChange, Engine, NewApplication};
+use crate::dispatch::run::Command;
+use crate::engine::checks::{checked_application_name, checked_rate};
+use crate::engine::{ApplicationChange, Engine, NewApplication, whole};
 use crate::error::{Error, Result};
 use crate::model::{Application, ApplicationId, check};
 use crate::store::Change;
@@ -10,8 +12,14 @@ impl Engine {
     /// Makes an application.
     ///
     /// # Errors
-    /// Refuses a uid that is none, or that another application has.
+    /// Refuses a name that is empty or too long, a uid that is none or that another application
+    /// has, and a rate limit of 0.
     pub async fn create_application(&self, new: NewApplication) -> Result<Arc<Application>> {
+        let engine = self.clone();
+        whole(async move { engine.make_application(new).await }).await
+    }
+
+    async fn make_application(&self, new: NewApplication) -> Result<Arc<Application>> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;
@@ -19,9 +27,10 @@ impl Engine {
         let now = inner.clock.wall();
         let application = Application {
             id: ApplicationId::from_uuid(inner.ids.next()?),
-            name: new.name,
+            name: checked_application_name(new.name)?,
             uid: new.uid,
             metadata: check::checked_metadata(new.metadata)?,
+            rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
             retention: new.retention,
             secrets: Default::default(),
             deleted_at: None,
@@ -52,8 +61,17 @@ impl Engine {
     /// Changes an application.
     ///
     /// # Errors
-    /// Refuses an unknown id, and a uid that another application has.
+    /// Refuses an unknown id, and what [`Engine::create_application`] refuses.
     pub async fn update_application(
+        &self,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Arc<Application>> {
+        let engine = self.clone();
+        whole(async move { engine.change_application(id, change).await }).await
+    }
+
+    async fn change_application(
         &self,
         id: ApplicationId,
         change: ApplicationChange,
@@ -71,18 +89,28 @@ impl Engine {
         if let Some(metadata) = change.metadata {
             application.metadata = check::checked_metadata(metadata)?;
         }
-        application.name = change.name.unwrap_or(application.name);
+        if let Some(name) = change.name {
+            application.name = checked_application_name(name)?;
+        }
+        if let Some(rate) = change.rate_limit_per_second {
+            application.rate_limit_per_second = checked_rate(rate)?;
+        }
         application.retention = change.retention.unwrap_or(application.retention);
         application.updated_at = inner.clock.wall();
         self.commit_application(application).await
     }
 
-    /// Deletes an application with its endpoints; what waits is cancelled, and history stays until
+    /// Deletes an application with its endpoints and access tokens; what waits is cancelled, and history stays until
     /// it expires.
     ///
     /// # Errors
     /// Refuses an unknown id.
     pub async fn delete_application(&self, id: ApplicationId) -> Result<()> {
+        let engine = self.clone();
+        whole(async move { engine.remove_application(id).await }).await
+    }
+
+    async fn remove_application(&self, id: ApplicationId) -> Result<()> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;
@@ -92,8 +120,12 @@ impl Engine {
         }
         application.deleted_at = Some(inner.clock.wall());
         application.secrets.clear();
-        inner.committer.change(vec![Change::Application(application.clone())]).await?;
+        let (tokens, mut changes) = inner.revocations(id);
+        changes.push(Change::Application(application));
+        inner.committer.change(changes).await?;
         inner.directory.remove_application(id);
+        inner.dispatcher.tell(Command::Limit(id, None));
+        inner.access_tokens.remove(&tokens);
         Ok(())
     }
 
@@ -101,6 +133,7 @@ impl Engine {
         let inner = &self.inner;
         inner.committer.change(vec![Change::Application(application.clone())]).await?;
         let id = application.id;
+        inner.dispatcher.tell(Command::Limit(id, application.rate_limit_per_second));
         inner.directory.put_application(application);
         inner.directory.application(id)
     }

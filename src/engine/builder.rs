@@ -1,12 +1,15 @@
 //! Opening an engine.
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, MASTER_KEY_VARIABLE};
 use crate::dispatch::gate::{Gate, MemoryBudget};
 use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
+use crate::engine::event_types::EventTypes;
+use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
+use crate::engine::tokens::AccessTokens;
 use crate::engine::{Engine, Hands, Inner};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, fill_random};
@@ -16,6 +19,7 @@ use crate::provider::Providers;
 use crate::store::group_commit::GroupCommit;
 use crate::store::sled::SledOptions;
 use crate::store::{MemoryStore, SledStore, Store};
+use crate::telemetry::Meters;
 use crate::vault::{MasterKeySource, Vault};
 use crate::wheel::window::{self, Window};
 use base64::Engine as _;
@@ -26,8 +30,6 @@ use tokio::sync::{broadcast, watch};
 
 /// Outcomes that are kept for a slow reader.
 const OUTCOMES_KEPT: usize = 4096;
-/// The environment variable that may hold the master key.
-const MASTER_KEY_VARIABLE: &str = "HOOKWHEEL_MASTER_KEY";
 
 /// Makes the outbound side, once the configuration is complete.
 type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
@@ -145,6 +147,7 @@ impl EngineBuilder {
             self.config.loaded_max_bytes,
         );
         let crew = Arc::clone(&hands) as Arc<dyn run::Crew>;
+        let meters = Meters::new(providers.iter().map(|provider| provider.name()));
         let inner = Arc::new(Inner {
             dispatcher: Dispatcher::start(self.clock.clone(), self.config.in_flight_max, crew),
             budget: MemoryBudget::new(self.config.fresh_max_bytes),
@@ -152,6 +155,9 @@ impl EngineBuilder {
             clock: self.clock,
             ids,
             providers,
+            event_types: EventTypes::load(&*store)?,
+            access_tokens: AccessTokens::load(&*store)?,
+            replies: Replies::load(&*store)?,
             store,
             committer,
             directory: Directory::default(),
@@ -160,6 +166,7 @@ impl EngineBuilder {
             tokens: TokenCache::default(),
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
+            meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
             closing: AtomicBool::new(false),
@@ -240,6 +247,8 @@ impl Inner {
     async fn take_up(self: &Arc<Self>, is_new: bool) -> Result<()> {
         for application in self.store.applications()? {
             if application.deleted_at.is_none() {
+                let rate = application.rate_limit_per_second;
+                self.dispatcher.tell(run::Command::Limit(application.id, rate));
                 self.directory.put_application(application);
             }
         }

@@ -6,8 +6,15 @@ use crate::engine::recipients::{PAIR_SEPARATOR, endpoint_place};
 use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::secret::Sealed;
-use crate::model::{ApplicationId, Authentication, EndpointId, EventPattern, Secret, check};
+use crate::model::{
+    ApplicationId, Authentication, EndpointId, EventPattern, Payload, Secret, check,
+};
 use crate::provider::Provider;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Bytes of the schemas of one event type at most.
+const SCHEMAS_BYTES_MAX: usize = 256 * 1024;
 
 impl Inner {
     /// Refuses one endpoint more than an application may have.
@@ -115,6 +122,16 @@ pub(super) fn checked_text(what: &str, text: String, length_max: usize) -> Resul
     Ok(text)
 }
 
+pub(super) fn checked_application_name(name: String) -> Result<String> {
+    if (1..=256).contains(&name.len()) {
+        return Ok(name);
+    }
+    Err(Error::invalid(format!(
+        "the application's name has {} bytes: 1 to 256 are expected",
+        name.len()
+    )))
+}
+
 pub(super) fn checked_filter(patterns: Vec<String>) -> Result<Vec<EventPattern>> {
     if patterns.len() > 256 {
         return Err(Error::invalid("the event filter has more than 256 entries"));
@@ -212,4 +229,35 @@ fn check_credential(what: &str, secret: &Secret) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Up to 64 names in the alphabet of event types.
+pub(super) fn checked_names(what: &str, names: Vec<String>) -> Result<Vec<String>> {
+    if names.len() > 64 {
+        return Err(Error::invalid(format!("there are more than 64 {what}s")));
+    }
+    names.iter().try_for_each(|name| check::check_name(what, name))?;
+    Ok(names)
+}
+
+/// Schemas by version, their bytes as they are.
+pub(super) fn checked_schemas(text: String) -> Result<Payload> {
+    if text.len() > SCHEMAS_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "schemas of {} bytes are too large: {SCHEMAS_BYTES_MAX} is the most",
+            text.len()
+        )));
+    }
+    let by_version: BTreeMap<String, &RawValue> = serde_json::from_str(&text).map_err(|error| {
+        Error::invalid(format!("schemas are no JSON object of one schema a version: {error}"))
+            .with_source(error)
+    })?;
+    if let Some((version, _)) = by_version.iter().find(|(_, schema)| !schema.get().starts_with('{'))
+    {
+        return Err(Error::invalid(format!(
+            "the schema of version `{}` is no JSON object",
+            version.chars().take(64).collect::<String>().escape_debug()
+        )));
+    }
+    Payload::from_text(text).map_err(|error| error.within("schemas"))
 }

@@ -12,12 +12,14 @@ use std::time::Duration;
 /// An application to be made.
 #[derive(Clone, Debug, Default)]
 pub struct NewApplication {
-    /// What people call it.
+    /// What people call it, in 1 to 256 bytes.
     pub name: String,
     /// The platform's own name for it, unique: 1 to 256 letters, digits, `-`, `_` and `.`.
     pub uid: Option<String>,
     /// The platform's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<u32>,
     /// How long finished deliveries stay in the history; `None` for the engine's own setting.
     pub retention: Option<Duration>,
 }
@@ -38,6 +40,8 @@ pub struct ApplicationChange {
     pub uid: Option<Option<String>>,
     /// The platform's own notes.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<Option<u32>>,
     /// How long finished deliveries stay.
     pub retention: Option<Option<Duration>>,
 }
@@ -183,6 +187,11 @@ pub struct NewEvent {
     pub mode: Mode,
     /// The channels it is meant for; none means all.
     pub channels: Vec<String>,
+    /// The platform's own id for it, unique among the application's events while it is kept: 1 to
+    /// 256 letters, digits, `-`, `_` and `.`.
+    pub uid: Option<String>,
+    /// The platform's own words to find it by.
+    pub tags: Vec<String>,
     /// Under the same key the same event is accepted once, and the same answer given.
     pub idempotency_key: Option<String>,
 }
@@ -204,6 +213,8 @@ impl NewEvent {
             time: None,
             mode: Mode::Live,
             channels: Vec::new(),
+            uid: None,
+            tags: Vec::new(),
             idempotency_key: None,
         })
     }
@@ -226,6 +237,20 @@ impl NewEvent {
     #[must_use]
     pub fn channels<C: Into<String>>(mut self, channels: impl IntoIterator<Item = C>) -> Self {
         self.channels = channels.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Gives it the platform's own id.
+    #[must_use]
+    pub fn uid(mut self, uid: impl Into<String>) -> Self {
+        self.uid = Some(uid.into());
+        self
+    }
+
+    /// Gives it words to find it by.
+    #[must_use]
+    pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
         self
     }
 

@@ -5,23 +5,30 @@ mod builder;
 mod checks;
 mod directory;
 mod endpoints;
+mod event_types;
 mod input;
 mod parking;
 mod pipeline;
 mod queueing;
 mod recipients;
+mod replies;
 mod secrets;
 mod sending;
+mod status;
 pub(crate) mod tasks;
+mod tokens;
 mod upkeep;
 
 pub use builder::EngineBuilder;
 pub use endpoints::CreatedEndpoint;
+pub use event_types::{EventTypeChange, NewEventType, PutEventType};
 pub use input::{
     ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
 };
 pub use pipeline::Outcome;
 pub(crate) use queueing::fresh_item;
+pub use replies::Reply;
+pub use tokens::NewAccessToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,14 +42,19 @@ use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWeb
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
+use crate::telemetry::Meters;
 use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
+use event_types::EventTypes;
+use replies::Replies;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
+use tokens::AccessTokens;
 use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -78,6 +90,9 @@ pub(crate) struct Inner {
     pub store: Arc<dyn Store>,
     pub committer: GroupCommit,
     pub directory: Directory,
+    pub event_types: EventTypes,
+    pub access_tokens: AccessTokens,
+    pub replies: Replies,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,
@@ -85,7 +100,9 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
-    /// One change of applications and endpoints at a time, from reading to commit.
+    pub meters: Meters,
+    /// One change of applications, endpoints and what else is kept besides events at a time, from
+    /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
     pub tasks: tasks::Tasks,
     /// Set when closing begins: nothing new is accepted.
@@ -162,7 +179,7 @@ impl Engine {
 pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let ended = tokio::spawn(work).await;
+    let ended = tokio::spawn(work.in_current_span()).await;
     ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dispatch::recipient::Recipient;
 use crate::engine::recipients::{application_place, endpoint_place};
-use crate::engine::{Engine, Inner};
+use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::secret::StoredSecret;
 use crate::model::{Application, ApplicationId, Endpoint, EndpointId, Secret, Timestamp};
@@ -42,6 +42,11 @@ impl Engine {
     /// # Errors
     /// Refused for a provider with a secret for each endpoint.
     pub async fn application_secret(&self, id: ApplicationId, provider: &str) -> Result<Secret> {
+        let (engine, provider) = (self.clone(), provider.to_owned());
+        whole(async move { engine.find_or_make_secret(id, &provider).await }).await
+    }
+
+    async fn find_or_make_secret(&self, id: ApplicationId, provider: &str) -> Result<Secret> {
         let inner = &self.inner;
         let provider = inner.providers.get(provider)?;
         let _edit = inner.edits.lock().await;
@@ -71,6 +76,16 @@ impl Engine {
         new: Option<Secret>,
         overlap: Duration,
     ) -> Result<Secret> {
+        let engine = self.clone();
+        whole(async move { engine.replace_secret(id, new, overlap).await }).await
+    }
+
+    async fn replace_secret(
+        &self,
+        id: EndpointId,
+        new: Option<Secret>,
+        overlap: Duration,
+    ) -> Result<Secret> {
         let inner = &self.inner;
         inner.check_open()?;
         check_overlap(overlap)?;
@@ -78,7 +93,7 @@ impl Engine {
         if held.provider.secret_owner() == SecretOwner::Application {
             let application = held.endpoint.application;
             let provider = held.provider.name();
-            return self.rotate_application_secret(application, provider, new).await;
+            return self.replace_application_secret(application, provider, new).await;
         }
         let _edit = inner.edits.lock().await;
         let held = inner.directory.recipient(id)?;
@@ -107,6 +122,16 @@ impl Engine {
         provider: &str,
         new: Option<Secret>,
     ) -> Result<Secret> {
+        let (engine, provider) = (self.clone(), provider.to_owned());
+        whole(async move { engine.replace_application_secret(id, &provider, new).await }).await
+    }
+
+    async fn replace_application_secret(
+        &self,
+        id: ApplicationId,
+        provider: &str,
+        new: Option<Secret>,
+    ) -> Result<Secret> {
         let inner = &self.inner;
         inner.check_open()?;
         let provider = inner.providers.get(provider)?;
@@ -130,11 +155,17 @@ impl Engine {
     }
 
     /// Encrypts every secret under a new master key, and forgets the old one. The key file holds
-    /// both until that is done, so that a crash in between loses nothing.
+    /// both until that is done, so that a crash in between loses nothing. Answers kept by
+    /// [`Engine::keep_reply`] are not encrypted anew: they are forgotten with the old key.
     ///
     /// # Errors
     /// Refused when the key was given and not read from a file.
     pub async fn rotate_master_key(&self) -> Result<()> {
+        let engine = self.clone();
+        whole(async move { engine.replace_master_key().await }).await
+    }
+
+    async fn replace_master_key(&self) -> Result<()> {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;

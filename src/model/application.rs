@@ -17,6 +17,8 @@ pub struct Application {
     pub uid: Option<String>,
     /// The platform's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// Webhooks a second at most, over all of its endpoints together.
+    pub rate_limit_per_second: Option<u32>,
     /// How long finished deliveries stay in the history; `None` for the engine's own setting.
     pub retention: Option<Duration>,
     /// Secrets that belong to the whole application, by provider (OpenCard's organisation).

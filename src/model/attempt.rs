@@ -196,6 +196,24 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::Dns,
+        Self::AddressNotAllowed,
+        Self::ConnectionRefused,
+        Self::Unreachable,
+        Self::ConnectTimeout,
+        Self::CertificateExpired,
+        Self::CertificateWrongName,
+        Self::CertificateUntrusted,
+        Self::Tls,
+        Self::Timeout,
+        Self::Closed,
+        Self::Protocol,
+        Self::Authentication,
+        Self::Unsendable,
+    ];
+
     /// A short word for programs and logs.
     pub fn as_str(self) -> &'static str {
         match self {

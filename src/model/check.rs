@@ -8,12 +8,20 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Says what a uid looks like.
 pub fn check_uid(uid: &str) -> Result<()> {
-    if (1..=256).contains(&uid.len()) && uid.bytes().all(super::event::is_name_byte) {
+    check_name("uid", uid)
+}
+
+/// Refuses a name that does not look like a uid; `what` names it in the error.
+///
+/// # Errors
+/// Says what such a name looks like.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    if (1..=256).contains(&name.len()) && name.bytes().all(super::event::is_name_byte) {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "uid `{}` is not one: 1 to 256 letters, digits, `-`, `_` and `.` are expected",
-        uid.chars().take(64).collect::<String>().escape_debug()
+        "{what} `{}` is not one: 1 to 256 letters, digits, `-`, `_` and `.` are expected",
+        name.chars().take(64).collect::<String>().escape_debug()
     )))
 }
 
@@ -22,20 +30,32 @@ pub fn check_uid(uid: &str) -> Result<()> {
 /// # Errors
 /// Names the channel that is none.
 pub fn checked_channels(channels: Vec<String>) -> Result<Vec<String>> {
-    if channels.len() > 10 {
-        return Err(Error::invalid("there are more than 10 channels"));
+    checked_labels("channel", channels)
+}
+
+/// Bounds an event's tags, as [`checked_channels`] does channels.
+///
+/// # Errors
+/// Names the tag that is none.
+pub fn checked_tags(tags: Vec<String>) -> Result<Vec<String>> {
+    checked_labels("tag", tags)
+}
+
+fn checked_labels(what: &str, labels: Vec<String>) -> Result<Vec<String>> {
+    if labels.len() > 10 {
+        return Err(Error::invalid(format!("there are more than 10 {what}s")));
     }
-    for channel in &channels {
-        let is_channel_byte = |byte: u8| super::event::is_name_byte(byte) || byte == b':';
-        if !(1..=128).contains(&channel.len()) || !channel.bytes().all(is_channel_byte) {
+    for label in &labels {
+        let is_label_byte = |byte: u8| super::event::is_name_byte(byte) || byte == b':';
+        if !(1..=128).contains(&label.len()) || !label.bytes().all(is_label_byte) {
             return Err(Error::invalid(format!(
-                "channel `{}` is not one: 1 to 128 letters, digits, `-`, `_`, `.` and `:` are \
+                "{what} `{}` is not one: 1 to 128 letters, digits, `-`, `_`, `.` and `:` are \
                  expected",
-                channel.chars().take(64).collect::<String>().escape_debug()
+                label.chars().take(64).collect::<String>().escape_debug()
             )));
         }
     }
-    Ok(channels)
+    Ok(labels)
 }
 
 /// Bounds notes and settings: 64 entries, names of 256 bytes, 16 KiB in all.
@@ -92,6 +112,8 @@ mod tests {
         assert!(check_uid("").is_err() && check_uid("a/b").is_err());
         assert!(checked_channels(vec!["project:1".to_owned()]).is_ok());
         assert!(checked_channels(vec!["a b".to_owned()]).is_err());
+        let error = checked_tags(vec!["vip".to_owned(), "a b".to_owned()]).unwrap_err();
+        assert!(error.to_string().starts_with("tag `a b` is not one"), "{error}");
         assert!(check_idempotency_key("a\n").is_err());
     }
 }

@@ -121,6 +121,10 @@ pub struct Event {
     pub sample: bool,
     /// The channels it is meant for; none means all.
     pub channels: Vec<String>,
+    /// The platform's own id for it, unique among the application's events while it is kept.
+    pub uid: Option<String>,
+    /// The platform's own words to find it by.
+    pub tags: Vec<String>,
     /// The key under which a repeated emit is recognised.
     pub idempotency_key: Option<String>,
     /// Which endpoints it met.

@@ -113,6 +113,11 @@ id!(
     TaskId, "qtask_", "task"
 );
 
+id!(
+    /// Names an access token of the API.
+    AccessTokenId, "tok_", "access token"
+);
+
 /// Names a delivery: one event on its way to one endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId {

@@ -1,5 +1,6 @@
 //! Plain data: what the words of the design mean. Nothing here reads a file, a socket or a clock.
 
+pub mod access_token;
 pub mod application;
 pub mod attempt;
 pub mod base_n;
@@ -7,6 +8,7 @@ pub mod check;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod event_type;
 pub mod id;
 pub mod order;
 pub mod pattern;
@@ -18,6 +20,7 @@ pub mod secret;
 pub mod task;
 pub mod time;
 
+pub use access_token::AccessToken;
 pub use application::Application;
 pub use attempt::{
     Attempt, AttemptOutcome, Cut, Failure, FailureKind, RecordedRequest, Response, StatusClass,
@@ -26,7 +29,10 @@ pub use attempt::{
 pub use delivery::{Delivery, DeliveryState, SkipReason};
 pub use endpoint::{Authentication, Endpoint, EndpointState};
 pub use event::{Event, EventType, Mode, Reach};
-pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, TaskId, WebhookId};
+pub use event_type::EventTypeDefinition;
+pub use id::{
+    AccessTokenId, ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, TaskId, WebhookId,
+};
 pub use order::Order;
 pub use pattern::EventPattern;
 pub use payload::Payload;

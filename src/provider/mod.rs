@@ -29,6 +29,7 @@ pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
 pub use render::{RawWebhook, Rendered, Webhook};
+pub use sample::overridden;
 pub use secret::NewSecret;
 pub use sign::SigningKey;
 pub use source::Mark;

@@ -55,8 +55,7 @@ impl Samples {
             data = json::set(&data, &[member], variant)?;
         }
         for (path, value) in &overrides {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            data = json::set(&data, &path, &value.to_string())?;
+            data = set(&data, path, value)?;
         }
         Payload::from_text(data)
     }
@@ -127,6 +126,25 @@ fn no_variant(
         "`{member}.{name}` of `{event_type}` cannot be {value}: possible are {}",
         possible.join(", ")
     ))
+}
+
+/// A JSON object with values set on top: dotted paths (`details.cause`) or JSON pointers (RFC 6901),
+/// and values. What is not set stays as it is written, byte for byte.
+///
+/// # Errors
+/// Refuses what is no JSON object, and paths that are none or lead through a value that is no
+/// object.
+pub fn overridden(data: &str, overrides: &[(String, Value)]) -> Result<Payload> {
+    let mut data = Payload::from_text(data)?.as_str().to_owned();
+    for (path, value) in overrides {
+        data = set(&data, &steps(path)?, value)?;
+    }
+    Payload::from_text(data)
+}
+
+fn set(data: &str, path: &[String], value: &Value) -> Result<String> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    json::set(data, &path, &value.to_string())
 }
 
 /// The member names of a dotted path (`details.cause`) or a JSON pointer (`/details/cause`).

@@ -345,6 +345,8 @@ impl Run<'_> {
                 time: None,
                 mode: simulation.mode,
                 channels: Vec::new(),
+                uid: None,
+                tags: Vec::new(),
                 idempotency_key: None,
             });
         let emitted = simulation.engine.emit_batch(events.collect()).await?;

@@ -2,11 +2,16 @@
 //!
 //! Everything that waits is put into one [`Batch`], which is committed while the next one gathers.
 //! The thread also makes the ids of events, so that ids grow in the order of commits, and it is
-//! where a repeated idempotency key is recognised: two emits with one key cannot pass each other.
+//! where a repeated idempotency key or uid is recognised: two emits with one key cannot pass each
+//! other.
 
+mod accepting;
+
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSource;
-use crate::model::{Event, EventId, Timestamp};
+use crate::model::{ApplicationId, Event, EventId, Timestamp};
+use crate::store::tally::Tally;
 use crate::store::{
     Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Place, Record, Store,
 };
@@ -59,7 +64,7 @@ enum Operation {
 /// A step of expiry, for the committing thread.
 pub struct ExpiryPlan {
     /// The wall clock's time before which an application's events expire.
-    pub cutoff: Box<dyn Fn(crate::model::ApplicationId) -> Timestamp + Send + Sync>,
+    pub cutoff: Box<dyn Fn(ApplicationId) -> Timestamp + Send + Sync>,
     /// The latest of these.
     pub newest_cutoff: Timestamp,
     /// The wall clock's time before which idempotency keys expire.
@@ -98,6 +103,7 @@ impl GroupCommit {
             on_reopened,
             receiver,
             gathered: Gathered::default(),
+            tally: Tally::new(),
         };
         let thread = std::thread::Builder::new()
             .name("hookwheel-commit".to_owned())
@@ -111,7 +117,8 @@ impl GroupCommit {
     /// Commits new events together; returns when they are durable.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] for an idempotency key with another request;
+    /// [`ErrorKind::Conflict`] for an idempotency key with another request, and for a uid that
+    /// another event has;
     /// [`ErrorKind::Unavailable`] when the store cannot take events now.
     pub async fn accept(&self, events: Vec<NewAcceptance>) -> Result<Vec<Accepted>> {
         self.ask(|reply| Operation::Accept(events, reply)).await
@@ -172,7 +179,8 @@ struct Gathered {
     accepted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
     recorded: Vec<Reply<()>>,
     changed: Vec<Reply<()>>,
-    keys: HashMap<(crate::model::ApplicationId, String), Arc<Acceptance>>,
+    keys: HashMap<(ApplicationId, String), Arc<Acceptance>>,
+    uids: HashMap<(ApplicationId, String), EventId>,
     bytes: usize,
     operations: usize,
     /// A step of expiry failed: the commit will fail too, and lead to the store being reopened.
@@ -187,6 +195,7 @@ struct Committer {
     on_reopened: OnReopened,
     receiver: Receiver<Operation>,
     gathered: Gathered,
+    tally: Tally,
 }
 
 impl Committer {
@@ -241,83 +250,14 @@ impl Committer {
         }
     }
 
-    fn gather_events(&mut self, events: Vec<NewAcceptance>, reply: Reply<Vec<Accepted>>) {
-        let mut accepted = Vec::with_capacity(events.len());
-        let mut new = Vec::new();
-        for event in events {
-            match self.resolve(event, &new) {
-                Ok(resolved) => {
-                    if !resolved.repeated {
-                        new.push(Arc::clone(&resolved.acceptance));
-                    }
-                    accepted.push(resolved);
-                }
-                // All of them or none: one request is one commit.
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                    return;
-                }
-            }
-        }
-        for acceptance in new {
-            let event = &acceptance.event;
-            if let Some(key) = &event.idempotency_key {
-                let key = (event.application, key.clone());
-                self.gathered.keys.insert(key, Arc::clone(&acceptance));
-            }
-            self.gathered.bytes += event.data.len();
-            self.gathered.batch.accept.push(Acceptance::clone(&acceptance));
-        }
-        self.gathered.accepted.push((accepted, reply));
-    }
-
-    /// Gives the event an id, or finds the one that was accepted under its key.
-    fn resolve(&self, new: NewAcceptance, before: &[Arc<Acceptance>]) -> Result<Accepted> {
-        if let Some(held) = self.held(&new, before)? {
-            if held.request_digest != new.request_digest {
-                return Err(Error::conflict(format!(
-                    "idempotency key `{}` was used for another event ({}): use a new key for a \
-                     new event",
-                    new.event.idempotency_key.as_deref().unwrap_or_default().escape_debug(),
-                    held.event.id,
-                )));
-            }
-            return Ok(Accepted { acceptance: held, repeated: true });
-        }
-        let NewAcceptance { mut event, due, deliveries, request_digest } = new;
-        event.id = EventId::from_uuid(self.ids.next()?);
-        // One and the same, or what is listed by time would not be what is listed in order.
-        event.accepted_at = event.id.time();
-        let acceptance = Acceptance { event: Arc::new(event), due, deliveries, request_digest };
-        Ok(Accepted { acceptance: Arc::new(acceptance), repeated: false })
-    }
-
-    fn held(
-        &self,
-        new: &NewAcceptance,
-        before: &[Arc<Acceptance>],
-    ) -> Result<Option<Arc<Acceptance>>> {
-        let Some(key) = &new.event.idempotency_key else {
-            return Ok(None);
-        };
-        let application = new.event.application;
-        let same = |held: &&Arc<Acceptance>| {
-            held.event.application == application
-                && held.event.idempotency_key.as_ref() == Some(key)
-        };
-        if let Some(held) = before.iter().find(same) {
-            return Ok(Some(Arc::clone(held)));
-        }
-        if let Some(held) = self.gathered.keys.get(&(application, key.clone())) {
-            return Ok(Some(Arc::clone(held)));
-        }
-        let Some(record) = self.store.idempotency(application, key)? else {
-            return Ok(None);
-        };
-        if record.accepted_at.after(self.idempotency_ttl) <= new.event.accepted_at {
-            return Ok(None);
-        }
-        Ok(self.store.acceptance(record.event)?.map(Arc::new))
+    /// Commits a batch, and counts it when it is there.
+    fn commit_batch(&self, batch: &Batch) -> Result<()> {
+        let operations = batch.operations();
+        let _span = tracing::debug_span!("commit", operations).entered();
+        let watch = Stopwatch::start();
+        self.store.commit(batch)?;
+        self.tally.committed(batch, watch.elapsed());
+        Ok(())
     }
 
     /// Commits what was gathered and answers everybody.
@@ -329,7 +269,7 @@ impl Committer {
             answer(gathered, &Ok(()));
             return;
         }
-        let result = self.store.commit(&gathered.batch);
+        let result = self.commit_batch(&gathered.batch);
         let Err(error) = result else {
             answer(gathered, &Ok(()));
             return;
@@ -361,7 +301,7 @@ impl Committer {
             let closing = self.refuse_for(wait, &mut records, &mut waiting);
             let reopened = self.store.reopen().and_then(|()| {
                 let record = records.clone();
-                self.store.commit(&Batch { record, ..Batch::default() })
+                self.commit_batch(&Batch { record, ..Batch::default() })
             });
             match reopened {
                 Ok(()) => {
@@ -389,7 +329,7 @@ impl Committer {
         let refusal = || {
             Error::new(ErrorKind::Unavailable, "the store failed and is being reopened: try again")
         };
-        let watch = crate::clock::Stopwatch::start();
+        let watch = Stopwatch::start();
         while let Some(left) = wait.checked_sub(watch.elapsed()) {
             match self.receiver.recv_timeout(left) {
                 Ok(Operation::Record(record, reply)) => {

@@ -59,6 +59,9 @@ pub enum Key<'a> {
     Added(EndpointId, EventId),
     /// `k` application, 16 bytes of SHA-256 of the key: an `IdempotencyRecord`.
     Idempotency(ApplicationId, &'a str),
+    /// `u` application, 16 bytes of SHA-256 of the uid: the `EventId` of its event, for as long as
+    /// that is kept.
+    EventUid(ApplicationId, &'a str),
     /// `d` kind, key: a document of that kind, as the engine wrote it. The kind is one byte, the
     /// key text.
     Document(DocumentKind, &'a str),
@@ -106,8 +109,11 @@ impl Key<'_> {
             }
             Self::Idempotency(application, key) => {
                 push(&mut bytes, b'k', application.as_u128());
-                let digest = Sha256::digest(key.as_bytes());
-                bytes.extend(digest.iter().take(16));
+                bytes.extend(digest(key));
+            }
+            Self::EventUid(application, uid) => {
+                push(&mut bytes, b'u', application.as_u128());
+                bytes.extend(digest(uid));
             }
             Self::Document(kind, key) => {
                 bytes.extend_from_slice(&[b'd', *kind as u8]);
@@ -116,6 +122,11 @@ impl Key<'_> {
         }
         bytes
     }
+}
+
+/// What stands for a text of any length in a key.
+fn digest(text: &str) -> impl Iterator<Item = u8> {
+    Sha256::digest(text.as_bytes()).into_iter().take(16)
 }
 
 fn push(bytes: &mut Vec<u8>, prefix: u8, number: u128) {

@@ -37,6 +37,7 @@ struct State {
     attempts: attempts::Attempts,
     commits: u64,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
+    uids: BTreeMap<(ApplicationId, String), EventId>,
     key_check: Option<Vec<u8>>,
     documents: BTreeMap<(DocumentKind, String), Vec<u8>>,
     greatest_id: u128,
@@ -80,6 +81,9 @@ impl State {
                 accepted_at: event.accepted_at,
             };
             self.idempotency.insert((event.application, key.clone()), record);
+        }
+        if let Some(uid) = &event.uid {
+            self.uids.insert((event.application, uid.clone()), event.id);
         }
         self.greatest_id = self.greatest_id.max(event.id.as_u128());
         self.events.insert(event.id, acceptance.clone());
@@ -335,6 +339,10 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
+    }
+
     fn events_of(
         &self,
         owner: Owner,
@@ -413,6 +421,7 @@ impl State {
         self.exhausted.retain(|(_, event)| *event != id);
         self.added.retain(|(_, event)| *event != id);
         self.idempotency.retain(|_, held| held.event != id);
+        self.uids.retain(|_, held| *held != id);
         let events = &self.events;
         let gone: Vec<WebhookId> = self
             .formed

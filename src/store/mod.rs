@@ -10,6 +10,7 @@ pub mod keys;
 pub mod ledger;
 pub mod memory;
 pub mod sled;
+mod tally;
 
 pub use self::sled::SledStore;
 pub use ledger::{Entry, EntryChange, Happened, Ledger, LoadedWebhook};
@@ -172,9 +173,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many events, attempts and changes it holds.
+    pub fn operations(&self) -> usize {
+        self.accept.len() + self.record.len() + self.change.len()
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.accept.is_empty() && self.record.is_empty() && self.change.is_empty()
+        self.operations() == 0
     }
 }
 
@@ -328,6 +334,9 @@ pub trait Store: Send + Sync + 'static {
         application: ApplicationId,
         key: &str,
     ) -> Result<Option<IdempotencyRecord>>;
+
+    /// The event of an application that the platform calls `uid`.
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>>;
 
     /// Ids of the owner's events in `range`, in that order, at most `limit`.
     fn events_of(

@@ -36,6 +36,8 @@ pub enum Command {
     Close(EndpointId),
     /// Answer when everything that is due was loaded, as far as there is room.
     Barrier(oneshot::Sender<()>),
+    /// Answer with the number of timers that wait.
+    Timers(oneshot::Sender<usize>),
 }
 
 /// A webhook that is due: its place, how far it has come, and what it carries.
@@ -98,6 +100,13 @@ impl Window {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::Held(endpoint, item, reply));
         let _ = answer.await;
+    }
+
+    /// How many timers wait; none once the window has ended.
+    pub async fn timers(&self) -> usize {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Timers(reply));
+        answer.await.unwrap_or(0)
     }
 
     /// Waits until everything that is due now is in its lane, as far as there is room.
@@ -222,6 +231,7 @@ impl Run {
                     self.feed_hungry().await;
                 }
             }
+            Command::Timers(reply) => drop(reply.send(self.wheel.len())),
             Command::Barrier(reply) => {
                 let mut due = Vec::new();
                 self.load_due(&mut due).await;

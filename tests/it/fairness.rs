@@ -1,8 +1,10 @@
 //! One slow endpoint costs the others nothing.
 
-use crate::common::{bench, soon};
-use hookwheel::NewEndpoint;
+use crate::common::{Bench, bench, posts, seconds, soon, until};
 use hookwheel::simulate::receiver::Consumer;
+use hookwheel::{ApplicationChange, NewApplication, NewEndpoint, NewEvent, TestEvent};
+use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_hangs_delays_nobody() {
@@ -40,4 +42,75 @@ async fn outcomes_tell_each_attempt() {
         assert_eq!(outcome.attempt.outcome.is_success(), success);
         assert_eq!(outcome.state.unwrap().as_str(), state);
     }
+}
+
+/// Limits the bench's application to that many webhooks a second, or no more.
+async fn limit(bench: &Bench, rate: Option<u32>) {
+    let change =
+        ApplicationChange { rate_limit_per_second: Some(rate), ..ApplicationChange::default() };
+    bench.engine.update_application(bench.application, change).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applications_limit_counts_over_all_its_endpoints() {
+    let bench = bench().await;
+    let (first, _) = bench.receiver(Consumer::StandardWebhooks).await;
+    let (second, _) = bench.receiver(Consumer::StandardWebhooks).await;
+    let arrived = || [posts(&first).len(), posts(&second).len()];
+    limit(&bench, Some(4)).await;
+    for number in 0..20 {
+        bench.order(number).await;
+    }
+    bench.engine.settle().await;
+    assert_eq!(arrived(), [1, 0]);
+    for quarter in 1..=12 {
+        bench.advance(Duration::from_millis(250)).await;
+        // What waits in memory for long goes to disk meanwhile, and comes back.
+        until(|| arrived().iter().sum::<usize>() > quarter).await;
+        let [one, other] = arrived();
+        assert_eq!(one + other, quarter + 1, "evenly spaced");
+        assert!(one.abs_diff(other) <= 2, "in turn: {one} and {other}");
+    }
+    limit(&bench, None).await;
+    until(|| arrived() == [20, 20]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applications_limit_holds_back_no_other_application() {
+    let bench = bench().await;
+    let (receiver, _) = bench.receiver(Consumer::StandardWebhooks).await;
+    let limited = NewApplication { rate_limit_per_second: Some(1), ..NewApplication::new("Bar") };
+    let limited = bench.engine.create_application(limited).await.unwrap().id;
+    let held_back = bench.listen(Consumer::Unchecked).await;
+    bench.engine.create_endpoint(limited, NewEndpoint::new(held_back.url())).await.unwrap();
+    for number in 0..10 {
+        let event = NewEvent::new(limited, "order.created", &json!({ "orderId": number }));
+        bench.engine.emit(event.unwrap()).await.unwrap();
+        bench.order(number).await;
+    }
+    bench.engine.settle().await;
+    assert_eq!((posts(&receiver).len(), posts(&held_back).len()), (10, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replays_count_for_an_applications_limit_and_test_events_do_not() {
+    let bench = bench().await;
+    let (receiver, created) = bench.receiver(Consumer::StandardWebhooks).await;
+    limit(&bench, Some(1)).await;
+    let delivery = bench.settled_order(1).await;
+    bench.engine.replay(delivery).await.unwrap();
+    bench.engine.test(created.endpoint.id, TestEvent::default()).await.unwrap();
+    bench.engine.settle().await;
+    assert_eq!(posts(&receiver).len(), 2, "the event and the test event");
+    bench.advance(seconds(1)).await;
+    assert_eq!(posts(&receiver).len(), 3, "the replay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_nothing_is_refused() {
+    let bench = bench().await;
+    let change =
+        ApplicationChange { rate_limit_per_second: Some(Some(0)), ..ApplicationChange::default() };
+    let error = bench.engine.update_application(bench.application, change).await.unwrap_err();
+    assert!(error.to_string().contains("rate limit of 0"), "{error}");
 }

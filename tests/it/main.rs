@@ -1,10 +1,14 @@
 //! The engine as its users see it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod access_tokens;
+mod applications;
 mod authentication;
 mod common;
 mod emit;
 mod endpoints;
+mod event_types;
+mod event_uids;
 mod fairness;
 mod gocardless;
 mod history;
@@ -12,6 +16,7 @@ mod ladders;
 mod opencard;
 mod regression;
 mod replay;
+mod replies;
 mod restart;
 mod secrets;
 mod standard_webhooks;

@@ -159,6 +159,21 @@ pub fn idempotency_keys_are_known_by_application(store: &dyn Store) {
     assert_eq!(ask(1, "once"), Some(known(3)));
 }
 
+pub fn uids_name_events_by_application(store: &dyn Store) {
+    let called = |n, app| {
+        accepted_with(n, &[], |event| {
+            event.application = application(app);
+            event.uid = Some("order-1".to_owned());
+            event.tags = vec!["vip".to_owned()];
+        })
+    };
+    store.accept(&[called(1, 1), called(2, 2), accepted(3, &[])]);
+    let ask = |app, uid| store.event_by_uid(application(app), uid).unwrap();
+    assert_eq!((ask(1, "order-1"), ask(2, "order-1")), (Some(event(1)), Some(event(2))));
+    assert_eq!((ask(1, "order-2"), ask(3, "order-1")), (None, None));
+    assert_eq!(store.acceptance(event(1)).unwrap().unwrap(), called(1, 1));
+}
+
 pub fn large_data_comes_back_whole(store: &dyn Store) {
     let sizes = [100, 1024 * 1024, 20_000, 59_000, 60 * 1024, 64 * 1024, 65_537, 131_052, 300_000];
     let events: Vec<_> = (1..)
@@ -193,8 +208,8 @@ pub fn directory_and_key_check_are_kept(store: &dyn Store) {
     assert_eq!(store.key_check().unwrap(), None);
     let mut shop: hookwheel::Application = serde_json::from_value(json!({
         "id": application(1), "name": "shop", "uid": "shop-1", "metadata": { "city": "Zürich" },
-        "retention": null, "secrets": {}, "deleted_at": null, "created_at": time(1),
-        "updated_at": time(1),
+        "rate_limit_per_second": null, "retention": null, "secrets": {}, "deleted_at": null,
+        "created_at": time(1), "updated_at": time(1),
     }))
     .unwrap();
     store.change(&[Change::Application(shop.clone()), Change::KeyCheck(vec![1, 2, 3])]);

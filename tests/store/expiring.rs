@@ -173,6 +173,21 @@ pub fn idempotency_keys_have_their_own_time(store: &dyn Store) {
     assert_eq!((known("key-20"), known("key-9")), (None, Some(event(41))));
 }
 
+pub fn uids_are_free_again_with_their_events(store: &dyn Store) {
+    let called =
+        |n: u64| accepted_with(n, &[], |event| event.uid = Some(format!("order-{}", n % 5)));
+    store.accept(&(1..6).map(called).collect::<Vec<_>>());
+    let known = |uid| store.event_by_uid(application(1), uid).unwrap();
+    // Not with their idempotency keys.
+    store.expire_before(0, 99);
+    assert_eq!(known("order-1"), Some(event(1)));
+    assert_eq!(store.expire_before(3, 0), 2);
+    assert_eq!((known("order-1"), known("order-2")), (None, None));
+    assert_eq!(known("order-3"), Some(event(3)));
+    store.accept(&[called(6)]);
+    assert_eq!(known("order-1"), Some(event(6)));
+}
+
 pub fn applications_have_their_own_times(store: &dyn Store) {
     let events: Vec<_> = (1..11)
         .map(|n| accepted_with(n, &[], |event| event.application = application(n % 2)))

@@ -147,6 +147,9 @@ impl<S: Store> Store for Faulty<S> {
     fn idempotency(&self, id: ApplicationId, key: &str) -> Result<Option<IdempotencyRecord>> {
         self.inner.idempotency(id, key)
     }
+    fn event_by_uid(&self, id: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        self.inner.event_by_uid(id, uid)
+    }
     fn events_of(
         &self,
         owner: Owner,

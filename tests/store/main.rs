@@ -34,6 +34,7 @@ macro_rules! conformance {
                 accepting::a_failed_replay_leaves_a_fresh_delivery_where_it_was
                 accepting::an_attempt_recorded_twice_counts_for_one_delivery
                 accepting::idempotency_keys_are_known_by_application
+                accepting::uids_name_events_by_application
                 accepting::large_data_comes_back_whole
                 accepting::new_ids_start_above_all_that_are_there
                 accepting::directory_and_key_check_are_kept
@@ -62,6 +63,7 @@ macro_rules! conformance {
                 expiring::a_page_is_thinned_out
                 expiring::a_formed_webhook_stays_as_long_as_one_of_its_events
                 expiring::idempotency_keys_have_their_own_time
+                expiring::uids_are_free_again_with_their_events
                 expiring::applications_have_their_own_times
                 expiring::a_deleted_endpoint_goes_with_its_last_event
             }

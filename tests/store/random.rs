@@ -147,6 +147,7 @@ impl Pair {
             self.pending.accept.push(accepted_with(n, &to, |event| {
                 event.application = application;
                 event.data = data_of(usize::from(bytes) * 20 + 10);
+                event.uid = keyed.then(|| format!("uid-{n}"));
                 event.idempotency_key = keyed.then(|| format!("key-{}", n % 7));
             }));
         }
@@ -320,6 +321,10 @@ impl Pair {
             let id = event(*n);
             let held = memory.acceptance(id).unwrap();
             assert_eq!(held, sled.acceptance(id).unwrap());
+            for app in [application(0), application(1)] {
+                let called = |store: &dyn Store| store.event_by_uid(app, &format!("uid-{n}"));
+                assert_eq!(called(memory).unwrap(), called(sled).unwrap());
+            }
             if held.is_some() {
                 for with_attempts in [false, true] {
                     let entries = memory.entries(id.as_u128(), with_attempts).unwrap();

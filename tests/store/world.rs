@@ -108,6 +108,8 @@ pub fn accepted(n: u64, deliveries: &[(EndpointId, Place)]) -> Acceptance {
         mode: Mode::Live,
         sample: false,
         channels: Vec::new(),
+        uid: None,
+        tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
     };

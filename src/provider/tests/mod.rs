@@ -42,6 +42,8 @@ fn event(event_type: &str, data: &str) -> Event {
         mode: Mode::Live,
         sample: false,
         channels: Vec::new(),
+        uid: None,
+        tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
     }

@@ -160,6 +160,10 @@ impl<'a> Assembly<'a> {
             let key = Key::Idempotency(event.application, key).encode();
             record::put(&mut self.batch, key, &codec::encode(&held)?);
         }
+        if let Some(uid) = &event.uid {
+            let key = Key::EventUid(event.application, uid).encode();
+            record::put(&mut self.batch, key, &codec::encode(&event.id)?);
+        }
         Ok(())
     }
 

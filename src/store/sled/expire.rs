@@ -200,6 +200,12 @@ impl Opened {
                 batch.remove(Key::Added(entry.endpoint, held.event.id).encode());
             }
         }
+        let event = &held.event;
+        if let Some(uid) = &event.uid
+            && self.event_by_uid(event.application, uid)? == Some(event.id)
+        {
+            batch.remove(Key::EventUid(event.application, uid).encode());
+        }
         self.forget_idempotency(held, batch)
     }
 

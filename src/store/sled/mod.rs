@@ -279,6 +279,10 @@ impl Store for SledStore {
         held.map(|bytes| codec::decode("an idempotency key", &bytes)).transpose()
     }
 
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        self.read(|opened| opened.event_by_uid(application, uid))
+    }
+
     fn events_of(
         &self,
         owner: Owner,

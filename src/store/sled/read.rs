@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp,
-    WebhookId,
+    ApplicationId, Endpoint, EndpointId, EndpointState, EventId, Order, QueueItem, QueueProgress,
+    Timestamp, WebhookId,
 };
 use crate::store::keys::{
     Key, decode_document, decode_number, decode_queue, decode_second_number, queue_prefix,
@@ -261,6 +261,15 @@ impl Opened {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    pub(super) fn event_by_uid(
+        &self,
+        application: ApplicationId,
+        uid: &str,
+    ) -> Result<Option<EventId>> {
+        let held = self.get(&Key::EventUid(application, uid).encode())?;
+        held.map(|bytes| codec::decode("the uid of an event", &bytes)).transpose()
     }
 
     pub(super) fn documents_after(

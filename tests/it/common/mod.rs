@@ -6,6 +6,7 @@ use hookwheel::{
     EndpointId, Engine, EngineBuilder, NewApplication, NewEndpoint, NewEvent, Timestamp,
 };
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long something that is about to happen may take at most, in real time.
@@ -47,6 +48,21 @@ pub async fn bench_with(set_up: impl FnOnce(EngineBuilder) -> EngineBuilder) -> 
     let engine = set_up(builder).open().await.unwrap();
     let application = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
     Bench { engine, clock, application }
+}
+
+/// An engine for local endpoints in a folder, with a clock moved by hand that stands at `now`, once
+/// whoever had the folder has let go.
+pub async fn open_in(folder: &Path, now: Timestamp) -> Engine {
+    soon(async {
+        loop {
+            let builder = Engine::builder().data_folder(folder.join("data")).development();
+            match builder.clock(Clock::manual(now)).open().await {
+                Err(error) if error.is_in_use() => {}
+                opened => return opened.unwrap(),
+            }
+        }
+    })
+    .await
 }
 
 /// Limits for local endpoints.
@@ -230,6 +246,8 @@ pub async fn post_again(
 ) -> u16 {
     let mut body = request.body.clone();
     change(&mut body);
+    // reqwest comes without TLS of its own; whoever is first says whose it uses.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // GoCardless's page finds its header in this casing only.
     let client = reqwest::Client::builder().http1_title_case_headers().build().unwrap();
     let mut post = client.post(receiver.url());

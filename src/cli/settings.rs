@@ -1,0 +1,73 @@
+//! The settings of the service, as `serve` and `config` take them.
+
+use super::arguments::setting;
+use crate::config::{FILE_VARIABLE, Settings};
+use crate::error::Result;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration file is looked for when none is named; the first that exists.
+const FILES: [&str; 2] = ["/etc/hookwheel/hookwheel.toml", "hookwheel.toml"];
+
+/// What counts more than the configuration file and the environment.
+#[derive(clap::Args)]
+pub struct SettingsSource {
+    /// Read settings from this file [default: the one that HOOKWHEEL_CONFIG names,
+    /// /etc/hookwheel/hookwheel.toml or ./hookwheel.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen on this address for the REST API
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Listen on this address for the providers' own registration APIs
+    #[arg(long, value_name = "ADDRESS")]
+    fronts_listen: Option<String>,
+    /// Keep everything in this folder
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Read more providers from the TOML files of this folder
+    #[arg(long, value_name = "DIR")]
+    providers: Option<String>,
+    /// Be reached under this URL
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Allow `http:` and local addresses for every endpoint: never in production
+    #[arg(long)]
+    development: bool,
+    /// Set any setting by its path, such as `api.request_seconds=10`; lists with commas
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+}
+
+impl SettingsSource {
+    /// The settings: file, then environment, then flags.
+    pub fn read(&self) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(file) = self.file() {
+            settings.put_file(&file)?;
+        }
+        settings.put_environment(std::env::vars_os())?;
+        for (path, value) in &self.set {
+            settings.put_text(path, value, "--set")?;
+        }
+        let development = self.development.then(|| "true".to_owned());
+        for (flag, path, value) in [
+            ("--listen", "listen", &self.listen),
+            ("--fronts-listen", "fronts_listen", &self.fronts_listen),
+            ("--data", "data_folder", &self.data),
+            ("--providers", "providers_folder", &self.providers),
+            ("--public-url", "public_url", &self.public_url),
+            ("--development", "egress.development", &development),
+        ] {
+            if let Some(value) = value {
+                settings.put_text(path, value, flag)?;
+            }
+        }
+        Ok(settings)
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        let named = || std::env::var_os(FILE_VARIABLE).map(PathBuf::from);
+        let usual = || FILES.iter().map(Path::new).find(|file| file.exists()).map(PathBuf::from);
+        self.config.clone().or_else(named).or_else(usual)
+    }
+}
