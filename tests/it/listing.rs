@@ -16,12 +16,10 @@ async fn walk_events(bench: &Bench, mut filter: EventFilter) -> Vec<EventId> {
         let page = bench.engine.events(filter.clone()).await.unwrap();
         assert!(page.events.len() <= 7);
         listed.extend(page.events.iter().map(|held| held.event.id));
+        let Some(next) = page.next else { return listed };
+        filter.position = Some(next);
         if listed.len() < 60 {
             bench.emit("order.created", json!({})).await;
-        }
-        match page.next {
-            Some(next) => filter.position = Some(next),
-            None => return listed,
         }
     }
 }
@@ -69,10 +67,8 @@ async fn events_are_filtered() {
     let pattern = |text: &str| hookwheel::model::EventPattern::new(text).unwrap();
     assert_eq!(list(&|_| {}).await, [late, refund, order]);
     assert_eq!(list(&|filter| filter.limit = 3).await, [late, refund, order]);
-    let of_types = list(&|filter| {
-        filter.event_types = vec![pattern("refund.*"), pattern("order.created")];
-    });
-    assert_eq!(of_types.await, [refund, order]);
+    let types = [pattern("refund.*"), pattern("order.created")];
+    assert_eq!(list(&|filter| filter.event_types = types.to_vec()).await, [refund, order]);
     assert_eq!(list(&|filter| filter.channel = Some("berlin".to_owned())).await, [refund]);
     assert_eq!(list(&|filter| filter.tag = Some("vip".to_owned())).await, [refund]);
     assert_eq!(list(&|filter| filter.tag = Some("other".to_owned())).await, []);
@@ -145,7 +141,8 @@ async fn attempts_are_listed_by_endpoint_and_by_event() {
     assert_eq!(page.attempts[0].events[0].id, refund);
     assert_eq!(page.attempts[3].events[0].id, order.event);
     let mut walked = Vec::new();
-    let mut filter = AttemptFilter { limit: 1, order: Order::OldestFirst, ..of_first.clone() };
+    let mut filter = of_first.clone();
+    (filter.limit, filter.order) = (1, Order::OldestFirst);
     loop {
         let page = bench.engine.attempts(filter.clone()).await.unwrap();
         walked.extend(page.attempts.iter().map(|entry| entry.attempt.id));
@@ -156,7 +153,8 @@ async fn attempts_are_listed_by_endpoint_and_by_event() {
     assert!(newest_first.iter().rev().map(|(_, id)| *id).eq(walked.iter().copied()));
 
     let list = async |change: &dyn Fn(&mut AttemptFilter)| {
-        let mut filter = AttemptFilter { order: Order::OldestFirst, ..of_first.clone() };
+        let mut filter = of_first.clone();
+        filter.order = Order::OldestFirst;
         change(&mut filter);
         let listed = attempts(&bench, filter).await;
         listed.iter().map(|(_, id)| walked.iter().position(|held| held == id).unwrap()).collect()
@@ -197,8 +195,8 @@ async fn attempts_are_listed_by_endpoint_and_by_event() {
 async fn an_attempt_of_a_set_belongs_to_each_of_its_events() {
     let bench = bench().await;
     let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
-    let data = json!({ "resource_type": "payments", "action": "confirmed", "links": {} });
-    let event = || bench.event("payments.confirmed", data.clone());
+    let data = json!({ "links": { "payment": 1 } });
+    let event = || bench.event("payments.created", data.clone());
     receiver.answer_next([Answer::status(500)]);
     let emitted = bench.engine.emit_batch(vec![event(), event(), event()]).await.unwrap();
     bench.engine.settle().await;

@@ -141,8 +141,8 @@ async fn what_a_filter_asks_for_is_counted_and_sent_again_once() {
 async fn a_set_is_sent_again_as_one() {
     let bench = bench().await;
     let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
-    let data = json!({ "resource_type": "payments", "action": "confirmed", "links": {} });
-    let event = || bench.event("payments.confirmed", data.clone());
+    let data = json!({ "links": { "payment": 1 } });
+    let event = || bench.event("payments.created", data.clone());
     bench.engine.emit_batch((0..20).map(|_| event()).collect()).await.unwrap();
     bench.engine.settle().await;
     let sent = posts(&receiver).len();
