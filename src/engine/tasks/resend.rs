@@ -227,7 +227,12 @@ impl<'a> Step<'a> {
             return Ok(());
         }
         for held in deliveries {
-            let is_asked_for = filter.wants(held) && held.state.is_final();
+            // What the provider's envelope cannot carry would fail each time.
+            let is_sendable = match held.state {
+                DeliveryState::Skipped { .. } => held.state.is_recoverable(),
+                state => state.is_final(),
+            };
+            let is_asked_for = is_sendable && filter.wants(held);
             if is_asked_for
                 && self.inner.replayable(held.id.endpoint).is_ok()
                 && self.is_chosen(held, range, what)?
