@@ -60,10 +60,10 @@ pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
     EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
-    Outcomes, PutEventType, TestEvent,
+    Outcomes, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory};
+pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
 pub use model::{
     AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
     Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,

@@ -11,6 +11,7 @@ mod parking;
 mod pipeline;
 mod queueing;
 mod recipients;
+mod replies;
 mod secrets;
 mod sending;
 mod status;
@@ -25,6 +26,7 @@ pub use input::{
 };
 pub use pipeline::Outcome;
 pub(crate) use queueing::fresh_item;
+pub use replies::Reply;
 pub use tokens::NewAccessToken;
 
 use crate::clock::Clock;
@@ -44,6 +46,7 @@ use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
 use event_types::EventTypes;
+use replies::Replies;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
@@ -88,6 +91,7 @@ pub(crate) struct Inner {
     pub directory: Directory,
     pub event_types: EventTypes,
     pub access_tokens: AccessTokens,
+    pub replies: Replies,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,
@@ -124,6 +128,11 @@ impl Engine {
     /// Refuses an unknown name, giving the known ones.
     pub fn provider(&self, name: &str) -> Result<Arc<Provider>> {
         self.inner.providers.get(name)
+    }
+
+    /// Whose time the engine goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// A stream of what comes of attempts from now on. A reader that falls more than 4,096

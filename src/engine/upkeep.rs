@@ -18,8 +18,8 @@ const STEP: usize = 32;
 const DRIFT_TOLD: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Removes expired history and access tokens now, in small steps, and returns how many events
-    /// went. The engine does this by itself every ten minutes.
+    /// Removes expired history, access tokens and kept answers now, in small steps, and returns
+    /// how many events went. The engine does this by itself every ten minutes.
     ///
     /// # Errors
     /// Fails when storage does.
@@ -58,6 +58,7 @@ impl Inner {
 
     async fn expire_everything(&self) -> Result<usize> {
         self.expire_access_tokens(self.clock.wall()).await?;
+        self.expire_replies().await?;
         self.expire_round().await
     }
 
