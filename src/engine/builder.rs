@@ -168,7 +168,7 @@ impl EngineBuilder {
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             meters,
             edits: tokio::sync::Mutex::default(),
-            recoveries: tokio::sync::Mutex::default(),
+            tasks: crate::engine::tasks::Tasks::default(),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
@@ -268,6 +268,7 @@ impl Inner {
             self.reseal_everything().await?;
         }
         self.take_up_fresh(None).await;
+        self.take_up_tasks().await?;
         self.probe_parked();
         Ok(())
     }
