@@ -189,14 +189,11 @@ async fn show_message(
         return Ok(write_json(&all, session.out)?);
     }
     let destinations: Vec<Destination> = understood(destinations.into())?;
-    let told: Vec<(Value, Attempt)> = attempts
-        .into_iter()
-        .map(|attempt| Ok((attempt["endpointId"].clone(), understood(attempt)?)))
-        .collect::<Result<_, Trouble>>()?;
+    let told: Vec<Attempt> = understood(attempts.into())?;
     understood::<Message>(held)?.write(session.out)?;
     for destination in &destinations {
         destination.write(session.out)?;
-        for (_, attempt) in told.iter().filter(|(to, _)| *to == *destination.id) {
+        for attempt in told.iter().filter(|held| held.endpoint_id == destination.id) {
             attempt.write(arguments.verbose, session.out)?;
         }
     }
