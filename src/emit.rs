@@ -33,6 +33,7 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::emit`], and refuses more than `batch_max_events`.
+    #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
     pub async fn emit_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Emitted>> {
         let inner = &self.inner;
         inner.check_open()?;

@@ -1,5 +1,9 @@
 //! What was recorded: listed, explained; sent again by hand.
 
+mod webhook;
+
+pub use webhook::WebhookContent;
+
 use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::{

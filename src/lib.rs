@@ -59,14 +59,14 @@ pub use clock::Clock;
 pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
-    EventTypeChange, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome, Outcomes,
-    PutEventType, TestEvent,
+    EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
+    Outcomes, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory};
+pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
 pub use model::{
-    Application, ApplicationId, Attempt, AttemptOutcome, Authentication, Delivery, DeliveryId,
-    DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId, EventType,
-    EventTypeDefinition, Mode, Payload, Secret, Timestamp,
+    AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
+    Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,
+    Event, EventId, EventType, EventTypeDefinition, Mode, Payload, Secret, Timestamp,
 };
 pub use vault::MasterKeySource;

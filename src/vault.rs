@@ -146,13 +146,21 @@ impl Vault {
     /// # Errors
     /// Fails only when the operating system gives no random numbers.
     pub fn seal(&self, place: &str, secret: &Secret) -> Result<Sealed> {
+        self.seal_bytes(place, secret.expose().as_bytes())
+    }
+
+    /// Encrypts bytes that may hold a secret for `place`, as [`Vault::seal`] does.
+    ///
+    /// # Errors
+    /// As for [`Vault::seal`].
+    pub fn seal_bytes(&self, place: &str, bytes: &[u8]) -> Result<Sealed> {
         let Some(key) = self.keys.first() else {
             return Err(Error::internal("the vault holds no key"));
         };
         let mut nonce = [0_u8; NONCE_LENGTH];
         fill_random(&mut nonce)?;
         let cipher = XChaCha20Poly1305::new((&*key.key).into());
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: place.as_bytes() };
+        let payload = Payload { msg: bytes, aad: place.as_bytes() };
         let ciphertext = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Error::internal("a secret could not be encrypted"))?;
@@ -169,12 +177,17 @@ impl Vault {
     /// [`ErrorKind::Unreadable`] when the master key is another one, or the bytes were changed or
     /// belong to another place.
     pub fn open_sealed(&self, place: &str, sealed: &Sealed) -> Result<Secret> {
-        let unreadable = |what: &str| {
-            Error::new(
-                ErrorKind::Unreadable,
-                format!("the secret of {place} cannot be read: {what}"),
-            )
-        };
+        let clear = self.open_bytes(place, sealed)?;
+        let text = std::str::from_utf8(&clear).map_err(|_| unreadable(place, "it is not text"))?;
+        Ok(Secret::new(text))
+    }
+
+    /// Decrypts what [`Vault::seal_bytes`] sealed for `place`.
+    ///
+    /// # Errors
+    /// As for [`Vault::open_sealed`].
+    pub fn open_bytes(&self, place: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>> {
+        let unreadable = |what| unreadable(place, what);
         let Some((&VERSION, rest)) = sealed.0.split_first() else {
             return Err(unreadable("it was written by another version"));
         };
@@ -192,9 +205,7 @@ impl Vault {
         let clear = cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| unreadable("it was changed since it was written"))?;
-        let clear = Zeroizing::new(clear);
-        let text = std::str::from_utf8(&clear).map_err(|_| unreadable("it is not text"))?;
-        Ok(Secret::new(text))
+        Ok(Zeroizing::new(clear))
     }
 
     /// Puts a new random key first; the older ones stay to open what they sealed until
@@ -229,6 +240,10 @@ impl Vault {
         self.keys.truncate(1);
         Ok(())
     }
+}
+
+fn unreadable(place: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Unreadable, format!("the secret of {place} cannot be read: {what}"))
 }
 
 /// Writes the key file beside its place and renames it there, so that a crash leaves the old or the

@@ -72,7 +72,15 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     (
         "simulate",
         &[
-            "clock", "config", "dispatch", "engine", "error", "history", "model", "provider",
+            "clock",
+            "config",
+            "dispatch",
+            "engine",
+            "error",
+            "history",
+            "id_source",
+            "model",
+            "provider",
             "schedule",
         ],
         "a user of the engine, and the far end of its sockets; never its store",

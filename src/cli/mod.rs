@@ -9,21 +9,21 @@ mod completions;
 mod config;
 mod demo;
 mod exchange;
+mod logging;
 mod paint;
 mod providers;
+mod serve;
 mod settings;
 mod sign;
 mod simulate;
 mod table;
 mod verify;
 
-use crate::config::LOG_VARIABLE;
+use crate::config::LogFormat;
 use crate::error::{Error, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
@@ -44,6 +44,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::Arguments),
     Demo(demo::Arguments),
     Providers(providers::Arguments),
     Sign(sign::Arguments),
@@ -106,13 +107,6 @@ type Ended = Result<Ending, Trouble>;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::builder()
-        .with_env_var(LOG_VARIABLE)
-        .with_default_directive(LevelFilter::WARN.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
-        .with_writer(io::stderr)
-        .init();
     let mut out = anstream::stdout();
     let ended = run(cli.command, &mut out).and_then(|ending| {
         out.flush()?;
@@ -141,7 +135,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, out: &mut dyn Write) -> Ended {
+    let _logging = match &command {
+        // It logs as its configuration says.
+        Command::Serve(_) => None,
+        _ => Some(logging::start(logging::usual_filter(), LogFormat::Text)?),
+    };
     match command {
+        Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Demo(arguments) => demo::run(&arguments, out),
         Command::Providers(arguments) => providers::run(&arguments, out),
         Command::Sign(arguments) => sign::run(&arguments, out),

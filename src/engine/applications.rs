@@ -100,7 +100,7 @@ impl Engine {
         self.commit_application(application).await
     }
 
-    /// Deletes an application with its endpoints; what waits is cancelled, and history stays until
+    /// Deletes an application with its endpoints and access tokens; what waits is cancelled, and history stays until
     /// it expires.
     ///
     /// # Errors
@@ -120,9 +120,12 @@ impl Engine {
         }
         application.deleted_at = Some(inner.clock.wall());
         application.secrets.clear();
-        inner.committer.change(vec![Change::Application(application.clone())]).await?;
+        let (tokens, mut changes) = inner.revocations(id);
+        changes.push(Change::Application(application));
+        inner.committer.change(changes).await?;
         inner.directory.remove_application(id);
         inner.dispatcher.tell(Command::Limit(id, None));
+        inner.access_tokens.remove(&tokens);
         Ok(())
     }
 

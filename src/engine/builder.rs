@@ -7,7 +7,9 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
+use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
+use crate::engine::tokens::AccessTokens;
 use crate::engine::{Engine, Hands, Inner};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, fill_random};
@@ -154,6 +156,8 @@ impl EngineBuilder {
             ids,
             providers,
             event_types: EventTypes::load(&*store)?,
+            access_tokens: AccessTokens::load(&*store)?,
+            replies: Replies::load(&*store)?,
             store,
             committer,
             directory: Directory::default(),

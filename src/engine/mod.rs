@@ -11,9 +11,11 @@ mod parking;
 mod pipeline;
 mod queueing;
 mod recipients;
+mod replies;
 mod secrets;
 mod sending;
 mod status;
+mod tokens;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -24,6 +26,8 @@ pub use input::{
 };
 pub use pipeline::Outcome;
 pub(crate) use queueing::fresh_item;
+pub use replies::Reply;
+pub use tokens::NewAccessToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -42,11 +46,14 @@ use crate::vault::Vault;
 use crate::wheel::window::{self, Window};
 use directory::Directory;
 use event_types::EventTypes;
+use replies::Replies;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
+use tokens::AccessTokens;
 use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -83,6 +90,8 @@ pub(crate) struct Inner {
     pub committer: GroupCommit,
     pub directory: Directory,
     pub event_types: EventTypes,
+    pub access_tokens: AccessTokens,
+    pub replies: Replies,
     pub vault: RwLock<Vault>,
     pub egress: Egress,
     pub tokens: TokenCache,
@@ -119,6 +128,11 @@ impl Engine {
     /// Refuses an unknown name, giving the known ones.
     pub fn provider(&self, name: &str) -> Result<Arc<Provider>> {
         self.inner.providers.get(name)
+    }
+
+    /// Whose time the engine goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// A stream of what comes of attempts from now on. A reader that falls more than 4,096
@@ -170,7 +184,7 @@ impl Engine {
 pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let ended = tokio::spawn(work).await;
+    let ended = tokio::spawn(work.in_current_span()).await;
     ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
 }
 

@@ -55,6 +55,17 @@ impl Inner {
     }
 
     /// Makes one attempt and records it; with it come the places in the queue that this removed.
+    #[tracing::instrument(
+        level = "debug",
+        name = "attempt",
+        skip_all,
+        fields(
+            provider = recipient.provider.name(),
+            endpoint = %recipient.endpoint.id,
+            webhook = %item.webhook,
+            number = item.attempts + 1,
+        )
+    )]
     pub async fn attempt(
         self: &Arc<Self>,
         recipient: &Arc<Recipient>,
@@ -62,6 +73,13 @@ impl Inner {
     ) -> Result<(Arc<Outcome>, Vec<QueueItem>)> {
         let attempt = self.exchange(recipient, &item).await?;
         self.meters.attempted(recipient.provider.name(), &attempt);
+        tracing::debug!(
+            trigger = attempt.trigger.as_str(),
+            accepted = attempt.outcome.is_success(),
+            answer = record::answered(&attempt.outcome),
+            milliseconds = attempt.duration.as_millis(),
+            "attempted"
+        );
         let ended = self.clock.now();
         self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
         let verdict = self.decide(recipient, &item, &attempt.outcome, ended).await?;

@@ -155,7 +155,8 @@ impl Engine {
     }
 
     /// Encrypts every secret under a new master key, and forgets the old one. The key file holds
-    /// both until that is done, so that a crash in between loses nothing.
+    /// both until that is done, so that a crash in between loses nothing. Answers kept by
+    /// [`Engine::keep_reply`] are not encrypted anew: they are forgotten with the old key.
     ///
     /// # Errors
     /// Refused when the key was given and not read from a file.

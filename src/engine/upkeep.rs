@@ -18,13 +18,13 @@ const STEP: usize = 32;
 const DRIFT_TOLD: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Removes expired history now, in small steps, and returns how many events went. The engine
-    /// does this by itself every ten minutes.
+    /// Removes expired history, access tokens and kept answers now, in small steps, and returns
+    /// how many events went. The engine does this by itself every ten minutes.
     ///
     /// # Errors
     /// Fails when storage does.
     pub async fn expire(&self) -> Result<usize> {
-        self.inner.expire_round().await
+        self.inner.expire_everything().await
     }
 }
 
@@ -49,11 +49,17 @@ impl Inner {
             rounds += 1;
             if rounds >= ROUNDS_APART {
                 rounds = 0;
-                if let Err(error) = inner.expire_round().await {
-                    tracing::warn!(%error, "old history could not be removed");
+                if let Err(error) = inner.expire_everything().await {
+                    tracing::warn!(%error, "what is too old could not be removed");
                 }
             }
         }
+    }
+
+    async fn expire_everything(&self) -> Result<usize> {
+        self.expire_access_tokens(self.clock.wall()).await?;
+        self.expire_replies().await?;
+        self.expire_round().await
     }
 
     async fn expire_round(&self) -> Result<usize> {

@@ -91,6 +91,11 @@ id!(
     AttemptId, "atmpt_", "attempt"
 );
 
+id!(
+    /// Names an access token of the API.
+    AccessTokenId, "tok_", "access token"
+);
+
 /// Names a delivery: one event on its way to one endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId {

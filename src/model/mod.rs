@@ -1,5 +1,6 @@
 //! Plain data: what the words of the design mean. Nothing here reads a file, a socket or a clock.
 
+pub mod access_token;
 pub mod application;
 pub mod attempt;
 pub mod base_n;
@@ -16,6 +17,7 @@ pub mod ready;
 pub mod secret;
 pub mod time;
 
+pub use access_token::AccessToken;
 pub use application::Application;
 pub use attempt::{
     Attempt, AttemptOutcome, Cut, Failure, FailureKind, RecordedRequest, Response, Trigger,
@@ -24,7 +26,7 @@ pub use delivery::{Delivery, DeliveryState, SkipReason};
 pub use endpoint::{Authentication, Endpoint, EndpointState};
 pub use event::{Event, EventType, Mode, Reach};
 pub use event_type::EventTypeDefinition;
-pub use id::{ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
+pub use id::{AccessTokenId, ApplicationId, AttemptId, DeliveryId, EndpointId, EventId, WebhookId};
 pub use pattern::EventPattern;
 pub use payload::Payload;
 pub use queue::{QueueItem, QueueProgress};

@@ -254,6 +254,11 @@ impl Provider {
         self.ids.webhook.write(webhook.uuid())
     }
 
+    /// The webhook that has this id on the wire; `None` when the text is no such id.
+    pub fn webhook_of_wire_id(&self, text: &str) -> Option<WebhookId> {
+        self.ids.webhook.read(text).map(WebhookId::from_uuid)
+    }
+
     /// The event types that have a sample, in the order of the file.
     pub fn event_types(&self) -> impl Iterator<Item = &EventType> {
         self.samples.samples.iter().map(|sample| &sample.event_type)

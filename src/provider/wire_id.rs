@@ -26,6 +26,17 @@ impl WireId {
         }
     }
 
+    /// The UUID whose text this is; `None` when it is none's.
+    pub fn read(&self, text: &str) -> Option<Uuid> {
+        let rest = text.strip_prefix(&self.prefix)?;
+        let uuid = match self.alphabet {
+            None => Uuid::try_parse(rest).ok()?,
+            Some((alphabet, _)) => Uuid::from_u128(base_n::decode(rest, alphabet)?),
+        };
+        // A UUID has one text: neither another casing nor another padding names it too.
+        (self.write(uuid) == text).then_some(uuid)
+    }
+
     /// Such an id, to show what they look like.
     pub fn example(&self) -> String {
         self.write(Uuid::from_u128(0x0197_5a3c_8e21_7b40_9d3e_5f60_718a_9bac))
@@ -70,6 +81,19 @@ fn wire_id(text: &str) -> Option<WireId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_read_back_and_no_other_names_the_same() {
+        let uuid = Uuid::from_u128(0x0197_5a3c_8e21_7b40_9d3e_5f60_718a_9bac);
+        for form in ["evt_{base36}", "evt_{base62:24}", "EV{crockford}", "{uuid}"] {
+            let id = wire_id(form).unwrap();
+            assert_eq!(id.read(&id.write(uuid)), Some(uuid), "{form}");
+            assert_eq!(id.read(&format!("{}0", id.write(uuid))), None, "{form}");
+            for other in ["", "EV", "EV0", "evt_0", "WB123", &uuid.simple().to_string()] {
+                assert_eq!(id.read(other), None, "{form}: {other}");
+            }
+        }
+    }
 
     #[test]
     fn ids_keep_all_bits_of_the_uuid() {

@@ -252,6 +252,8 @@ impl Committer {
 
     /// Commits a batch, and counts it when it is there.
     fn commit_batch(&self, batch: &Batch) -> Result<()> {
+        let operations = batch.operations();
+        let _span = tracing::debug_span!("commit", operations).entered();
         let watch = Stopwatch::start();
         self.store.commit(batch)?;
         self.tally.committed(batch, watch.elapsed());

@@ -165,9 +165,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many events, attempts and changes it holds.
+    pub fn operations(&self) -> usize {
+        self.accept.len() + self.record.len() + self.change.len()
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.accept.is_empty() && self.record.is_empty() && self.change.is_empty()
+        self.operations() == 0
     }
 }
 

@@ -35,8 +35,7 @@ impl Tally {
     /// Counts what a commit made durable within `elapsed`.
     pub fn committed(&self, batch: &Batch, elapsed: Duration) {
         self.duration.record(elapsed);
-        let operations = batch.accept.len() + batch.record.len() + batch.change.len();
-        self.operations.record(u32::try_from(operations).unwrap_or(u32::MAX));
+        self.operations.record(u32::try_from(batch.operations()).unwrap_or(u32::MAX));
         self.events.increment(batch.accept.len() as u64);
         for (_, place) in batch.accept.iter().flat_map(|acceptance| &acceptance.deliveries) {
             match place {

@@ -68,6 +68,11 @@ impl ProviderMeters {
     }
 }
 
+/// The span of an API request, for traces; `route` as for [`api_request`].
+pub fn api_span(method: &http::Method, route: Option<&str>) -> tracing::Span {
+    tracing::debug_span!("request", %method, route)
+}
+
 fn class(status: u16) -> &'static str {
     match status / 100 {
         2 => "2xx",

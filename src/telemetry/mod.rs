@@ -12,9 +12,13 @@ mod meters;
 mod names;
 mod prometheus;
 mod status;
+#[cfg(feature = "otlp")]
+mod traces;
 
 pub(crate) use meters::Meters;
-pub use meters::{api_request, token_refused};
+pub use meters::{api_request, api_span, token_refused};
 pub use names::*;
 pub use prometheus::Prometheus;
 pub use status::{Backlog, EngineStatus};
+#[cfg(feature = "otlp")]
+pub use traces::Traces;

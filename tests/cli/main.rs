@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod demo;
 mod providers;
+mod serve;
 mod signing;
 mod simulate;
 

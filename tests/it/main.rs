@@ -1,6 +1,7 @@
 //! The engine as its users see it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod access_tokens;
 mod applications;
 mod authentication;
 mod common;
@@ -9,12 +10,14 @@ mod endpoints;
 mod event_types;
 mod event_uids;
 mod fairness;
+mod fronts;
 mod gocardless;
 mod history;
 mod ladders;
 mod opencard;
 mod regression;
 mod replay;
+mod replies;
 mod restart;
 mod secrets;
 mod standard_webhooks;

@@ -45,7 +45,7 @@ fn every_sample_renders_and_verifies() {
 #[test]
 fn gocardless_knows_all_its_events() {
     let provider = provider("gocardless");
-    assert_eq!(provider.event_types().count(), 95);
+    assert_eq!(provider.event_types().count(), 96);
     assert_eq!(provider.test_event_type().as_str(), "mandates.cancelled");
     // The example on the page.
     assert_eq!(

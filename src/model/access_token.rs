@@ -1,0 +1,44 @@
+//! Who may call the API.
+
+use crate::model::{AccessTokenId, ApplicationId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What the API knows of a token that opens it; the token itself is shown once and kept nowhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessToken {
+    /// Its id.
+    pub id: AccessTokenId,
+    /// What people call it.
+    pub name: String,
+    /// The only application that it opens; `None` opens everything.
+    pub application: Option<ApplicationId>,
+    /// Whether it opens only what changes nothing.
+    pub read_only: bool,
+    /// SHA-256 of the token's secret part. That has 256 random bits, so a slow hash adds nothing.
+    pub(crate) digest: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it opens anything; `None` until it is revoked.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl AccessToken {
+    /// Whether its time is over.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("application", &self.application)
+            .field("read_only", &self.read_only)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

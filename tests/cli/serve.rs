@@ -1,0 +1,165 @@
+//! `hookwheel serve` as a service manager sees it: ready, told to stop, ended.
+
+use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
+use hookwheel::{Config, DeliveryId, Engine, NewApplication, NewEndpoint, NewEvent};
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A service, and the socket on which it tells its manager how it stands.
+struct Service {
+    child: Child,
+    socket: UnixDatagram,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// Starts one on the data in `data`, and waits until it is ready.
+    fn start(data: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookwheel"));
+        command.args(["serve", "--development", "--listen", "127.0.0.1:0"]);
+        command.args(["--set", "log.format=json", "--data", data.to_str().unwrap()]);
+        command.env_clear().env("NOTIFY_SOCKET", &path).current_dir(folder.path());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let service = Self { child, socket, _folder: folder };
+        service.until_told("READY=1");
+        service
+    }
+
+    /// Waits until the service manager was told `state`.
+    fn until_told(&self, state: &str) {
+        let mut told = [0; 64];
+        let length = self.socket.recv(&mut told).unwrap();
+        assert_eq!(std::str::from_utf8(&told[..length]).unwrap().trim(), state);
+    }
+
+    fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Tells it to stop, and waits for its end.
+    fn stop(self) -> Served {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Waits for its end.
+    fn ended(mut self) -> Served {
+        let (mut out, mut log) = (String::new(), String::new());
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        Served { code: self.child.wait().unwrap().code(), out, log }
+    }
+}
+
+/// What came of a service.
+struct Served {
+    code: Option<i32>,
+    out: String,
+    log: String,
+}
+
+/// An engine on `folder` that closes without waiting for what is in flight.
+async fn open(folder: &Path) -> Engine {
+    let config = Config { close_grace_seconds: 0, ..Config::default() };
+    let builder = Engine::builder().data_folder(folder).config(config);
+    builder.development().open().await.unwrap()
+}
+
+/// A data folder with one delivery whose first attempt was broken off, and goes to `receiver` once
+/// the folder is served.
+async fn unfinished(folder: &Path, receiver: &Receiver) -> DeliveryId {
+    let engine = open(folder).await;
+    let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let endpoint = NewEndpoint::new(receiver.url()).provider("yoco");
+    engine.create_endpoint(shop, endpoint).await.unwrap();
+    receiver.answer_next([Answer::hang()]);
+    let event = NewEvent::new(shop, "payment.succeeded", &serde_json::json!({})).unwrap();
+    let delivery = engine.emit(event).await.unwrap().deliveries[0];
+    receiver.wait_for(1).await.unwrap();
+    engine.close().await.unwrap();
+    // What still hangs would hold on to the folder.
+    receiver.stop().await;
+    receiver.resume().await.unwrap();
+    delivery
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_signal_lets_what_is_in_flight_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    let delivery = unfinished(&data, &receiver).await;
+    receiver.answer_next([Answer::status(200).after(Duration::from_millis(300))]);
+
+    let service = Service::start(&data);
+    receiver.wait_for(2).await.unwrap();
+    let served = service.stop();
+    assert_eq!(served.code, Some(0), "{}", served.log);
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    let log: Vec<serde_json::Value> = served.log.lines().map(line).collect();
+    let said = |message: &str| log.iter().any(|line| line["message"] == message);
+    assert!(said("stopping; what is in flight is finished first") && said("stopped"), "{log:?}");
+    assert!(log.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()));
+
+    let engine = open(&data).await;
+    let history = engine.delivery(delivery).await.unwrap();
+    assert_eq!((history.delivery.state.as_str(), history.attempts.len()), ("succeeded", 1));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_signal_ends_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    unfinished(&data, &receiver).await;
+    receiver.answer_next([Answer::hang()]);
+
+    let service = Service::start(&data);
+    receiver.wait_for(2).await.unwrap();
+    service.terminate();
+    service.until_told("STOPPING=1");
+    service.terminate();
+    let served = service.ended();
+    assert_eq!(served.code, Some(1), "{}", served.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_prints_a_token_that_opens_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let served = Service::start(&data).stop();
+    let token = served.out.strip_prefix("access token, shown only now: ").unwrap().trim_end();
+    assert!(!served.log.contains(token), "{}", served.log);
+
+    let engine = open(&data).await;
+    let held = engine.authenticate(token).unwrap();
+    assert_eq!((held.application, held.read_only, held.expires_at), (None, false, None));
+    engine.close().await.unwrap();
+    drop(engine);
+
+    assert_eq!(Service::start(&data).stop().out, "");
+}
+
+#[test]
+fn what_cannot_be_served_is_said_with_the_exit_code_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data");
+    std::fs::write(&file, "a file").unwrap();
+    for (arguments, code) in [
+        (["serve", "--set", "in_flight_max=none"], 2),
+        (["serve", "--data", file.to_str().unwrap()], 1),
+    ] {
+        let ran = crate::run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains("error: "), "{}", ran.err);
+    }
+}

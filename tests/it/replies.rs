@@ -1,0 +1,68 @@
+//! Answers kept for idempotency keys of the API.
+
+use crate::common::{bench, hours, open_in, start};
+use hookwheel::Reply;
+use std::time::Duration;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn reply(body: &str) -> Reply {
+    Reply { request_digest: [7; 32], status: 201, body: body.as_bytes().to_vec() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_kept_under_its_key_for_a_day() {
+    let bench = bench().await;
+    let engine = &bench.engine;
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None);
+    engine.keep_reply(&[1; 32], reply("one")).await.unwrap();
+    let binary = Reply { body: vec![0xff, 0], ..reply("") };
+    engine.keep_reply(&[2; 32], binary.clone()).await.unwrap();
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("one")));
+    assert_eq!(engine.reply(&[2; 32]).await.unwrap(), Some(binary), "bytes, not text");
+
+    bench.advance(hours(24) - MILLISECOND).await;
+    engine.keep_reply(&[2; 32], reply("two")).await.unwrap();
+    engine.expire().await.unwrap();
+    assert!(engine.reply(&[1; 32]).await.unwrap().is_some());
+    bench.advance(MILLISECOND).await;
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None, "also before it is removed");
+    engine.expire().await.unwrap();
+    assert_eq!(engine.reply(&[2; 32]).await.unwrap(), Some(reply("two")), "kept anew");
+    engine.keep_reply(&[1; 32], reply("three")).await.unwrap();
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("three")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_survive_a_restart_sealed_but_not_a_new_master_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_in(folder.path(), start()).await;
+    // More than one page of them, so that opening reads on.
+    for n in 0..150_u8 {
+        engine.keep_reply(&[n; 32], reply("CANARY-BODY")).await.unwrap();
+    }
+    assert!(!format!("{:?}", engine.reply(&[9; 32]).await).contains("CANARY"));
+    engine.close().await.unwrap();
+    drop(engine);
+    let data = std::fs::read(folder.path().join("data/sled/db")).unwrap();
+    assert_eq!(memchr::memmem::find(&data, b"CANARY-BODY"), None);
+
+    let engine = open_in(folder.path(), start()).await;
+    for n in 0..150_u8 {
+        assert_eq!(engine.reply(&[n; 32]).await.unwrap(), Some(reply("CANARY-BODY")), "{n}");
+    }
+    engine.rotate_master_key().await.unwrap();
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None);
+    engine.keep_reply(&[1; 32], reply("new")).await.unwrap();
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("new")));
+    engine.close().await.unwrap();
+    drop(engine);
+
+    let engine = open_in(folder.path(), start().after(hours(24))).await;
+    assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None);
+    engine.expire().await.unwrap();
+    engine.close().await.unwrap();
+    drop(engine);
+    let db = sled::open(folder.path().join("data/sled")).unwrap();
+    assert_eq!(db.scan_prefix("d").count(), 0, "what has expired is gone, whatever sealed it");
+}
