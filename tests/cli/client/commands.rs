@@ -348,3 +348,25 @@ async fn tokens_and_event_types_are_listed() {
     let ran = ask(&stub, &["event-type", "create", "order.created", "ordered"]).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_in_the_folder_of_a_stopped_server() {
+    use hookwheel::{Engine, NewApplication};
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let engine = Engine::builder().data_folder(&data).open().await.unwrap();
+    let shop = NewApplication { uid: Some("shop".to_owned()), ..NewApplication::new("Shop") };
+    let shop = engine.create_application(shop).await.unwrap().id;
+    let arguments = ["token", "create", "mine", "--app", "shop", "--data", data.to_str().unwrap()];
+    let ran = crate::run(&arguments);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "the folder is in use: {}", ran.err);
+    engine.close().await.unwrap();
+    drop(engine);
+    let ran = crate::run(&arguments);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let engine = Engine::builder().data_folder(&data).open().await.unwrap();
+    let token = engine.authenticate(ran.out.trim()).unwrap();
+    assert_eq!((token.name.as_str(), token.application), ("mine", Some(shop)));
+    let ran = crate::run(&["token", "create", "mine", "--data", "/nonexistent"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+}
