@@ -216,6 +216,6 @@ async fn succeeded(engine: &Engine, endpoint: hookwheel::EndpointId) -> usize {
         if page.next.is_none() {
             return count;
         }
-        filter.after = page.next;
+        filter.position = page.next;
     }
 }

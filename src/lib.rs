@@ -47,6 +47,7 @@ pub mod history;
 pub mod id_source;
 pub mod model;
 pub mod provider;
+mod query;
 pub mod record;
 pub mod schedule;
 pub mod simulate;
@@ -63,10 +64,15 @@ pub use engine::{
     Outcomes, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use history::{DeliveryFilter, DeliveryHistory, DeliveryPage, EventHistory, WebhookContent};
+pub use history::{
+    AttemptEntry, AttemptFilter, AttemptPage, DeliveryCount, DeliveryCounts, DeliveryFilter,
+    DeliveryHistory, DeliveryPage, EventFilter, EventHistory, EventPage, TaskFilter, TaskPage,
+    WebhookContent,
+};
 pub use model::{
     AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
     Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,
-    Event, EventId, EventType, EventTypeDefinition, Mode, Payload, Secret, Timestamp,
+    Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, Secret, Task, TaskId,
+    TaskKind, TaskState, Timestamp,
 };
 pub use vault::MasterKeySource;

@@ -28,6 +28,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["clock", "error", "id_source", "model", "telemetry"],
         "keeps what it is given; it knows neither what is due now nor how it is sent",
     ),
+    ("query", &["error", "model", "store"], "asks a store what is on record, and changes nothing"),
     ("wheel", &[], "ticks in, ids out: no I/O, no clock, no words of the domain"),
     (
         "wheel::window",
@@ -49,6 +50,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "id_source",
             "model",
             "provider",
+            "query",
             "record",
             "schedule",
             "store",
@@ -66,7 +68,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "history",
-        &["engine", "error", "model", "store", "wheel::window"],
+        &["engine", "error", "model", "query", "store", "wheel::window"],
         "the engine's methods that read and repeat",
     ),
     (

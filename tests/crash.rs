@@ -132,8 +132,8 @@ async fn due_times_kept(engine: &Engine, endpoint: EndpointId) -> usize {
             assert!((-5_000..1_000_000).contains(&off), "due {off} microseconds off the page");
             kept += 1;
         }
-        filter.after = page.next;
-        if filter.after.is_none() {
+        filter.position = page.next;
+        if filter.position.is_none() {
             return kept;
         }
     }

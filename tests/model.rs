@@ -228,7 +228,7 @@ impl World {
     }
 
     async fn recover(&mut self, at: usize) {
-        let done = self.engine.recover(self.endpoints[at], Timestamp::EPOCH).await;
+        let done = self.engine.recover(self.endpoints[at], Timestamp::EPOCH, None).await;
         assert_eq!(done.is_ok(), self.model.served[at] == Served::Enabled);
         if done.is_err() {
             return;

@@ -178,7 +178,7 @@ impl EngineBuilder {
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             meters,
             edits: tokio::sync::Mutex::default(),
-            recoveries: tokio::sync::Mutex::default(),
+            tasks: crate::engine::tasks::Tasks::default(),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
@@ -188,6 +188,7 @@ impl EngineBuilder {
         }
         inner.take_up(key_check.is_none()).await?;
         if !self.at_rest {
+            inner.take_up_tasks().await?;
             inner.probe_parked();
             tokio::spawn(Inner::upkeep(Arc::downgrade(&inner)));
         }

@@ -15,6 +15,7 @@ mod replies;
 mod secrets;
 mod sending;
 mod status;
+pub(crate) mod tasks;
 mod tokens;
 mod upkeep;
 
@@ -103,8 +104,7 @@ pub(crate) struct Inner {
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
-    /// One recovery at a time.
-    pub recoveries: tokio::sync::Mutex<()>,
+    pub tasks: tasks::Tasks,
     /// Set when closing begins: nothing new is accepted.
     pub closing: AtomicBool,
     /// Set when closing begins: background tasks end.

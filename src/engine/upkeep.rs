@@ -64,6 +64,7 @@ impl Inner {
 
     async fn expire_round(&self) -> Result<usize> {
         let now = self.clock.wall();
+        self.forget_tasks(now).await?;
         let default = now.before(self.config.retention());
         let applications = self.directory.applications();
         let cutoffs: HashMap<ApplicationId, Timestamp> = applications

@@ -80,6 +80,18 @@ impl AttemptOutcome {
         matches!(self, Self::Accepted(_))
     }
 
+    /// The class of the answer's status.
+    pub fn status_class(&self) -> StatusClass {
+        match self.response().map(|answer| answer.status / 100) {
+            None => StatusClass::NoAnswer,
+            Some(1) => StatusClass::Informational,
+            Some(2) => StatusClass::Successful,
+            Some(3) => StatusClass::Redirection,
+            Some(4) => StatusClass::ClientError,
+            Some(_) => StatusClass::ServerError,
+        }
+    }
+
     /// The answer, where there was one.
     pub fn response(&self) -> Option<&Response> {
         match self {
@@ -87,6 +99,23 @@ impl AttemptOutcome {
             Self::Failed(_) => None,
         }
     }
+}
+
+/// The first digit of an answer's status (RFC 9110, section 15).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StatusClass {
+    /// There was no answer.
+    NoAnswer,
+    /// 1xx.
+    Informational,
+    /// 2xx.
+    Successful,
+    /// 3xx.
+    Redirection,
+    /// 4xx.
+    ClientError,
+    /// 5xx, and what is no status of HTTP.
+    ServerError,
 }
 
 /// What an endpoint answered.

@@ -111,7 +111,7 @@ pub struct Event {
     pub event_type: EventType,
     /// When it happened, by the platform's word.
     pub time: Timestamp,
-    /// When it was accepted.
+    /// When it was accepted: the time in its id, which never goes back.
     pub accepted_at: Timestamp,
     /// The event's own data.
     pub data: Payload,

@@ -2,9 +2,10 @@
 //! they sort by the time they were made.
 
 use crate::error::{Error, Result};
-use crate::model::base_n;
+use crate::model::{Timestamp, base_n};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use uuid::Uuid;
 
@@ -31,6 +32,23 @@ macro_rules! id {
             /// The id as a number, the first bits being the time.
             pub const fn as_u128(self) -> u128 {
                 self.0.as_u128()
+            }
+
+            /// When it was made, to the millisecond.
+            pub fn time(self) -> Timestamp {
+                let millis = i64::try_from(self.as_u128() >> 80).unwrap_or(i64::MAX);
+                Timestamp::from_millis(millis)
+            }
+
+            /// The range of all ids.
+            pub const fn all() -> Range<Self> {
+                Self(Uuid::nil())..Self(Uuid::max())
+            }
+
+            /// The smallest id that can be made at `time` or after; ids tell milliseconds.
+            pub fn first_at(time: Timestamp) -> Self {
+                let millis = u128::try_from(time.as_micros()).unwrap_or(0).div_ceil(1000);
+                Self(Uuid::from_u128(millis << 80))
             }
         }
 
@@ -89,6 +107,10 @@ id!(
 id!(
     /// Names an attempt.
     AttemptId, "atmpt_", "attempt"
+);
+id!(
+    /// Names a background task.
+    TaskId, "qtask_", "task"
 );
 
 id!(
@@ -156,6 +178,14 @@ mod tests {
         let delivery = DeliveryId { event, endpoint };
         assert_eq!(event.to_string().parse::<EventId>().unwrap(), event);
         assert_eq!(delivery.to_string().parse::<DeliveryId>().unwrap(), delivery);
+    }
+
+    #[test]
+    fn ids_tell_when_they_were_made() {
+        let time = Timestamp::from_millis(1_700_000_000_000);
+        assert_eq!(EventId::first_at(time).time(), time);
+        let within = Timestamp::from_micros(time.as_micros() + 1);
+        assert_eq!(EventId::first_at(within).time(), Timestamp::from_millis(1_700_000_000_001));
     }
 
     #[test]

@@ -189,6 +189,11 @@ impl EncodedEntry {
         Ok(entry)
     }
 
+    /// The entry without its attempt.
+    pub fn light(&self) -> Entry {
+        self.light.without_attempt()
+    }
+
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         80 + self.attempt.len()
@@ -266,27 +271,13 @@ pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result
     if !light.iter().any(|entry| entry.of == wanted) {
         return Ok(Vec::new());
     }
-    let attempts: Vec<&[u8]> = match data {
-        Some(_) => postcard::from_bytes(rest).map_err(damaged(ENTRIES))?,
-        None => vec![&[]; light.len()],
+    let Some(data) = data else {
+        let wanted = light.iter().filter(|entry| entry.of == wanted);
+        return Ok(wanted.map(LightEntry::without_attempt).collect());
     };
-    let mut entries = Vec::new();
-    for (light, attempt) in light.into_iter().zip(attempts) {
-        if light.of != wanted {
-            continue;
-        }
-        let LightEntry { of, endpoint, change } = light;
-        let attempt = match (change, data) {
-            (EntryChange::Attempted { id, trigger, .. }, Some(data)) => {
-                let stored: StoredAttempt<'_> =
-                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
-                Some(stored.restore(id, trigger, of, data)?)
-            }
-            _ => None,
-        };
-        entries.push(Entry { of, endpoint, change, attempt });
-    }
-    Ok(entries)
+    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+    let wanted = light.iter().zip(attempts).filter(|(entry, _)| entry.of == wanted);
+    wanted.map(|(entry, attempt)| entry.with_attempt(attempt, data)).collect()
 }
 
 /// Reads all entries of a page, without attempts.
@@ -295,12 +286,64 @@ pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
 pub fn decode_all_entries(bytes: &[u8]) -> Result<impl Iterator<Item = Entry>> {
     let (light, _) = light_entries(bytes)?;
-    Ok(light.into_iter().map(|LightEntry { of, endpoint, change }| Entry {
-        of,
-        endpoint,
-        change,
-        attempt: None,
-    }))
+    Ok(light.into_iter().map(|entry| entry.without_attempt()))
+}
+
+/// A page of entries, to read single ones of.
+pub struct Entries<'a> {
+    light: Vec<LightEntry>,
+    attempts: Vec<&'a [u8]>,
+}
+
+impl<'a> Entries<'a> {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged
+    /// bytes.
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        let (light, rest) = light_entries(bytes)?;
+        let attempts = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+        Ok(Self { light, attempts })
+    }
+
+    /// The UUID of the event or formed webhook of the entry at `at`.
+    pub fn of(&self, at: u16) -> Option<u128> {
+        self.light.get(usize::from(at)).map(|entry| entry.of)
+    }
+
+    /// The entry at `at` with its attempt; `data` is the data of its event, and nothing for a
+    /// formed webhook.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for damaged bytes.
+    pub fn entry(&self, at: u16, data: &[u8]) -> Result<Option<Entry>> {
+        let at = usize::from(at);
+        let (Some(light), Some(attempt)) = (self.light.get(at), self.attempts.get(at)) else {
+            return Ok(None);
+        };
+        light.with_attempt(attempt, data).map(Some)
+    }
+}
+
+impl LightEntry {
+    fn with_attempt(&self, attempt: &[u8], data: &[u8]) -> Result<Entry> {
+        let &Self { of, endpoint, change } = self;
+        let attempt = match change {
+            EntryChange::Attempted { id, trigger, .. } => {
+                let stored: StoredAttempt<'_> =
+                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
+                Some(stored.restore(id, trigger, of, data)?)
+            }
+            _ => None,
+        };
+        Ok(Entry { of, endpoint, change, attempt })
+    }
+
+    fn without_attempt(&self) -> Entry {
+        let &Self { of, endpoint, change } = self;
+        Entry { of, endpoint, change, attempt: None }
+    }
 }
 
 fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {

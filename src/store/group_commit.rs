@@ -32,7 +32,7 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// An event that is to be accepted; its id is made when it is committed.
 #[derive(Clone, Debug)]
 pub struct NewAcceptance {
-    /// The event; its id counts for nothing.
+    /// The event; its id counts for nothing, and it is accepted when that is made.
     pub event: Event,
     /// The schedule's time.
     pub due: Timestamp,

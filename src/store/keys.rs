@@ -10,6 +10,16 @@ use uuid::Uuid;
 /// How many shards the endpoints are spread over. Fixed for ever: it is part of the keys.
 pub const SHARDS: u16 = 256;
 
+/// What an index lists; its number is the letter that its keys begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum IndexKind {
+    /// Events of an application or endpoint.
+    Events = b'x',
+    /// Attempts to an endpoint.
+    Attempts = b't',
+}
+
 /// A key of the embedded store. Its value is a version byte and a postcard record, unless said
 /// otherwise. A value above 64 KiB is split into parts (`z`, the key, number of the part).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +45,18 @@ pub enum Key<'a> {
     /// `QueueProgress`, or nothing before the first attempt and for a replay.
     Queue(EndpointId, QueueItem),
     /// `x` owner, first event: ids of events of that application or endpoint, in order, 16 bytes
-    /// each. Written some time after the events; what is missing comes after `indexed`.
-    Index(u128, u128),
+    /// each. Written some time after the events; what is missing comes after `indexed`. And `t`
+    /// endpoint, first position: the positions of attempts, in order, 26 bytes each; what is
+    /// missing is in journals.
+    Index(IndexKind, u128, &'a [u8]),
+    /// `j` commit: the pages of entries with attempts that it wrote, 24 bytes each: page and commit
+    /// as in their keys. Removed once the index of attempts has them.
+    Journal(u64),
     /// `y` endpoint, event: that delivery is exhausted. No value.
     Exhausted(EndpointId, EventId),
+    /// `l` endpoint, event: that delivery was added after the event was accepted, so the event is
+    /// not in the endpoint's index. No value.
+    Added(EndpointId, EventId),
     /// `k` application, 16 bytes of SHA-256 of the key: an `IdempotencyRecord`.
     Idempotency(ApplicationId, &'a str),
     /// `u` application, 16 bytes of SHA-256 of the uid: the `EventId` of its event, for as long as
@@ -73,12 +91,20 @@ impl Key<'_> {
                 bytes.extend_from_slice(&item.webhook.as_u128().to_be_bytes());
                 bytes.push(u8::from(item.manual));
             }
-            Self::Index(owner, first) => {
-                push(&mut bytes, b'x', *owner);
-                bytes.extend_from_slice(&first.to_be_bytes());
+            Self::Index(kind, owner, first) => {
+                push(&mut bytes, *kind as u8, *owner);
+                bytes.extend_from_slice(first);
+            }
+            Self::Journal(commit) => {
+                bytes.push(b'j');
+                bytes.extend_from_slice(&commit.to_be_bytes());
             }
             Self::Exhausted(endpoint, event) => {
                 push(&mut bytes, b'y', endpoint.as_u128());
+                bytes.extend_from_slice(&event.as_u128().to_be_bytes());
+            }
+            Self::Added(endpoint, event) => {
+                push(&mut bytes, b'l', endpoint.as_u128());
                 bytes.extend_from_slice(&event.as_u128().to_be_bytes());
             }
             Self::Idempotency(application, key) => {
@@ -157,6 +183,17 @@ pub fn decode_second_number(bytes: &[u8]) -> Option<u128> {
     number(rest).map(|(number, _)| number)
 }
 
+/// The first item of a page of an index, by its key.
+pub fn decode_index<const WIDTH: usize>(bytes: &[u8]) -> Option<[u8; WIDTH]> {
+    bytes.get(17..)?.try_into().ok()
+}
+
+/// Page and commit of a page of entries, by its key.
+pub fn decode_entry_page(bytes: &[u8]) -> Option<(u128, u64)> {
+    let (page, rest) = number(bytes.strip_prefix(b"r")?)?;
+    Some((page, u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
 fn number(bytes: &[u8]) -> Option<(u128, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<16>()?;
     Some((u128::from_be_bytes(*number), rest))
@@ -187,11 +224,14 @@ mod tests {
         }
 
         #[test]
-        fn pages_sort_by_id(a: u128, b: u128) {
+        fn pages_sort_by_id(a: u128, b: u128, commit: u64) {
+            let entries = Key::EntryPage(a, commit).encode();
+            prop_assert_eq!(decode_entry_page(&entries), Some((a, commit)));
             let (first, second) = (Key::EventPage(a).encode(), Key::EventPage(b).encode());
             prop_assert_eq!(a.cmp(&b), first.cmp(&second));
             prop_assert_eq!(decode_number(&first), Some(a));
-            prop_assert_eq!(decode_second_number(&Key::Index(a, b).encode()), Some(b));
+            let index = Key::Index(IndexKind::Events, a, &b.to_be_bytes()).encode();
+            prop_assert_eq!(decode_index(&index), Some(b.to_be_bytes()));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::store::{Acceptance, Place, Store};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -44,6 +44,11 @@ pub enum EntryChange {
         state: DeliveryState,
         /// The place in the queue that goes with the state.
         position: Timestamp,
+    },
+    /// The event was accepted without a delivery to this endpoint, and got one later.
+    Added {
+        /// The schedule's time when it did: its first place in the queue.
+        due: Timestamp,
     },
     /// The event travels in this webhook from now on, and so does its history.
     Formed {
@@ -110,7 +115,7 @@ impl Ledger {
                     self.state = state;
                     self.position = position;
                 }
-                EntryChange::Formed { .. } => {}
+                EntryChange::Added { .. } | EntryChange::Formed { .. } => {}
             }
         }
     }
@@ -163,6 +168,103 @@ pub fn single_event(webhook: WebhookId) -> crate::model::EventId {
     crate::model::EventId::from_uuid(Uuid::from_u128(webhook.as_u128()))
 }
 
+/// An event with what happened to its own deliveries; what happened to webhooks that were formed of
+/// it has their id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Happened {
+    /// The event.
+    pub acceptance: Acceptance,
+    /// What happened, oldest first, without attempts.
+    pub entries: Vec<Entry>,
+}
+
+impl Happened {
+    /// The endpoints that the event goes to, those first that it went to from the start.
+    pub fn endpoints(&self) -> Vec<EndpointId> {
+        endpoints(&self.acceptance, &self.entries)
+    }
+}
+
+/// The endpoints that an event goes to, given its own entries.
+pub fn endpoints(acceptance: &Acceptance, entries: &[Entry]) -> Vec<EndpointId> {
+    let mut all: Vec<_> = acceptance.deliveries.iter().map(|(endpoint, _)| *endpoint).collect();
+    for entry in entries {
+        let is_added = matches!(entry.change, EntryChange::Added { .. });
+        if is_added && !all.contains(&entry.endpoint) {
+            all.push(entry.endpoint);
+        }
+    }
+    all
+}
+
+/// Reads where deliveries stand; a webhook that was formed of many of them is read once.
+pub struct Standings<'a> {
+    store: &'a dyn Store,
+    formed: HashMap<WebhookId, Option<Ledger>>,
+}
+
+impl<'a> Standings<'a> {
+    /// Reads from `store`.
+    pub fn new(store: &'a dyn Store) -> Self {
+        Self { store, formed: HashMap::new() }
+    }
+
+    /// Where the delivery of an event to `endpoint` stands, given the event's own entries.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn ledger(
+        &mut self,
+        acceptance: &Acceptance,
+        entries: &[Entry],
+        endpoint: EndpointId,
+    ) -> Result<Option<Ledger>> {
+        let event = acceptance.event.id;
+        let Some((place, due)) = begun(acceptance, entries, endpoint) else { return Ok(None) };
+        let Some(webhook) = Ledger::formed_into(entries, DeliveryId { event, endpoint }) else {
+            let mut ledger = Ledger::begin(single(event), due, place);
+            ledger.fold(entries, endpoint);
+            return Ok(Some(ledger));
+        };
+        if let Some(known) = self.formed.get(&webhook) {
+            return Ok(*known);
+        }
+        let ledger = formed_ledger(self.store, webhook)?.map(|(_, ledger)| ledger);
+        self.formed.insert(webhook, ledger);
+        Ok(ledger)
+    }
+
+    /// Every delivery of an event, in the order of [`endpoints`].
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn deliveries(&mut self, of: &Happened) -> Result<Vec<Delivery>> {
+        let mut deliveries = Vec::with_capacity(of.acceptance.deliveries.len());
+        for endpoint in of.endpoints() {
+            if let Some(ledger) = self.ledger(&of.acceptance, &of.entries, endpoint)? {
+                deliveries.push(delivery(&of.acceptance.event, endpoint, ledger));
+            }
+        }
+        Ok(deliveries)
+    }
+}
+
+/// Where a delivery was kept first, and the schedule's time when that was.
+fn begun(
+    acceptance: &Acceptance,
+    entries: &[Entry],
+    endpoint: EndpointId,
+) -> Option<(Place, Timestamp)> {
+    let from_the_start = acceptance.deliveries.iter().find(|(held, _)| *held == endpoint);
+    if let Some((_, place)) = from_the_start {
+        return Some((*place, acceptance.due));
+    }
+    entries.iter().find_map(|entry| match entry.change {
+        EntryChange::Added { due } if entry.endpoint == endpoint => Some((Place::Queued, due)),
+        _ => None,
+    })
+}
+
 /// Where the delivery of `acceptance` to `endpoint` stands, given the event's own entries.
 ///
 /// # Errors
@@ -173,19 +275,7 @@ pub fn ledger_of(
     entries: &[Entry],
     endpoint: EndpointId,
 ) -> Result<Option<Ledger>> {
-    let event = acceptance.event.id;
-    let place = acceptance.deliveries.iter().find(|(held, _)| *held == endpoint);
-    let Some((_, place)) = place else {
-        return Ok(None);
-    };
-    match Ledger::formed_into(entries, DeliveryId { event, endpoint }) {
-        None => {
-            let mut ledger = Ledger::begin(single(event), acceptance.due, *place);
-            ledger.fold(entries, endpoint);
-            Ok(Some(ledger))
-        }
-        Some(webhook) => Ok(formed_ledger(store, webhook)?.map(|(_, ledger)| ledger)),
-    }
+    Standings::new(store).ledger(acceptance, entries, endpoint)
 }
 
 fn formed_ledger(
@@ -212,13 +302,9 @@ pub fn deliveries_of(
         return Ok(None);
     };
     let entries = store.entries(event.as_u128(), false)?;
-    let mut deliveries = Vec::with_capacity(acceptance.deliveries.len());
-    for (endpoint, _) in &acceptance.deliveries {
-        if let Some(ledger) = ledger_of(store, &acceptance, &entries, *endpoint)? {
-            deliveries.push(delivery(&acceptance.event, *endpoint, ledger));
-        }
-    }
-    Ok(Some((acceptance, deliveries)))
+    let happened = Happened { acceptance, entries };
+    let deliveries = Standings::new(store).deliveries(&happened)?;
+    Ok(Some((happened.acceptance, deliveries)))
 }
 
 /// One delivery of an event in the words of the model.
@@ -281,11 +367,11 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>
     let Some(acceptance) = store.acceptance(id.event)? else {
         return Ok(None);
     };
-    if !acceptance.deliveries.iter().any(|(endpoint, _)| *endpoint == id.endpoint) {
-        return Ok(None);
-    }
     let mut of = id.event.as_u128();
     let mut entries = store.entries(of, true)?;
+    if begun(&acceptance, &entries, id.endpoint).is_none() {
+        return Ok(None);
+    }
     if let Some(webhook) = Ledger::formed_into(&entries, id) {
         of = webhook.as_u128();
         entries = store.entries(of, true)?;
@@ -306,10 +392,10 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>
 /// # Errors
 /// Fails when the store cannot be read.
 pub fn is_finished(store: &dyn Store, acceptance: &Acceptance, entries: &[Entry]) -> Result<bool> {
-    for (endpoint, _) in &acceptance.deliveries {
-        let ledger = ledger_of(store, acceptance, entries, *endpoint)?;
+    for endpoint in endpoints(acceptance, entries) {
+        let ledger = ledger_of(store, acceptance, entries, endpoint)?;
         let is_final = ledger.is_none_or(|ledger| ledger.state.is_final());
-        if !is_final && !store.is_deleted(*endpoint)? {
+        if !is_final && !store.is_deleted(endpoint)? {
             return Ok(false);
         }
     }

@@ -1,18 +1,20 @@
 //! A store in memory: the model that the others are compared with, and what the simulator runs on.
 
+mod attempts;
+
 use crate::error::Result;
 use crate::model::{
-    Application, ApplicationId, DeliveryState, Endpoint, EndpointId, EndpointState, EventId,
-    QueueItem, QueueProgress, Timestamp, WebhookId,
+    Application, ApplicationId, AttemptPosition, DeliveryState, Endpoint, EndpointId,
+    EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, WebhookId,
 };
 use crate::store::codec::attempted_change;
-use crate::store::ledger::{self, Entry, EntryChange};
+use crate::store::ledger::{self, Entry, EntryChange, Happened};
 use crate::store::{
     Acceptance, Batch, Change, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord,
     Owner, Place, QueuePage, Record, Store,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory; nothing survives the process.
@@ -31,6 +33,9 @@ struct State {
     queues: BTreeMap<EndpointId, BTreeMap<QueueItem, QueueProgress>>,
     fresh: BTreeSet<(EventId, EndpointId)>,
     exhausted: BTreeSet<(EndpointId, EventId)>,
+    added: BTreeSet<(EndpointId, EventId)>,
+    attempts: attempts::Attempts,
+    commits: u64,
     idempotency: BTreeMap<(ApplicationId, String), IdempotencyRecord>,
     uids: BTreeMap<(ApplicationId, String), EventId>,
     key_check: Option<Vec<u8>>,
@@ -86,7 +91,7 @@ impl State {
 
     fn record(&mut self, record: &Record) {
         let of = record.attempt.webhook.as_u128();
-        self.entries.entry(of).or_default().push(Entry {
+        self.append(Entry {
             of,
             endpoint: record.endpoint,
             change: attempted_change(record),
@@ -133,7 +138,7 @@ impl State {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));
                 self.exhausted.remove(&(delivery.endpoint, delivery.event));
-                self.entries.entry(of).or_default().push(Entry {
+                self.append(Entry {
                     of,
                     endpoint: delivery.endpoint,
                     change: EntryChange::Moved { state: *state, position: enqueue.due },
@@ -142,6 +147,17 @@ impl State {
                 let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
                 self.enqueue(delivery.endpoint, *enqueue, progress);
             }
+            Change::Deliver { delivery, enqueue } => {
+                let of = delivery.event.as_u128();
+                self.append(Entry {
+                    of,
+                    endpoint: delivery.endpoint,
+                    change: EntryChange::Added { due: enqueue.due },
+                    attempt: None,
+                });
+                self.added.insert((delivery.endpoint, delivery.event));
+                self.enqueue(delivery.endpoint, *enqueue, QueueProgress::default());
+            }
             Change::Form { webhook, dequeue } => {
                 let endpoint = webhook.endpoint;
                 for event in &webhook.events {
@@ -149,7 +165,7 @@ impl State {
                     let of = event.as_u128();
                     let change = EntryChange::Formed { webhook: webhook.id };
                     let entry = Entry { of, endpoint, change, attempt: None };
-                    self.entries.entry(of).or_default().push(entry);
+                    self.append(entry);
                 }
                 dequeue.iter().for_each(|item| self.dequeue(endpoint, item));
                 self.enqueue(
@@ -188,6 +204,7 @@ impl State {
 impl Store for MemoryStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
         let mut state = self.state();
+        state.commits += 1;
         batch.accept.iter().for_each(|acceptance| state.accept(acceptance));
         batch.record.iter().for_each(|record| state.record(record));
         batch.change.iter().for_each(|change| state.change(change));
@@ -257,6 +274,25 @@ impl Store for MemoryStore {
         Ok(entries)
     }
 
+    fn attempts_to(
+        &self,
+        endpoint: EndpointId,
+        after: Option<AttemptPosition>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<AttemptPosition>> {
+        Ok(self.state().attempts_to(endpoint, after, order, limit))
+    }
+
+    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+        Ok(self.state().attempts_of(of))
+    }
+
+    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
+        let state = self.state();
+        Ok(positions.iter().map(|position| state.attempt_at(*position)).collect())
+    }
+
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
         let state = self.state();
         let Some(queue) = state.queues.get(&endpoint) else {
@@ -296,38 +332,52 @@ impl Store for MemoryStore {
         Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
     }
 
+    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
+        let mut found = Vec::with_capacity(events.len());
+        for event in events {
+            if let Some(acceptance) = self.acceptance(*event)? {
+                let entries = self.entries(event.as_u128(), false)?;
+                found.push(Happened { acceptance, entries });
+            }
+        }
+        Ok(found)
+    }
+
     fn events_of(
         &self,
         owner: Owner,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        if from >= before {
+        if range.is_empty() {
             return Ok(Vec::new());
         }
         let state = self.state();
-        let owned = |acceptance: &Acceptance| match owner {
-            Owner::Application(id) => acceptance.event.application == id,
-            Owner::Endpoint(id) => acceptance.deliveries.iter().any(|(held, _)| *held == id),
+        let owned = |held: &Acceptance| match owner {
+            Owner::Application(id) => held.event.application == id,
+            Owner::Endpoint(id) => {
+                held.deliveries.iter().any(|(to, _)| *to == id)
+                    || state.added.contains(&(id, held.event.id))
+            }
         };
-        let range = state.events.range(from..before).rev();
-        Ok(range.filter(|(_, held)| owned(held)).map(|(id, _)| *id).take(limit).collect())
+        let held = state.events.range(range).filter(|(_, held)| owned(held)).map(|(id, _)| *id);
+        Ok(in_order(held, order, limit))
     }
 
     fn exhausted(
         &self,
         endpoint: EndpointId,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        if from >= before {
+        if range.is_empty() {
             return Ok(Vec::new());
         }
         let state = self.state();
-        let range = state.exhausted.range((endpoint, from)..(endpoint, before)).rev();
-        Ok(range.map(|(_, event)| *event).take(limit).collect())
+        let held = state.exhausted.range((endpoint, range.start)..(endpoint, range.end));
+        Ok(in_order(held.map(|(_, event)| *event), order, limit))
     }
 
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
@@ -356,11 +406,20 @@ impl Store for MemoryStore {
     }
 }
 
+/// The first of `items`, which are sorted, in that order.
+fn in_order<T>(items: impl DoubleEndedIterator<Item = T>, order: Order, limit: usize) -> Vec<T> {
+    match order {
+        Order::NewestFirst => items.rev().take(limit).collect(),
+        Order::OldestFirst => items.take(limit).collect(),
+    }
+}
+
 impl State {
     fn remove(&mut self, id: EventId) {
         self.events.remove(&id);
-        self.entries.remove(&id.as_u128());
+        self.forget(id.as_u128());
         self.exhausted.retain(|(_, event)| *event != id);
+        self.added.retain(|(_, event)| *event != id);
         self.idempotency.retain(|_, held| held.event != id);
         self.uids.retain(|_, held| *held != id);
         let events = &self.events;
@@ -372,20 +431,20 @@ impl State {
             .collect();
         for webhook in gone {
             self.formed.remove(&webhook);
-            self.entries.remove(&webhook.as_u128());
+            self.forget(webhook.as_u128());
         }
     }
 
     fn forget_deleted_endpoints(&mut self) {
         let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
-        let (queues, events) = (&mut self.queues, &self.events);
+        let (queues, events, added) = (&mut self.queues, &self.events, &self.added);
         self.endpoints.retain(|id, endpoint| {
             if is_deleted(endpoint) {
                 queues.remove(id);
             }
             let has_history = || {
                 let mut deliveries = events.values().flat_map(|held| &held.deliveries);
-                deliveries.any(|(held, _)| held == id)
+                deliveries.any(|(held, _)| held == id) || added.iter().any(|(held, _)| held == id)
             };
             !is_deleted(endpoint) || has_history()
         });

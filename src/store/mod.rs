@@ -13,15 +13,16 @@ pub mod sled;
 mod tally;
 
 pub use self::sled::SledStore;
-pub use ledger::{Entry, EntryChange, Ledger, LoadedWebhook};
+pub use ledger::{Entry, EntryChange, Happened, Ledger, LoadedWebhook};
 pub use memory::MemoryStore;
 
 use crate::error::Result;
 use crate::model::{
-    Application, ApplicationId, Attempt, DeliveryId, DeliveryState, Endpoint, EndpointId, Event,
-    EventId, QueueItem, QueueProgress, SkipReason, Timestamp, WebhookId,
+    Application, ApplicationId, Attempt, AttemptPosition, DeliveryId, DeliveryState, Endpoint,
+    EndpointId, Event, EventId, Order, QueueItem, QueueProgress, SkipReason, Timestamp, WebhookId,
 };
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where a new delivery is kept.
@@ -133,6 +134,13 @@ pub enum Change {
         /// Attempts made before.
         attempts: u32,
     },
+    /// An event that did not go to an endpoint goes there from now on.
+    Deliver {
+        /// The new delivery.
+        delivery: DeliveryId,
+        /// Its place in the queue; it has had no attempts.
+        enqueue: QueueItem,
+    },
     /// Events of one endpoint become one webhook.
     Form {
         /// The webhook; it enters the queue.
@@ -188,7 +196,7 @@ pub struct IdempotencyRecord {
 }
 
 /// Whose events are listed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Owner {
     /// All events of an application.
     Application(ApplicationId),
@@ -283,12 +291,32 @@ pub trait Store: Send + Sync + 'static {
     /// An event with its deliveries.
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>>;
 
+    /// What happened to these events, in their order; those that are not there are left out.
+    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>>;
+
     /// A webhook that was formed of several events.
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>>;
 
     /// What happened to the deliveries of one event or formed webhook (whose UUID is `of`), oldest
     /// first; attempts in full only `with_attempts`.
     fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>>;
+
+    /// Where attempts to an endpoint are on record, in that order, at most `limit`, going on after
+    /// `after`. One that was recorded again because its commit's fate was unknown is there once.
+    fn attempts_to(
+        &self,
+        endpoint: EndpointId,
+        after: Option<AttemptPosition>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<AttemptPosition>>;
+
+    /// Where all attempts of one event or formed webhook (whose UUID is `of`) are on record, as
+    /// they were recorded.
+    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>>;
+
+    /// The attempts at `positions`, in their order, in full; `None` for what is not there any more.
+    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>>;
 
     /// Items of an endpoint's queue that are due at `until`, at most `limit`.
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage>;
@@ -310,12 +338,12 @@ pub trait Store: Send + Sync + 'static {
     /// The event of an application that the platform calls `uid`.
     fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>>;
 
-    /// Ids of the owner's events below `before` and from `from` on, newest first, at most `limit`.
+    /// Ids of the owner's events in `range`, in that order, at most `limit`.
     fn events_of(
         &self,
         owner: Owner,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>>;
 
@@ -323,8 +351,8 @@ pub trait Store: Send + Sync + 'static {
     fn exhausted(
         &self,
         endpoint: EndpointId,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>>;
 

@@ -2,7 +2,7 @@
 
 use crate::common::{bench, bench_with, hours, orders, posts};
 use hookwheel::simulate::receiver::Consumer;
-use hookwheel::{Config, DeliveryFilter, NewEvent, Payload};
+use hookwheel::{Config, DeliveryFilter, EventFilter, NewEvent, Payload};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,8 +113,8 @@ async fn limits_are_told_before_anything_is_stored() {
     assert!(NewEvent::new(bench.application, "order.created", &json!([1])).is_err());
     let long = bench.event("order.created", json!({})).idempotency_key("k".repeat(257));
     assert!(bench.engine.emit(long).await.unwrap_err().is_invalid());
-    let events = bench.engine.events(bench.application, None, 10).await.unwrap();
-    assert_eq!(events.len(), 1);
+    let events = bench.engine.events(EventFilter::application(bench.application)).await.unwrap();
+    assert_eq!(events.events.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn an_event_nobody_wants_is_on_record_with_the_reason() {
     assert_eq!(emitted.reach.explain().unwrap(), why);
     let history = bench.engine.event(emitted.event).await.unwrap();
     assert_eq!(history.event.reach.explain().unwrap(), why, "also later");
-    let events = bench.engine.events(bench.application, None, 10).await.unwrap();
-    let ids: Vec<_> = events.iter().map(|held| held.event.id).collect();
+    let page = bench.engine.events(EventFilter::application(bench.application)).await.unwrap();
+    let ids: Vec<_> = page.events.iter().map(|held| held.event.id).collect();
     assert_eq!(ids, [emitted.event, alone.event]);
 }

@@ -213,7 +213,7 @@ async fn a_disabled_endpoint_keeps_what_waits_and_skips_what_is_new() {
     bench.engine.enable_endpoint(id).await.unwrap();
     bench.engine.settle().await;
     assert_eq!(orders(&posts(&receiver)), [1, 1]);
-    bench.engine.recover(id, crate::common::start()).await.unwrap();
+    bench.engine.recover(id, crate::common::start(), None).await.unwrap();
     bench.engine.settle().await;
     assert_eq!(orders(&posts(&receiver)), [1, 1, 2]);
     assert_eq!(bench.state(emitted.deliveries[0]).await, "succeeded");

@@ -116,7 +116,11 @@ async fn the_set_stays_over_retries_and_replays() {
     let triggers: Vec<&str> = attempts.iter().map(|attempt| attempt.trigger.as_str()).collect();
     assert_eq!(triggers, ["scheduled", "scheduled", "manual"]);
     assert_eq!(
-        bench.engine.replay_failed(created.endpoint.id, crate::common::start()).await.unwrap(),
+        bench
+            .engine
+            .replay_failed(created.endpoint.id, crate::common::start(), None)
+            .await
+            .unwrap(),
         0
     );
 }
@@ -133,7 +137,7 @@ async fn a_failed_batch_is_replayed_as_one() {
     }
     receiver.answer_always(None);
     let id = created.endpoint.id;
-    let count = bench.engine.replay_failed(id, crate::common::start()).await.unwrap();
+    let count = bench.engine.replay_failed(id, crate::common::start(), None).await.unwrap();
     assert_eq!(count, 1, "one webhook");
     bench.engine.settle().await;
     for delivery in deliveries {
@@ -169,7 +173,7 @@ async fn an_event_that_the_envelope_cannot_carry_is_explained() {
     assert_eq!(emitted.reach.unfit, 1);
     assert!(emitted.reach.explain().unwrap().contains("cannot carry it"));
     assert_eq!(bench.state(emitted.deliveries[0]).await, "skipped");
-    bench.engine.recover(created.endpoint.id, crate::common::start()).await.unwrap();
+    bench.engine.recover(created.endpoint.id, crate::common::start(), None).await.unwrap();
     bench.engine.settle().await;
     assert!(posts(&receiver).is_empty());
     assert_eq!(bench.state(emitted.deliveries[0]).await, "skipped", "there is nothing to recover");

@@ -32,7 +32,7 @@ async fn pages_go_to_the_end_while_new_events_arrive() {
         listed.extend(page.deliveries.iter().map(|delivery| delivery.id));
         bench.order(1000).await;
         match page.next {
-            Some(next) => filter.after = Some(next),
+            Some(next) => filter.position = Some(next),
             None => break,
         }
     }
@@ -74,7 +74,7 @@ async fn listings_are_filtered() {
     assert_eq!(ids(&bench, endpoint(first).state("exhausted")).await, [refund[0]]);
     assert_eq!(ids(&bench, endpoint(second).state("exhausted")).await, []);
     let mut of_type = application();
-    of_type.event_type = Some(hookwheel::model::EventPattern::new("refund.*").unwrap());
+    of_type.event_types = vec![hookwheel::model::EventPattern::new("refund.*").unwrap()];
     assert_eq!(ids(&bench, of_type).await, refund);
     let mut before = application();
     before.until = Some(at);

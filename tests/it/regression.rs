@@ -83,8 +83,8 @@ async fn failed_test_events_are_not_replayed_with_what_failed() {
     let id = created.endpoint.id;
     receiver.answer_next([Answer::status(500)]);
     bench.engine.test(id, TestEvent::default()).await.unwrap();
-    assert_eq!(bench.engine.replay_failed(id, crate::common::start()).await.unwrap(), 0);
-    assert_eq!(bench.engine.recover(id, crate::common::start()).await.unwrap(), 0);
+    assert_eq!(bench.engine.replay_failed(id, crate::common::start(), None).await.unwrap(), 0);
+    assert_eq!(bench.engine.recover(id, crate::common::start(), None).await.unwrap(), 0);
     bench.advance(minutes(60)).await;
     assert_eq!(posts(&receiver).len(), 1);
 }

@@ -117,14 +117,14 @@ async fn everything_that_failed_since_a_time_is_replayed() {
     let missed = [exhausted(&bench, &receiver, 2).await, exhausted(&bench, &receiver, 3).await];
     bench.settled_order(4).await;
     let before = posts(&receiver).len();
-    assert_eq!(bench.engine.replay_failed(id, since).await.unwrap(), 2);
+    assert_eq!(bench.engine.replay_failed(id, since, None).await.unwrap(), 2);
     bench.engine.settle().await;
     assert_eq!(orders(&posts(&receiver)[before..]).len(), 2);
     for delivery in missed {
         assert_eq!(bench.state(delivery).await, "succeeded");
     }
-    assert_eq!(bench.engine.replay_failed(id, since).await.unwrap(), 0);
-    assert_eq!(bench.engine.replay_failed(id, start()).await.unwrap(), 1);
+    assert_eq!(bench.engine.replay_failed(id, since, None).await.unwrap(), 0);
+    assert_eq!(bench.engine.replay_failed(id, start(), None).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,18 +136,18 @@ async fn recover_sends_what_was_skipped_with_all_its_retries() {
     for number in 2..=4 {
         skipped.push(bench.settled_order(number).await);
     }
-    let error = bench.engine.recover(id, start()).await.unwrap_err();
+    let error = bench.engine.recover(id, start(), None).await.unwrap_err();
     assert!(error.is_conflict() && error.to_string().contains("moving house"), "{error}");
     assert!(bench.engine.replay(failed).await.unwrap_err().is_conflict());
     bench.engine.enable_endpoint(id).await.unwrap();
     receiver.answer_next([Answer::status(500)]);
-    assert_eq!(bench.engine.recover(id, start()).await.unwrap(), 4);
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 4);
     bench.engine.settle().await;
     bench.advance(seconds(30)).await;
     for delivery in skipped {
         assert_eq!(bench.state(delivery).await, "succeeded");
     }
-    assert_eq!(bench.engine.recover(id, bench.clock.now()).await.unwrap(), 0);
+    assert_eq!(bench.engine.recover(id, bench.clock.now(), None).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn a_signature_computed_elsewhere_is_the_one_on_the_wire() {
     let change = hookwheel::EndpointChange { url, ..Default::default() };
     bench.engine.update_endpoint(id, change).await.unwrap();
     bench.engine.enable_endpoint(id).await.unwrap();
-    bench.engine.recover(id, crate::common::start()).await.unwrap();
+    bench.engine.recover(id, crate::common::start(), None).await.unwrap();
     bench.engine.settle().await;
     let sent = posts(&honest).remove(0);
     assert_eq!(sent.body, data.as_bytes(), "spaces and zeros pass through");

@@ -5,7 +5,7 @@
 //! tells; a record damaged in the middle of it sled skips, and nothing of ours can see that.
 
 use crate::world::*;
-use hookwheel::model::EventId;
+use hookwheel::model::{EventId, Order};
 use hookwheel::store::{Acceptance, Entry, Owner, Place, SledStore, Store};
 use hookwheel::{ErrorKind, Result};
 use std::fs;
@@ -60,7 +60,7 @@ fn everything(store: &dyn Store) -> Result<Everything> {
         entries: numbers.map(|n| store.entries(event(n).as_u128(), true)).collect::<Result<_>>()?,
         fresh: store.fresh()?.len(),
         waiting: store.queue(endpoint(1), time(9999), 9999)?.items.len(),
-        listed: store.events_of(owner, event(0), event(9999), 9999)?,
+        listed: store.events_of(owner, EventId::all(), Order::NewestFirst, 9999)?,
     })
 }
 

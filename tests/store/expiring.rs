@@ -1,7 +1,7 @@
 //! What is removed when it is old, and what is not.
 
 use crate::world::*;
-use hookwheel::model::SkipReason;
+use hookwheel::model::{EventId, Order, SkipReason};
 use hookwheel::store::{Acceptance, Change, Expiry, Owner, Place, Store, ledger};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ const SKIPPED: Place = Place::Skipped(SkipReason::EndpointDisabled);
 /// What is listed of the first application.
 fn listed(store: &dyn Store) -> Vec<hookwheel::EventId> {
     let owner = Owner::Application(application(1));
-    store.events_of(owner, event(0), event(9_999), 9_999).unwrap()
+    store.events_of(owner, EventId::all(), Order::NewestFirst, 9_999).unwrap()
 }
 
 pub fn the_finished_and_old_go_with_all_that_is_theirs(store: &dyn Store) {
@@ -34,10 +34,11 @@ pub fn the_finished_and_old_go_with_all_that_is_theirs(store: &dyn Store) {
     }
     assert_eq!(store.expire_before(501, 0), 500);
     assert_eq!(store.expire_before(501, 0), 0);
-    let exhausted = || store.exhausted(endpoint(1), event(0), event(9_999), 9_999).unwrap();
+    let exhausted =
+        || store.exhausted(endpoint(1), EventId::all(), Order::NewestFirst, 9_999).unwrap();
     let of_endpoint = || {
         let owner = Owner::Endpoint(endpoint(1));
-        store.events_of(owner, event(0), event(9_999), 9_999).unwrap()
+        store.events_of(owner, EventId::all(), Order::NewestFirst, 9_999).unwrap()
     };
     let left: Vec<_> = (501..601).rev().map(event).collect();
     assert_eq!(listed(store), left);
@@ -197,7 +198,9 @@ pub fn applications_have_their_own_times(store: &dyn Store) {
     let expiry =
         Expiry { cutoff: &cutoff, newest_cutoff: time(9), idempotency_cutoff: time(0), step: 1 };
     while !store.expire(&expiry).unwrap().round_over {}
-    let list = |id| store.events_of(Owner::Application(id), event(0), event(99), 99).unwrap();
+    let list = |id| {
+        store.events_of(Owner::Application(id), EventId::all(), Order::NewestFirst, 99).unwrap()
+    };
     assert_eq!(list(short), [event(10)]);
     assert_eq!(list(long), [event(9), event(7), event(5)]);
 }

@@ -4,14 +4,16 @@
 use crate::world::*;
 use hookwheel::id_source::IdSource;
 use hookwheel::model::{
-    Application, ApplicationId, Endpoint, EndpointId, EventId, Timestamp, WebhookId,
+    Application, ApplicationId, AttemptPosition, Endpoint, EndpointId, EventId, Order, Timestamp,
+    WebhookId,
 };
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
-    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, FormedWebhook,
+    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, FormedWebhook, Happened,
     IdempotencyRecord, Owner, Place, QueuePage, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -109,6 +111,24 @@ impl<S: Store> Store for Faulty<S> {
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
         self.inner.acceptance(event)
     }
+    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
+        self.inner.happened(events)
+    }
+    fn attempts_to(
+        &self,
+        endpoint: EndpointId,
+        after: Option<AttemptPosition>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<AttemptPosition>> {
+        self.inner.attempts_to(endpoint, after, order, limit)
+    }
+    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+        self.inner.attempts_of(of)
+    }
+    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
+        self.inner.attempts_at(positions)
+    }
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
         self.inner.formed(webhook)
     }
@@ -133,20 +153,20 @@ impl<S: Store> Store for Faulty<S> {
     fn events_of(
         &self,
         owner: Owner,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        self.inner.events_of(owner, from, before, limit)
+        self.inner.events_of(owner, range, order, limit)
     }
     fn exhausted(
         &self,
         endpoint: EndpointId,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        self.inner.exhausted(endpoint, from, before, limit)
+        self.inner.exhausted(endpoint, range, order, limit)
     }
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
         self.check()?;
@@ -253,7 +273,12 @@ async fn an_event_whose_commit_failed_is_refused_and_the_next_one_taken() {
     let third = accept(&committer, 3).await.unwrap();
     assert!(third.event.id > first.event.id);
     committer.close().await.unwrap();
-    let list = faulty.inner.events_of(Owner::Application(application(1)), event(0), event(99), 99);
+    let list = faulty.inner.events_of(
+        Owner::Application(application(1)),
+        EventId::all(),
+        Order::NewestFirst,
+        99,
+    );
     assert_eq!(list.unwrap(), [third.event.id, first.event.id]);
 }
 
@@ -323,8 +348,7 @@ async fn many_callers_share_commits_and_ids_grow_in_their_order() {
     made.sort();
     assert_eq!(made.len(), 67, "one event a key");
     let owner = Owner::Application(application(1));
-    let most = EventId::from_uuid(uuid::Uuid::max());
-    let mut stored = store.events_of(owner, event(0), most, 999).unwrap();
+    let mut stored = store.events_of(owner, EventId::all(), Order::NewestFirst, 999).unwrap();
     stored.reverse();
     assert_eq!(stored, made);
 }

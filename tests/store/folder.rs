@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use hookwheel::ErrorKind;
+use hookwheel::model::{EventId, Order};
 use hookwheel::store::{Change, Owner, Place, SledStore, Store};
 use std::fs;
 use std::path::Path;
@@ -119,7 +120,7 @@ fn the_index_is_found_again_after_an_unclean_end() {
     let to = [(endpoint(1), Place::Fresh)];
     let list = |store: &SledStore| {
         let owner = Owner::Endpoint(endpoint(1));
-        store.events_of(owner, event(0), event(9_999), 9_999).unwrap()
+        store.events_of(owner, EventId::all(), Order::NewestFirst, 9_999).unwrap()
     };
     let store = sled_in(folder.path());
     for n in 1..50 {

@@ -1,7 +1,7 @@
 //! Webhooks that are formed of several events.
 
 use crate::world::*;
-use hookwheel::model::{DeliveryId, QueueItem, QueueProgress, WebhookId};
+use hookwheel::model::{DeliveryId, EventId, Order, QueueItem, QueueProgress, WebhookId};
 use hookwheel::store::{Acceptance, Change, Place, Record, Store, ledger};
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub fn attempts_belong_to_every_event_of_the_set(store: &dyn Store) {
         let (_, deliveries) = ledger::deliveries_of(store, event(n)).unwrap().unwrap();
         assert_eq!((deliveries[0].state, deliveries[0].attempts), (exhausted(31), 2));
     }
-    let list = || store.exhausted(endpoint(1), event(0), event(99), 99).unwrap();
+    let list = || store.exhausted(endpoint(1), EventId::all(), Order::NewestFirst, 99).unwrap();
     assert_eq!(list(), [event(3), event(2), event(1)]);
     store.record(&[try_it(40, 3, succeeded(40), vec![], None)]);
     assert_eq!(list(), []);

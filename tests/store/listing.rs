@@ -1,7 +1,7 @@
 //! Events of an application and of an endpoint, newest first.
 
 use crate::world::*;
-use hookwheel::model::{EventId, SkipReason};
+use hookwheel::model::{EventId, Order, SkipReason};
 use hookwheel::store::{Owner, Place, Store};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ fn all_in_pages(store: &dyn Store, owner: Owner, limit: usize) -> Vec<EventId> {
     let (mut events, mut before) = (Vec::new(), EventId::from_uuid(Uuid::max()));
     loop {
         let least = EventId::from_uuid(Uuid::nil());
-        let page = store.events_of(owner, least, before, limit).unwrap();
+        let page = store.events_of(owner, least..before, Order::NewestFirst, limit).unwrap();
         assert!(page.len() <= limit);
         let Some(last) = page.last() else { return events };
         before = *last;
@@ -41,7 +41,7 @@ pub fn events_are_listed_newest_first_in_pages(store: &dyn Store) {
     let even = Owner::Application(application(0));
     for (owner, step) in [(first, 2), (second, 3), (even, 2)] {
         let list = |from, before, limit| {
-            store.events_of(owner, event(from), event(before), limit).unwrap()
+            store.events_of(owner, event(from)..event(before), Order::NewestFirst, limit).unwrap()
         };
         for (from, before) in [(0, 99), (6, 24), (7, 23), (19, 22), (21, 29), (2, 4), (5, 5)] {
             assert_eq!(list(from, before, 99), numbers(step, from.max(1), before.min(30)));
@@ -68,7 +68,8 @@ pub fn ten_thousand_events_are_listed_over_all_pages(store: &dyn Store) {
     let expected: Vec<_> = (1..=10_000).rev().map(event).collect();
     for owner in [Owner::Application(application(1)), Owner::Endpoint(endpoint(1))] {
         assert_eq!(all_in_pages(store, owner, 777), expected);
-        let part = store.events_of(owner, event(3_990), event(4_010), 99).unwrap();
+        let part =
+            store.events_of(owner, event(3_990)..event(4_010), Order::NewestFirst, 99).unwrap();
         assert_eq!(part, expected[5_991..6_011]);
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::world::*;
 use hookwheel::model::{
-    DeliveryId, DeliveryState, EndpointId, EventId, QueueItem, SkipReason, Trigger, WebhookId,
+    AttemptPosition, DeliveryId, DeliveryState, EndpointId, EventId, Order, QueueItem, SkipReason,
+    Trigger, WebhookId,
 };
 use hookwheel::store::{
     Acceptance, Batch, Change, Expiry, MemoryStore, Owner, Place, Record, SledStore, Store, ledger,
@@ -21,6 +22,7 @@ enum Step {
     Form { endpoint: u16, most: u8 },
     Replay(u16),
     Recover(u16),
+    Deliver { event: u16, endpoint: u16 },
     CancelReplay(u16),
     DeleteEndpoint(u16),
     Expire { before: u16, keys_before: u16, step: u8 },
@@ -39,6 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<u16>(), 1..6_u8).prop_map(|(endpoint, most)| Step::Form { endpoint, most }),
         2 => any::<u16>().prop_map(Step::Replay),
         2 => any::<u16>().prop_map(Step::Recover),
+        2 => any::<[u16; 2]>()
+            .prop_map(|[event, endpoint]| Step::Deliver { event, endpoint }),
         1 => any::<u16>().prop_map(Step::CancelReplay),
         1 => any::<u16>().prop_map(Step::DeleteEndpoint),
         2 => (any::<u16>(), any::<u16>(), 1..5_u8).prop_map(|(before, keys_before, step)| {
@@ -229,6 +233,23 @@ impl Pair {
         }
     }
 
+    /// Sends an event to an endpoint that it did not go to.
+    fn deliver(&mut self, number: u16, to: u16) {
+        self.commit(vec![], vec![]);
+        let n = self.tick();
+        let (Some(of), Some(endpoint)) =
+            (choose(&self.events, number), choose(&self.endpoints, to))
+        else {
+            return;
+        };
+        let Some(happened) = self.memory.happened(&[event(of)]).unwrap().pop() else { return };
+        if !happened.endpoints().contains(&endpoint) {
+            self.deliveries.push((of, endpoint));
+            let delivery = DeliveryId { event: event(of), endpoint };
+            self.commit(vec![], vec![Change::Deliver { delivery, enqueue: place(of, n) }]);
+        }
+    }
+
     fn cancel_replay(&mut self, number: u16) {
         let Some((_, endpoint)) = choose(&self.deliveries, number) else { return };
         let queue = self.memory.due(endpoint, 99_999);
@@ -278,6 +299,7 @@ impl Pair {
             Step::Form { endpoint, most } => self.form(*endpoint, *most),
             Step::Replay(number) => self.replay(*number),
             Step::Recover(number) => self.recover(*number),
+            Step::Deliver { event, endpoint } => self.deliver(*event, *endpoint),
             Step::CancelReplay(number) => self.cancel_replay(*number),
             Step::DeleteEndpoint(number) => self.delete_endpoint(*number),
             Step::Expire { before, keys_before, step } => {
@@ -344,14 +366,23 @@ impl Pair {
         let middle = (event(self.now / 3), event(self.now / 3 * 2));
         let ranges = [(event(0), event(99_999), 999), (middle.0, middle.1, 999)];
         let ranges = ranges.into_iter().chain([(event(0), middle.1, 3)]);
+        let ranges =
+            ranges.flat_map(|range| [(range, Order::NewestFirst), (range, Order::OldestFirst)]);
         for owner in owners.chain(applications) {
-            for (from, before, limit) in ranges.clone() {
-                let list = |store: &dyn Store| store.events_of(owner, from, before, limit).unwrap();
+            for ((from, before, limit), order) in ranges.clone() {
+                let list =
+                    |store: &dyn Store| store.events_of(owner, from..before, order, limit).unwrap();
                 assert_eq!(list(memory), list(sled));
                 let Owner::Endpoint(id) = owner else { continue };
-                let list = |store: &dyn Store| store.exhausted(id, from, before, limit).unwrap();
+                let list =
+                    |store: &dyn Store| store.exhausted(id, from..before, order, limit).unwrap();
                 assert_eq!(list(memory), list(sled));
             }
+        }
+        let all: Vec<_> = self.events.iter().map(|n| event(*n)).collect();
+        assert_eq!(memory.happened(&all).unwrap(), sled.happened(&all).unwrap());
+        for n in 1..=self.endpoint_count {
+            self.compare_attempts(endpoint(n));
         }
         for (n, app) in (0..7).flat_map(|n| [(n, application(0)), (n, application(1))]) {
             let known = |store: &dyn Store| store.idempotency(app, &format!("key-{n}")).unwrap();
@@ -368,6 +399,38 @@ impl Pair {
             let held: &Arc<_> = &held.event;
             held.id.as_u128() <= sled.greatest_id().unwrap()
         }));
+    }
+
+    /// Attempts to an endpoint, in both directions and in pages, in full.
+    fn compare_attempts(&self, endpoint: EndpointId) {
+        let listed = |store: &dyn Store, order, limit| {
+            let (mut all, mut after): (Vec<AttemptPosition>, _) = (Vec::new(), None);
+            loop {
+                let page = store.attempts_to(endpoint, after, order, limit).unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { return all };
+                after = Some(*last);
+                all.extend(page);
+            }
+        };
+        let told = |store: &dyn Store, positions: &[AttemptPosition]| {
+            let entries = store.attempts_at(positions).unwrap().into_iter().flatten();
+            let attempts = entries.map(|entry| (entry.endpoint, entry.attempt.unwrap()));
+            attempts.collect::<Vec<_>>()
+        };
+        let (memory, sled) = (&self.memory, self.sled());
+        let positions = listed(sled, Order::OldestFirst, 3);
+        assert!(positions.is_sorted());
+        let mut newest_first = listed(sled, Order::NewestFirst, 2);
+        newest_first.reverse();
+        assert_eq!(newest_first, positions);
+        let expected = listed(memory, Order::OldestFirst, 999);
+        assert_eq!(told(sled, &positions), told(memory, &expected));
+        let webhooks = self.webhooks.iter().map(|webhook| webhook.as_u128());
+        for of in webhooks.chain(self.events.iter().map(|n| event(*n).as_u128())) {
+            let of_one = |store: &dyn Store| told(store, &store.attempts_of(of).unwrap());
+            assert_eq!(of_one(sled), of_one(memory));
+        }
     }
 }
 

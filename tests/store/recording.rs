@@ -3,11 +3,10 @@
 use crate::world::*;
 use bytes::Bytes;
 use hookwheel::model::{
-    AttemptOutcome, Cut, DeliveryId, DeliveryState, EventId, Failure, FailureKind, QueueItem,
-    Response, SkipReason, Trigger,
+    AttemptOutcome, Cut, DeliveryId, DeliveryState, EventId, Failure, FailureKind, Order,
+    QueueItem, Response, SkipReason, Trigger,
 };
 use hookwheel::store::{Change, Place, Store, ledger};
-use uuid::Uuid;
 
 /// Where the only delivery of the event numbered `n` stands.
 fn state_of(store: &dyn Store, n: u64) -> DeliveryState {
@@ -139,9 +138,9 @@ pub fn the_exhausted_are_listed_until_they_are_not(store: &dyn Store) {
     }
     store.record(&[first_attempt(endpoint(2), &events[0], 40, exhausted(40))]);
     let list = |number, from, before, limit| {
-        store.exhausted(endpoint(number), from, before, limit).unwrap()
+        store.exhausted(endpoint(number), from..before, Order::NewestFirst, limit).unwrap()
     };
-    let (least, most) = (EventId::from_uuid(Uuid::nil()), EventId::from_uuid(Uuid::max()));
+    let (least, most) = (EventId::all().start, EventId::all().end);
     let ids = |numbers: &[u64]| numbers.iter().map(|n| event(*n)).collect::<Vec<_>>();
     assert_eq!(list(1, least, most, 100), ids(&[6, 5, 4, 3, 2, 1]));
     assert_eq!(list(1, event(2), event(5), 100), ids(&[4, 3, 2]));

@@ -61,6 +61,8 @@ impl Committer {
         self.check_uid(&new.event, before)?;
         let NewAcceptance { mut event, due, deliveries, request_digest } = new;
         event.id = EventId::from_uuid(self.ids.next()?);
+        // One and the same, or what is listed by time would not be what is listed in order.
+        event.accepted_at = event.id.time();
         let acceptance = Acceptance { event: Arc::new(event), due, deliveries, request_digest };
         Ok(Accepted { acceptance: Arc::new(acceptance), repeated: false })
     }

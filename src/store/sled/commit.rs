@@ -5,6 +5,7 @@ use crate::model::{DeliveryState, EndpointId, EndpointState, EventId, QueueItem,
 use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
+use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
 use crate::store::sled::{Opened, Writer, failed, record};
 use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
@@ -43,21 +44,43 @@ impl Opened {
         assembly.accept(&batch.accept)?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
         batch.change.iter().try_for_each(|change| assembly.change(change))?;
-        let mut sled_batch = assembly.finish(sequence)?;
-        let mut index = self.index();
-        batch.accept.iter().for_each(|acceptance| index.add(acceptance));
-        let write_index = index.is_due();
-        if write_index {
-            index.write(&mut sled_batch);
+        let (mut sled_batch, attempts) = assembly.finish(sequence)?;
+        // Of what was committed before: what this commit adds is listed once it is there, or a
+        // listing would go past it.
+        let writes_events = self.events().is_due();
+        if writes_events {
+            self.write_event_index(writer.last_event, &mut sled_batch);
         }
-        drop(index);
+        let writes_attempts = self.attempts.buffer().is_due();
+        if writes_attempts {
+            self.attempts.write(&mut sled_batch);
+        }
         self.apply(sled_batch)?;
         self.write_mark(sequence)?;
-        if write_index {
-            // Only this thread adds to the buffer, so it still holds just what was written.
-            self.index().clear();
+        // Only this thread adds to the buffers, so they still hold just what was written.
+        if writes_events {
+            self.events().clear();
         }
+        if writes_attempts {
+            self.attempts.clear();
+        }
+        for acceptance in &batch.accept {
+            self.index_event(acceptance);
+            writer.last_event = acceptance.event.id.as_u128();
+        }
+        self.attempts.add(sequence, &attempts);
         writer.sequence = sequence;
+        Ok(())
+    }
+
+    /// Writes the indexes down now.
+    pub(super) fn write_indexes(&self) -> Result<()> {
+        let mut batch = ::sled::Batch::default();
+        self.write_event_index(self.writer().last_event, &mut batch);
+        self.attempts.write(&mut batch);
+        self.apply(batch)?;
+        self.events().clear();
+        self.attempts.clear();
         Ok(())
     }
 
@@ -210,6 +233,13 @@ impl<'a> Assembly<'a> {
                 let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
                 self.enqueue_tried(delivery.endpoint, *enqueue, &progress)?;
             }
+            Change::Deliver { delivery, enqueue } => {
+                let change = EntryChange::Added { due: enqueue.due };
+                self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
+                let key = Key::Added(delivery.endpoint, delivery.event).encode();
+                self.batch.insert(key, &[][..]);
+                self.enqueue(delivery.endpoint, *enqueue);
+            }
             Change::Form { webhook, dequeue } => {
                 for event in &webhook.events {
                     self.writer.fresh.remove(&(*event, webhook.endpoint));
@@ -266,19 +296,28 @@ impl<'a> Assembly<'a> {
         Ok(self.opened.page_of(event)?.unwrap_or(event))
     }
 
-    fn finish(mut self, sequence: u64) -> Result<::sled::Batch> {
+    /// Puts in what could only be gathered so far; with it come the attempts that were recorded.
+    fn finish(mut self, sequence: u64) -> Result<(::sled::Batch, Vec<Attempted>)> {
+        let (mut pages, mut attempts) = (Vec::new(), Vec::new());
         for (page, entries) in std::mem::take(&mut self.entries) {
-            // A page of entries is split like a page of events; the parts are apart by their
-            // sequence, which leaves room for 2^16 of them in a commit.
-            let (mut part, mut begin, mut bytes) = (0_u64, 0, 0);
-            for (at, entry) in entries.iter().enumerate() {
-                if bytes + entry.size() > PAGE_BYTES_MAX && bytes > 0 {
-                    self.entry_page(page, (sequence << 16) + part, entries.get(begin..at))?;
-                    (part, begin, bytes) = (part + 1, at, 0);
+            let mut rest = entries.as_slice();
+            // The parts of a page are apart by their number, which leaves room for 2^16 of them in
+            // a commit.
+            let mut part = sequence << 16;
+            while !rest.is_empty() {
+                let (entries, others) = rest.split_at(entries_of_a_page(rest));
+                let value = codec::encode_entries(entries)?;
+                record::put(&mut self.batch, Key::EntryPage(page, part).encode(), &value);
+                let before = attempts.len();
+                attempts.extend(attempts_in((page, part), entries.iter().map(EncodedEntry::light)));
+                if attempts.len() > before {
+                    pages.push((page, part));
                 }
-                bytes += entry.size();
+                (rest, part) = (others, part + 1);
             }
-            self.entry_page(page, (sequence << 16) + part, entries.get(begin..))?;
+        }
+        if !pages.is_empty() {
+            self.batch.insert(Key::Journal(sequence).encode(), encode_journal(&pages));
         }
         for (key, value) in std::mem::take(&mut self.documents) {
             // Parts that a shorter value does not need would stay for ever.
@@ -299,18 +338,16 @@ impl<'a> Assembly<'a> {
         }
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);
-        Ok(self.batch)
+        Ok((self.batch, attempts))
     }
+}
 
-    fn entry_page(
-        &mut self,
-        page: u128,
-        sequence: u64,
-        entries: Option<&[EncodedEntry]>,
-    ) -> Result<()> {
-        let entries = entries.unwrap_or_default();
-        let value = codec::encode_entries(entries)?;
-        record::put(&mut self.batch, Key::EntryPage(page, sequence).encode(), &value);
-        Ok(())
-    }
+/// How many of `entries` fit into one page of entries: one at least.
+fn entries_of_a_page(entries: &[EncodedEntry]) -> usize {
+    let mut bytes = 0;
+    let fitting = entries.iter().take_while(|entry| {
+        bytes += entry.size();
+        bytes <= PAGE_BYTES_MAX
+    });
+    fitting.count().max(1)
 }

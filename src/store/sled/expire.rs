@@ -4,12 +4,12 @@
 //! finished, and the queues of deleted endpoints.
 
 use crate::error::Result;
-use crate::model::{EndpointState, EventId, Timestamp, WebhookId};
+use crate::model::{EndpointState, EventId, Order, Timestamp, WebhookId};
 use crate::store::keys::{Key, decode_number, queue_prefix};
 use crate::store::ledger::{self, Entry, EntryChange};
-use crate::store::sled::{Opened, SledStore, failed, record};
+use crate::store::sled::{Opened, SledStore, attempts, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Store, codec};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where the running round stands.
 #[derive(Default)]
@@ -32,7 +32,9 @@ enum Phase {
 struct Gone {
     events: BTreeSet<EventId>,
     /// Applications and endpoints, with the events that leave their index.
-    owners: HashMap<u128, BTreeSet<u128>>,
+    owners: HashMap<u128, BTreeSet<[u8; 16]>>,
+    /// Endpoints, with the attempts that leave their index.
+    attempts: BTreeMap<u128, BTreeSet<attempts::Item>>,
     /// Webhooks that were formed of them.
     webhooks: BTreeSet<WebhookId>,
 }
@@ -43,7 +45,7 @@ impl Gone {
         self.events.insert(event);
         let endpoints = held.deliveries.iter().map(|(endpoint, _)| endpoint.as_u128());
         for owner in std::iter::once(held.event.application.as_u128()).chain(endpoints) {
-            self.owners.entry(owner).or_default().insert(event.as_u128());
+            self.owners.entry(owner).or_default().insert(event.uuid().into_bytes());
         }
         self.webhooks.extend(entries.iter().filter_map(|entry| match entry.change {
             EntryChange::Formed { webhook } => Some(webhook),
@@ -133,9 +135,12 @@ impl Opened {
             Ok(looked_at < expiry.step)
         })?;
         for (owner, events) in &gone.owners {
-            self.remove_from_index(*owner, events, batch)?;
+            self.remove_from_index(&self.events, *owner, events, batch)?;
         }
-        self.forget_webhooks(store, &gone, batch)?;
+        self.forget_webhooks(store, &mut gone, batch)?;
+        for (endpoint, attempts) in &gone.attempts {
+            self.remove_from_index(&self.attempts.buffer, *endpoint, attempts, batch)?;
+        }
         expired.events = gone.events.len();
         Ok(last.filter(|_| looked_at >= expiry.step).map(|page| Key::EventPage(page).encode()))
     }
@@ -156,18 +161,13 @@ impl Opened {
             return Ok(());
         }
         // Read once for the whole page: looked up one by one they would be read once for each.
-        let mut entries: HashMap<u128, Vec<Entry>> = HashMap::new();
-        self.each_entry_page(page, |value| {
-            codec::decode_all_entries(value)?
-                .for_each(|entry| entries.entry(entry.of).or_default().push(entry));
-            Ok(())
-        })?;
+        let mut entries = self.entries_by_event(page)?;
         let mut kept = Vec::new();
         for held in acceptances {
             let event = held.event.id;
             let entries = entries.remove(&event.as_u128()).unwrap_or_default();
             if is_old(held) && ledger::is_finished(store, held, &entries)? {
-                self.forget_event(held, batch)?;
+                self.forget_event(held, &entries, batch)?;
                 gone.add(held, &entries);
             } else {
                 kept.push(held);
@@ -178,7 +178,7 @@ impl Opened {
         }
         self.forget_page(page, batch)?;
         if kept.is_empty() {
-            return self.forget_entries(page, batch);
+            return self.forget_entries(page, batch, gone);
         }
         let kept: Result<Vec<_>> = kept.into_iter().map(codec::encode_event).collect();
         record::put(batch, Key::EventPage(page).encode(), &codec::encode_events(&kept?)?);
@@ -186,9 +186,19 @@ impl Opened {
     }
 
     /// Removes what has a key of its own for an event.
-    fn forget_event(&self, held: &Acceptance, batch: &mut ::sled::Batch) -> Result<()> {
-        for (endpoint, _) in &held.deliveries {
-            batch.remove(Key::Exhausted(*endpoint, held.event.id).encode());
+    fn forget_event(
+        &self,
+        held: &Acceptance,
+        entries: &[Entry],
+        batch: &mut ::sled::Batch,
+    ) -> Result<()> {
+        for endpoint in ledger::endpoints(held, entries) {
+            batch.remove(Key::Exhausted(endpoint, held.event.id).encode());
+        }
+        for entry in entries {
+            if matches!(entry.change, EntryChange::Added { .. }) {
+                batch.remove(Key::Added(entry.endpoint, held.event.id).encode());
+            }
         }
         let event = &held.event;
         if let Some(uid) = &event.uid
@@ -217,14 +227,14 @@ impl Opened {
     fn forget_webhooks(
         &self,
         store: &SledStore,
-        gone: &Gone,
+        gone: &mut Gone,
         batch: &mut ::sled::Batch,
     ) -> Result<()> {
-        for webhook in &gone.webhooks {
-            let Some(formed) = store.formed(*webhook)? else { continue };
+        for webhook in std::mem::take(&mut gone.webhooks) {
+            let Some(formed) = store.formed(webhook)? else { continue };
             if !self.holds_any(&formed.events, &gone.events)? {
-                self.forget_entries(webhook.as_u128(), batch)?;
-                batch.remove(Key::Webhook(*webhook).encode());
+                self.forget_entries(webhook.as_u128(), batch, gone)?;
+                batch.remove(Key::Webhook(webhook).encode());
             }
         }
         Ok(())
@@ -254,7 +264,8 @@ impl Opened {
         Ok(())
     }
 
-    fn forget_entries(&self, page: u128, batch: &mut ::sled::Batch) -> Result<()> {
+    fn forget_entries(&self, page: u128, batch: &mut ::sled::Batch, gone: &mut Gone) -> Result<()> {
+        self.note_attempts(page, &mut gone.attempts)?;
         let mut prefix = vec![b'r'];
         prefix.extend_from_slice(&page.to_be_bytes());
         for item in self.db.scan_prefix(prefix) {
@@ -283,10 +294,8 @@ impl Opened {
             if found > 0 {
                 return Ok(Some(Vec::new()));
             }
-            let everything = EventId::from_uuid(uuid::Uuid::max());
-            let nothing = EventId::from_uuid(uuid::Uuid::nil());
             let owner = crate::store::Owner::Endpoint(endpoint.id);
-            if self.events_of(owner, nothing, everything, 1)?.is_empty() {
+            if self.events_of(owner, EventId::all(), Order::NewestFirst, 1)?.is_empty() {
                 batch.remove(Key::Endpoint(endpoint.id).encode());
             }
         }

@@ -1,163 +1,216 @@
-//! The index of events by application and endpoint, gathered in memory and written in pages.
+//! What an index is made of: items of an owner, gathered in memory and written in pages.
 //!
-//! An index entry of its own for every delivery would double the cost of accepting it. So entries
-//! wait here until there are many, and are found again after a crash in the event pages after the
-//! `indexed` number.
+//! An index entry of its own for every delivery would double the cost of accepting it. So items
+//! wait here until there are many, and are found again after a crash in what is written with each
+//! commit. Items have one width, and their bytes sort like them.
 
 use crate::clock::Stopwatch;
 use crate::error::Result;
-use crate::model::EventId;
-use crate::store::keys::{Key, decode_second_number};
+use crate::model::Order;
+use crate::store::keys::{IndexKind, Key, decode_index};
 use crate::store::sled::{Opened, failed, record};
-use crate::store::{Acceptance, Owner};
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use uuid::Uuid;
 
-/// Entries that are kept in memory at most: 16 bytes each.
-const ENTRIES_MAX: usize = 65_536;
+/// Items that are kept in memory at most.
+const ITEMS_MAX: usize = 65_536;
 /// How long they are kept there at most, as long as anything is committed.
 const AGE_MAX: Duration = Duration::from_secs(30);
-/// Entries in one page.
-const PAGE_MAX: usize = 4_000;
+/// Bytes of one page at most.
+const PAGE_BYTES_MAX: usize = 64_000;
 
-/// Index entries that are not written yet.
-#[derive(Default)]
-pub(super) struct IndexBuffer {
-    owners: HashMap<u128, Vec<u128>>,
-    entries: usize,
-    last_event: u128,
+/// Items of an index that are not written yet.
+pub(super) struct IndexBuffer<const WIDTH: usize> {
+    kind: IndexKind,
+    owners: HashMap<u128, Vec<[u8; WIDTH]>>,
+    items: usize,
     since: Option<Stopwatch>,
 }
 
-impl IndexBuffer {
-    /// Takes in an event; events come in the order of their ids.
-    pub(super) fn add(&mut self, acceptance: &Acceptance) {
-        let event = acceptance.event.id.as_u128();
-        let endpoints = acceptance.deliveries.iter().map(|(endpoint, _)| endpoint.as_u128());
-        for owner in std::iter::once(acceptance.event.application.as_u128()).chain(endpoints) {
-            self.owners.entry(owner).or_default().push(event);
-            self.entries += 1;
-        }
-        self.last_event = event;
+impl<const WIDTH: usize> IndexBuffer<WIDTH> {
+    /// An empty one.
+    pub(super) fn new(kind: IndexKind) -> Self {
+        Self { kind, owners: HashMap::new(), items: 0, since: None }
+    }
+
+    /// Takes in an item, greater than all before of its owner.
+    pub(super) fn add(&mut self, owner: u128, item: [u8; WIDTH]) {
+        self.owners.entry(owner).or_default().push(item);
+        self.items += 1;
         self.since.get_or_insert_with(Stopwatch::start);
     }
 
     /// Whether it is time to write.
     pub(super) fn is_due(&self) -> bool {
-        self.entries >= ENTRIES_MAX || self.since.is_some_and(|since| since.elapsed() >= AGE_MAX)
+        self.items >= ITEMS_MAX || self.since.is_some_and(|since| since.elapsed() >= AGE_MAX)
     }
 
     /// Puts everything into `batch`. The buffer is emptied when that is committed.
     pub(super) fn write(&self, batch: &mut ::sled::Batch) {
-        if self.entries == 0 {
-            return;
-        }
-        for (owner, events) in &self.owners {
-            for page in events.chunks(PAGE_MAX) {
+        for (owner, items) in &self.owners {
+            for page in items.chunks(PAGE_BYTES_MAX / WIDTH) {
                 let Some(first) = page.first() else { continue };
-                let bytes: Vec<u8> = page.iter().flat_map(|event| event.to_be_bytes()).collect();
-                record::put(batch, Key::Index(*owner, *first).encode(), &bytes);
+                record::put(
+                    batch,
+                    Key::Index(self.kind, *owner, first).encode(),
+                    page.as_flattened(),
+                );
             }
         }
-        let indexed = record::inline(&self.last_event.to_be_bytes());
-        batch.insert(Key::Meta("indexed").encode(), indexed);
     }
 
     /// Forgets what was written.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.kind);
     }
 
-    /// Forgets events of an owner.
-    fn remove(&mut self, owner: u128, gone: &BTreeSet<u128>) {
-        if let Some(events) = self.owners.get_mut(&owner) {
-            let before = events.len();
-            events.retain(|event| !gone.contains(event));
-            self.entries -= before - events.len();
+    /// Forgets items of an owner.
+    fn remove(&mut self, owner: u128, gone: &BTreeSet<[u8; WIDTH]>) {
+        if let Some(items) = self.owners.get_mut(&owner) {
+            let before = items.len();
+            items.retain(|item| !gone.contains(item));
+            self.items -= before - items.len();
         }
     }
 
-    /// The owner's events in `from..before`, newest first.
-    fn events(&self, owner: u128, from: u128, before: u128, limit: usize) -> Vec<u128> {
-        let Some(events) = self.owners.get(&owner) else {
-            return Vec::new();
-        };
-        let end = events.partition_point(|event| *event < before);
-        let newest_first = events.iter().take(end).rev();
-        newest_first.take_while(|event| **event >= from).take(limit).copied().collect()
+    /// The owner's items in `range`, in that order.
+    fn list(
+        &self,
+        owner: u128,
+        range: &Range<[u8; WIDTH]>,
+        order: Order,
+        limit: usize,
+    ) -> Vec<[u8; WIDTH]> {
+        let Some(items) = self.owners.get(&owner) else { return Vec::new() };
+        let from = items.partition_point(|item| *item < range.start);
+        let end = items.partition_point(|item| *item < range.end);
+        let wanted = items.get(from..end).unwrap_or_default().iter().copied();
+        match order {
+            Order::NewestFirst => wanted.rev().take(limit).collect(),
+            Order::OldestFirst => wanted.take(limit).collect(),
+        }
     }
 }
 
 impl Opened {
-    pub(super) fn events_of(
+    /// The owner's items in `range`, in that order, at most `limit`.
+    pub(super) fn list_index<const WIDTH: usize>(
         &self,
-        owner: Owner,
-        from: EventId,
-        before: EventId,
+        buffer: &Mutex<IndexBuffer<WIDTH>>,
+        owner: u128,
+        range: Range<[u8; WIDTH]>,
+        order: Order,
         limit: usize,
-    ) -> Result<Vec<EventId>> {
-        let (owner, from, mut before) = (owner.number(), from.as_u128(), before.as_u128());
+    ) -> Result<Vec<[u8; WIDTH]>> {
         // Memory first, then disk below it: what moves from one to the other meanwhile is seen.
-        let mut events = self.index().events(owner, from, before, limit);
-        before = events.last().copied().unwrap_or(before);
-        let lowest = Key::Index(owner, 0).encode();
-        let highest = Key::Index(owner, before).encode();
-        if lowest < highest {
-            let range = (Bound::Included(lowest), Bound::Excluded(highest));
-            for item in self.db.range::<Vec<u8>, _>(range).rev() {
-                if events.len() >= limit {
-                    break;
-                }
-                let (key, stored) = item.map_err(failed)?;
-                let page = self.whole(&key, &stored)?;
-                let ids = page.as_chunks::<16>().0.iter().rev().map(|id| u128::from_be_bytes(*id));
-                let wanted = ids.filter(|id| *id < before).take_while(|id| *id >= from);
-                events.extend(wanted.take(limit.saturating_sub(events.len())));
-                if decode_second_number(&key).is_none_or(|first| first <= from) {
-                    break;
-                }
+        let (kind, recent) = {
+            let buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            (buffer.kind, buffer.list(owner, &range, order, limit))
+        };
+        let below = match order {
+            Order::NewestFirst => recent.last(),
+            Order::OldestFirst => recent.first(),
+        };
+        let written = range.start..below.copied().unwrap_or(range.end);
+        match order {
+            Order::NewestFirst => {
+                let rest = limit.saturating_sub(recent.len());
+                let mut items = recent;
+                items.extend(self.list_pages(kind, owner, &written, order, rest)?);
+                Ok(items)
+            }
+            Order::OldestFirst => {
+                let mut items = self.list_pages(kind, owner, &written, order, limit)?;
+                items.extend(recent);
+                items.truncate(limit);
+                Ok(items)
             }
         }
-        Ok(events.into_iter().map(|id| EventId::from_uuid(Uuid::from_u128(id))).collect())
     }
 
-    /// Takes expired events of an owner out of the index.
-    pub(super) fn remove_from_index(
+    fn list_pages<const WIDTH: usize>(
         &self,
+        kind: IndexKind,
         owner: u128,
-        gone: &BTreeSet<u128>,
+        range: &Range<[u8; WIDTH]>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<[u8; WIDTH]>> {
+        let mut items = Vec::new();
+        if range.is_empty() || limit == 0 {
+            return Ok(items);
+        }
+        // The page that begins before the range may reach into it.
+        let from = self.page_before(kind, owner, &range.start)?;
+        let from = from.unwrap_or_else(|| Key::Index(kind, owner, &range.start).encode());
+        let mut pages = self.db.range(from..Key::Index(kind, owner, &range.end).encode());
+        while items.len() < limit {
+            let page = match order {
+                Order::NewestFirst => pages.next_back(),
+                Order::OldestFirst => pages.next(),
+            };
+            let Some(page) = page else { break };
+            let (key, stored) = page.map_err(failed)?;
+            let page = self.whole(&key, &stored)?;
+            let held = page.as_chunks::<WIDTH>().0.iter().copied();
+            let held = held.filter(|item| range.contains(item));
+            let rest = limit - items.len();
+            match order {
+                Order::NewestFirst => items.extend(held.rev().take(rest)),
+                Order::OldestFirst => items.extend(held.take(rest)),
+            }
+        }
+        Ok(items)
+    }
+
+    /// The key of the owner's page that begins last at `item` or before.
+    fn page_before<const WIDTH: usize>(
+        &self,
+        kind: IndexKind,
+        owner: u128,
+        item: &[u8; WIDTH],
+    ) -> Result<Option<Vec<u8>>> {
+        let first = Key::Index(kind, owner, &[]).encode();
+        let range = first..=Key::Index(kind, owner, item).encode();
+        let found = self.db.range(range).next_back().transpose().map_err(failed)?;
+        Ok(found.map(|(key, _)| key.to_vec()))
+    }
+
+    /// Takes items of an owner out of the index. Each page that holds some is written once.
+    pub(super) fn remove_from_index<const WIDTH: usize>(
+        &self,
+        buffer: &Mutex<IndexBuffer<WIDTH>>,
+        owner: u128,
+        gone: &BTreeSet<[u8; WIDTH]>,
         batch: &mut ::sled::Batch,
     ) -> Result<()> {
-        let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return Ok(()) };
-        let until = Key::Index(owner, *last).encode();
-        for item in self.db.range(Key::Index(owner, 0).encode()..=until).rev() {
-            let (key, stored) = item.map_err(failed)?;
-            let page = self.whole(&key, &stored)?;
-            let ids = page.as_chunks::<16>().0;
-            let is_gone = |id: &&[u8; 16]| gone.contains(&u128::from_be_bytes(**id));
-            let kept: Vec<u8> = ids.iter().filter(|id| !is_gone(id)).flatten().copied().collect();
+        let kind = {
+            let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            buffer.remove(owner, gone);
+            buffer.kind
+        };
+        let mut before = None;
+        while let Some(last) = match before {
+            None => gone.last().copied(),
+            Some(first) => gone.range(..first).next_back().copied(),
+        } {
+            let Some(key) = self.page_before(kind, owner, &last)? else { break };
+            before = decode_index(&key);
+            let Some(page) = self.get(&key)? else { break };
+            let items = page.as_chunks::<WIDTH>().0;
+            let kept: Vec<u8> =
+                items.iter().filter(|item| !gone.contains(*item)).flatten().copied().collect();
             if kept.is_empty() {
-                batch.remove(key.clone());
+                batch.remove(key);
             } else if kept.len() < page.len() {
-                record::put(batch, key.to_vec(), &kept);
+                record::put(batch, key, &kept);
             }
-            if decode_second_number(&key).is_none_or(|held| held <= *first) {
+            if before.is_none() {
                 break;
             }
         }
-        self.index().remove(owner, gone);
-        Ok(())
-    }
-
-    /// Writes the index down now.
-    pub(super) fn write_index(&self) -> Result<()> {
-        let mut batch = ::sled::Batch::default();
-        let mut index = self.index();
-        index.write(&mut batch);
-        self.apply(batch)?;
-        index.clear();
         Ok(())
     }
 }

@@ -8,27 +8,32 @@
 //! less is refused. What the mark cannot tell is damage in the middle of sled's log; closing
 //! leaves nothing there, but after a kill a disk that damages its files may take records unseen.
 
+mod attempts;
 mod commit;
 mod expire;
 mod index;
+mod listing;
 mod open;
 mod read;
 mod record;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Application, ApplicationId, Endpoint, EndpointId, EndpointState, EventId, Timestamp, WebhookId,
+    Application, ApplicationId, AttemptPosition, Endpoint, EndpointId, EndpointState, EventId,
+    Order, Timestamp, WebhookId,
 };
 use crate::store::codec;
 use crate::store::keys::Key;
-use crate::store::ledger::Entry;
+use crate::store::ledger::{Entry, Happened};
 use crate::store::{
     Acceptance, Batch, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
     QueuePage, Store,
 };
+use attempts::AttemptIndex;
 use index::IndexBuffer;
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -64,7 +69,8 @@ struct Opened {
     data_file: File,
     mark: File,
     writer: Mutex<Writer>,
-    index: Mutex<IndexBuffer>,
+    events: Mutex<IndexBuffer<16>>,
+    attempts: AttemptIndex,
     /// The last to be dropped: the folder is free when sled has let go of it, and not before.
     _lock: Arc<File>,
 }
@@ -76,6 +82,8 @@ struct Writer {
     /// The fresh deliveries, each by itself: an attempt may be recorded twice, and must not count
     /// for two of them.
     fresh: BTreeSet<(EventId, EndpointId)>,
+    /// The last event that was accepted.
+    last_event: u128,
     /// The newest pages, so that an attempt's page is found without asking sled.
     recent_pages: BTreeSet<u128>,
     /// Where the running round of expiry stands.
@@ -129,8 +137,8 @@ impl Opened {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index(&self) -> MutexGuard<'_, IndexBuffer> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    fn events(&self) -> MutexGuard<'_, IndexBuffer<16>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,6 +226,10 @@ impl Store for SledStore {
         self.read(|opened| opened.acceptance(event))
     }
 
+    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
+        self.read(|opened| opened.happened(events))
+    }
+
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
         let held = self.read(|opened| opened.get(&Key::Webhook(webhook).encode()))?;
         held.map(|bytes| codec::decode("a webhook", &bytes)).transpose()
@@ -225,6 +237,24 @@ impl Store for SledStore {
 
     fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
         self.read(|opened| opened.entries(of, with_attempts))
+    }
+
+    fn attempts_to(
+        &self,
+        endpoint: EndpointId,
+        after: Option<AttemptPosition>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<AttemptPosition>> {
+        self.read(|opened| opened.attempts_to(endpoint, after, order, limit))
+    }
+
+    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+        self.read(|opened| opened.attempts_of(of))
+    }
+
+    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
+        self.read(|opened| opened.attempts_at(positions))
     }
 
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
@@ -256,21 +286,22 @@ impl Store for SledStore {
     fn events_of(
         &self,
         owner: Owner,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        self.read(|opened| opened.events_of(owner, from, before, limit))
+        self.read(|opened| opened.events_of(owner, range, order, limit))
     }
 
     fn exhausted(
         &self,
         endpoint: EndpointId,
-        from: EventId,
-        before: EventId,
+        range: Range<EventId>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        self.read(|opened| opened.exhausted(endpoint, from, before, limit))
+        let key = |event| Key::Exhausted(endpoint, event);
+        self.read(|opened| opened.marked(key(range.start)..key(range.end), order, limit))
     }
 
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
@@ -280,7 +311,7 @@ impl Store for SledStore {
 
     fn close(&self) -> Result<()> {
         let opened = self.opened()?;
-        self.fault(opened.write_index())?;
+        self.fault(opened.write_indexes())?;
         drop(opened);
         // Opening makes sled write a snapshot, and what is in there is checked when it is read.
         // What is only in its log is not: damage in the middle of that is skipped without a word.

@@ -1,7 +1,8 @@
 //! Opening a folder: the lock, what a killed open left behind, the commit mark.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::keys::Key;
+use crate::store::keys::{IndexKind, Key};
+use crate::store::sled::attempts::AttemptIndex;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{DAMAGED, Opened, SledOptions, Writer, expire, failed};
 use backoff::ExponentialBackoff;
@@ -92,10 +93,12 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         writer: Mutex::new(Writer {
             sequence: 0,
             fresh: BTreeSet::new(),
+            last_event: 0,
             recent_pages: BTreeSet::new(),
             expiry: expire::Cursor::default(),
         }),
-        index: Mutex::new(IndexBuffer::default()),
+        events: Mutex::new(IndexBuffer::new(IndexKind::Events)),
+        attempts: AttemptIndex::default(),
         _lock: Arc::clone(lock),
     };
     opened.check_format(folder)?;
@@ -221,11 +224,17 @@ impl Opened {
 
     /// Fills what is kept in memory besides the disk.
     fn take_up(&self) -> Result<()> {
-        self.writer().fresh = self.find_fresh()?;
         let indexed = self.number("indexed")?;
-        let mut buffer = IndexBuffer::default();
-        self.each_acceptance_after(indexed, |acceptance| buffer.add(&acceptance))?;
-        *self.index() = buffer;
+        let mut last_event = indexed;
+        self.each_acceptance_after(indexed, |acceptance| {
+            last_event = acceptance.event.id.as_u128();
+            self.index_event(&acceptance);
+        })?;
+        self.take_up_attempts()?;
+        let fresh = self.find_fresh()?;
+        let mut writer = self.writer();
+        writer.fresh = fresh;
+        writer.last_event = last_event;
         Ok(())
     }
 

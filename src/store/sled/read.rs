@@ -2,19 +2,19 @@
 
 use crate::error::Result;
 use crate::model::{
-    ApplicationId, Endpoint, EndpointId, EndpointState, EventId, QueueItem, QueueProgress,
+    ApplicationId, Endpoint, EndpointId, EndpointState, EventId, Order, QueueItem, QueueProgress,
     Timestamp, WebhookId,
 };
 use crate::store::keys::{
     Key, decode_document, decode_number, decode_queue, decode_second_number, queue_prefix,
 };
-use crate::store::ledger::{self, Entry};
+use crate::store::ledger::{self, Entry, Happened};
 use crate::store::sled::{Opened, failed};
 use crate::store::{Acceptance, DocumentKind, Place, QueuePage, codec};
 use ::sled::IVec;
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashSet};
-use std::ops::Bound;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::{Bound, Range};
 use uuid::Uuid;
 
 impl Opened {
@@ -168,7 +168,7 @@ impl Opened {
         Ok(found)
     }
 
-    fn holds(&self, key: &Key<'_>) -> Result<bool> {
+    pub(super) fn holds(&self, key: &Key<'_>) -> Result<bool> {
         self.db.contains_key(key.encode()).map_err(failed)
     }
 
@@ -207,23 +207,60 @@ impl Opened {
         Ok(())
     }
 
-    pub(super) fn exhausted(
+    /// Events of keys that hold an endpoint, an event and no value.
+    pub(super) fn marked(
         &self,
-        endpoint: EndpointId,
-        from: EventId,
-        before: EventId,
+        range: Range<Key<'_>>,
+        order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        let (from, before) =
-            (Key::Exhausted(endpoint, from).encode(), Key::Exhausted(endpoint, before).encode());
-        let mut events = Vec::new();
-        if from < before {
-            for item in self.db.range(from..before).keys().rev().take(limit) {
-                let number = decode_second_number(&item.map_err(failed)?);
-                events.extend(number.map(|id| EventId::from_uuid(Uuid::from_u128(id))));
+        let (from, before) = (range.start.encode(), range.end.encode());
+        if from >= before {
+            return Ok(Vec::new());
+        }
+        let keys = self.db.range(from..before).keys();
+        let event = |key: ::sled::Result<IVec>| {
+            let number = decode_second_number(&key.map_err(failed)?);
+            Ok(EventId::from_uuid(Uuid::from_u128(number.unwrap_or_default())))
+        };
+        match order {
+            Order::NewestFirst => keys.rev().take(limit).map(event).collect(),
+            Order::OldestFirst => keys.take(limit).map(event).collect(),
+        }
+    }
+
+    /// Each page of events is read once for all that are wanted of it.
+    pub(super) fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
+        let mut found = Vec::with_capacity(events.len());
+        let mut wanted = events.iter().peekable();
+        while let Some(first) = wanted.next() {
+            let Some((key, stored)) = self.event_page_of(*first)? else { continue };
+            let Some(page) = decode_number(&key) else { continue };
+            let held = codec::decode_events(&self.whole(&key, &stored)?)?;
+            let mut held: HashMap<EventId, Acceptance> =
+                held.into_iter().map(|acceptance| (acceptance.event.id, acceptance)).collect();
+            let mut entries = self.entries_by_event(page)?;
+            let mut next = Some(first);
+            while let Some(event) = next {
+                if let Some(acceptance) = held.remove(event) {
+                    let entries = entries.remove(&event.as_u128()).unwrap_or_default();
+                    found.push(Happened { acceptance, entries });
+                }
+                next = wanted.next_if(|event| held.contains_key(event));
             }
         }
-        Ok(events)
+        Ok(found)
+    }
+
+    /// All entries of a page of events, without attempts.
+    pub(super) fn entries_by_event(&self, page: u128) -> Result<HashMap<u128, Vec<Entry>>> {
+        let mut entries: HashMap<u128, Vec<Entry>> = HashMap::new();
+        self.each_entry_page(page, |value| {
+            codec::decode_all_entries(value)?
+                .for_each(|entry| entries.entry(entry.of).or_default().push(entry));
+            Ok(())
+        })?;
+        Ok(entries)
     }
 
     pub(super) fn event_by_uid(

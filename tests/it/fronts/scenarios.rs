@@ -167,7 +167,8 @@ async fn a_scenario_without_an_endpoint_is_on_record() {
     let fronts = bench.fronts(FrontsConfig::default()).await;
     let answered = fronts.run("payment_failed", on("PM1")).await;
     assert_eq!(answered.status, StatusCode::OK);
-    let events = bench.engine.events(answered.application.unwrap(), None, 10).await.unwrap();
+    let filter = hookwheel::EventFilter::application(answered.application.unwrap());
+    let events = bench.engine.events(filter).await.unwrap().events;
     assert_eq!(events.len(), 2);
     assert!(events[0].event.reach.explain().unwrap().contains("no endpoint"));
 }

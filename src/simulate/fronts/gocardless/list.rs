@@ -57,7 +57,7 @@ async fn page_after(
     let mut walk = Walk::new(webhooks);
     if let Some(after) = after {
         let (_, deliveries) = known(&walk.webhooks, "after", after).await?;
-        walk.filter.after = deliveries.first().copied();
+        walk.filter.position = deliveries.first().copied();
     }
     let mut page = Page { webhooks: VecDeque::new(), before: None, after: None };
     while let Some(sent) = walk.next().await? {
@@ -174,7 +174,7 @@ impl Walk {
             self.reads += 1;
             let page = self.webhooks.engine.deliveries(self.filter.clone()).await?;
             self.is_end = page.next.is_none();
-            self.filter.after = page.next;
+            self.filter.position = page.next;
             self.read = page.deliveries.into();
         }
     }

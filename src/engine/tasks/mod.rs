@@ -1,0 +1,229 @@
+//! Background tasks: sending again in steps, each committed with how far it has come, so that a
+//! restart goes on where it stood and sends nothing twice.
+
+mod resend;
+
+pub(crate) use resend::{Resend, What};
+
+use crate::engine::queueing::STORE_RETRY;
+use crate::engine::{Inner, whole};
+use crate::error::{Error, Result};
+use crate::model::{EndpointId, Task, TaskId, TaskState, Timestamp};
+use crate::store::{Change, DocumentKind, Store, codec};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// Tasks that are not finished at most.
+pub(crate) const UNFINISHED_MAX: usize = 1000;
+/// Finished tasks that are kept at most; beyond that the oldest go early.
+const FINISHED_MAX: usize = 10_000;
+/// For how long a finished task is kept.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// Whoever has it sends to an endpoint again; nobody else does meanwhile, or everything would go
+/// out twice.
+type Line = Arc<tokio::sync::Mutex<()>>;
+
+/// All tasks, and who is at work.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    all: Mutex<BTreeMap<TaskId, Task>>,
+    lines: Mutex<HashMap<EndpointId, Weak<tokio::sync::Mutex<()>>>>,
+    /// One step of one task at a time: they take their turns, and leave room for everybody else.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Tasks {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<TaskId, Task>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The line of an endpoint.
+    pub(crate) fn line(&self, endpoint: EndpointId) -> Line {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(&endpoint).and_then(Weak::upgrade) {
+            return line;
+        }
+        lines.retain(|_, line| line.strong_count() > 0);
+        let line = Line::default();
+        lines.insert(endpoint, Arc::downgrade(&line));
+        line
+    }
+
+    /// A task.
+    pub(crate) fn get(&self, id: TaskId) -> Option<Task> {
+        self.all().get(&id).cloned()
+    }
+
+    /// The newest tasks before `before` that `wanted` wants, at most `limit`.
+    pub(crate) fn list(
+        &self,
+        before: Option<TaskId>,
+        limit: usize,
+        wanted: impl Fn(&Task) -> bool,
+    ) -> Vec<Task> {
+        let all = self.all();
+        let before = before.unwrap_or(TaskId::all().end);
+        let found = all.range(..before).rev().map(|(_, task)| task).filter(|task| wanted(task));
+        found.take(limit).cloned().collect()
+    }
+
+    /// Takes in a new task, unless too many are not finished.
+    fn begin(&self, task: &Task) -> Result<()> {
+        let mut all = self.all();
+        let running = all.values().filter(|held| held.state == TaskState::Running).count();
+        if running >= UNFINISHED_MAX {
+            return Err(Error::unavailable(format!(
+                "{running} background tasks are not finished, and that is the most there may be: \
+                 try again when some are"
+            )));
+        }
+        all.insert(task.id, task.clone());
+        Ok(())
+    }
+}
+
+/// A task as it is stored, with what it has still to do.
+fn document(task: &Task, resend: &Resend) -> Result<Change> {
+    let value = Some(codec::encode(&(task, resend))?);
+    Ok(Change::Document { kind: DocumentKind::Task, key: task.id.to_string(), value })
+}
+
+fn read_document(value: &[u8]) -> Result<(Task, Resend)> {
+    codec::decode("a background task", value)
+}
+
+impl Inner {
+    /// Starts a task: it is durable when this returns, and goes on by itself.
+    pub(crate) async fn start_task(self: &Arc<Self>, task: Task, resend: Resend) -> Result<Task> {
+        self.check_open()?;
+        self.tasks.begin(&task)?;
+        let inner = Arc::clone(self);
+        whole(async move {
+            let committed = match document(&task, &resend) {
+                Ok(change) => inner.committer.change(vec![change]).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = committed {
+                inner.tasks.all().remove(&task.id);
+                return Err(error);
+            }
+            inner.run_task(task.clone(), resend);
+            Ok(task)
+        })
+        .await
+    }
+
+    /// Takes up the tasks that the store holds.
+    pub(super) async fn take_up_tasks(self: &Arc<Self>) -> Result<()> {
+        let documents = self.blocking(|store| store.documents(DocumentKind::Task)).await?;
+        for (_, value) in documents {
+            let (task, resend) = read_document(&value)?;
+            self.tasks.all().insert(task.id, task.clone());
+            if task.state == TaskState::Running {
+                self.run_task(task, resend);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a task go on by itself, after those of its endpoint that came before.
+    fn run_task(self: &Arc<Self>, mut task: Task, mut resend: Resend) {
+        let line = task.endpoint.map(|endpoint| self.tasks.line(endpoint));
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let _line = match line {
+                Some(line) => Some(line.lock_owned().await),
+                None => None,
+            };
+            // Between two steps nothing is held, so that an engine which is dropped ends.
+            while task.state == TaskState::Running
+                && let Some(inner) = inner.upgrade()
+                && !*inner.ended.borrow()
+            {
+                let step = inner.task_step(&task, &resend).await;
+                match step {
+                    Ok(gone_on) => (task, resend) = gone_on,
+                    Err(error) => {
+                        // Only when the engine is closing, or its store is beyond reading.
+                        tracing::warn!(task = %task.id, %error, "a background task stopped");
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// One step of a task: what it sends is committed with how far it has come.
+    async fn task_step(self: &Arc<Self>, task: &Task, resend: &Resend) -> Result<(Task, Resend)> {
+        let _turn = self.tasks.turn.lock().await;
+        let mut task = task.clone();
+        task.updated_at = self.clock.wall();
+        let (mut changes, mut endpoints) = (Vec::new(), Default::default());
+        let mut gone_on = resend.clone();
+        match self.resend_step(resend.clone()).await {
+            Ok((walked, Some(part))) => {
+                gone_on = walked;
+                task.done += part.count;
+                endpoints = part.endpoints();
+                changes = part.changes;
+            }
+            Ok((_, None)) => task.state = TaskState::Finished,
+            Err(error) if error.is_unavailable() => {
+                crate::clock::pause(STORE_RETRY).await;
+                return Ok((task, gone_on));
+            }
+            Err(error) => task.state = TaskState::Failed { reason: error.to_string() },
+        }
+        changes.push(document(&task, &gone_on)?);
+        match self.committer.change(changes).await {
+            Ok(()) => {}
+            // It may have reached the disk all the same: what is there tells.
+            Err(error) if error.is_unavailable() => {
+                (task, gone_on) = self.reread_task(task.id).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.tell_waiting(&endpoints);
+        self.tasks.all().insert(task.id, task.clone());
+        Ok((task, gone_on))
+    }
+
+    async fn reread_task(self: &Arc<Self>, id: TaskId) -> Result<(Task, Resend)> {
+        loop {
+            crate::clock::pause(STORE_RETRY).await;
+            let key = id.to_string();
+            let look_up = move |store: &dyn Store| store.document(DocumentKind::Task, &key);
+            match self.blocking(look_up).await {
+                Ok(Some(value)) => return read_document(&value),
+                Ok(None) => return Err(Error::internal(format!("task `{id}` is gone"))),
+                Err(error) if error.is_unavailable() && !*self.ended.borrow() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes tasks that were finished long ago.
+    pub(super) async fn forget_tasks(&self, now: Timestamp) -> Result<()> {
+        let gone: Vec<TaskId> = {
+            let all = self.tasks.all();
+            let finished = all.values().filter(|task| task.state != TaskState::Running);
+            let kept_from = finished.clone().count().saturating_sub(FINISHED_MAX);
+            let is_old = |task: &Task| task.updated_at < now.before(KEPT);
+            let gone = finished.enumerate().filter(|(at, task)| *at < kept_from || is_old(task));
+            gone.map(|(_, task)| task.id).collect()
+        };
+        for some in gone.chunks(100) {
+            let key = |id: &TaskId| Change::Document {
+                kind: DocumentKind::Task,
+                key: id.to_string(),
+                value: None,
+            };
+            self.committer.change(some.iter().map(key).collect()).await?;
+            let mut all = self.tasks.all();
+            some.iter().for_each(|id| drop(all.remove(id)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Sending on record again: which webhooks, found some at a time, oldest first.
+
+use crate::dispatch::recipient::Recipient;
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId,
+    Order, QueueItem, Timestamp, WebhookId,
+};
+use crate::query::{DeliveryFilter, Walk};
+use crate::store::ledger::{Standings, single};
+use crate::store::{Change, Happened, Owner, Store};
+use crate::wheel::window;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Events that are looked at in one step.
+const STEP: usize = 200;
+
+/// What is sent again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum What {
+    /// What is exhausted at an endpoint.
+    Exhausted(EndpointId),
+    /// That, and what was skipped while the endpoint was disabled.
+    Missed(EndpointId),
+    /// What an endpoint wants now and was never sent, because it was not there, filtered otherwise
+    /// or was disabled.
+    Missing(EndpointId),
+    /// Every finished delivery that is asked for.
+    Matching(DeliveryFilter),
+}
+
+/// Sending again, as far as it has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Resend {
+    what: What,
+    range: Range<EventId>,
+    walk: Walk,
+}
+
+/// What one step puts on its way.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub changes: Vec<Change>,
+    /// How many webhooks that is.
+    pub count: u64,
+    endpoints: BTreeSet<EndpointId>,
+}
+
+impl Part {
+    fn add(&mut self, endpoint: EndpointId, change: Change) {
+        self.changes.push(change);
+        self.count += 1;
+        self.endpoints.insert(endpoint);
+    }
+}
+
+impl Inner {
+    /// Begins to send again what was accepted in a time, and before now.
+    pub(crate) fn resend_of(
+        &self,
+        what: What,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Resend> {
+        // All events on record have smaller ids, and all later ones have greater ones.
+        let now = EventId::from_uuid(self.ids.next()?);
+        let start = since.map_or(EventId::all().start, EventId::first_at);
+        let range = start..until.map_or(now, |until| EventId::first_at(until).min(now));
+        let order = Order::OldestFirst;
+        let walk = match &what {
+            What::Exhausted(endpoint) => Walk::exhausted(*endpoint, range.clone(), order),
+            What::Missed(endpoint) => Walk::new(Owner::Endpoint(*endpoint), range.clone(), order),
+            What::Missing(endpoint) => {
+                let owner = Owner::Application(self.directory.endpoint(*endpoint)?.application);
+                Walk::new(owner, range.clone(), order)
+            }
+            What::Matching(filter) => {
+                let mut walk = DeliveryFilter { order, position: None, ..filter.clone() }.walk();
+                walk.end_before(range.end);
+                walk
+            }
+        };
+        Ok(Resend { what, range, walk })
+    }
+
+    /// Finds what the next events want sent again; `None` at the end.
+    pub(crate) async fn resend_step(
+        self: &Arc<Self>,
+        mut resend: Resend,
+    ) -> Result<(Resend, Option<Part>)> {
+        let inner = Arc::clone(self);
+        self.blocking(move |store| {
+            let part = Step::new(store, &inner).take(&mut resend)?;
+            Ok((resend, part))
+        })
+        .await
+    }
+
+    /// Lets the window know what a part put into queues.
+    pub(crate) fn tell_waiting(&self, endpoints: &BTreeSet<EndpointId>) {
+        let now = self.clock.now();
+        for endpoint in endpoints {
+            self.window.tell(window::Command::Waiting(*endpoint, now));
+        }
+    }
+
+    /// Sends all of it again, and returns how many webhooks that is.
+    pub(crate) async fn resend_all(self: &Arc<Self>, mut resend: Resend) -> Result<u64> {
+        let mut count = 0;
+        loop {
+            self.check_open()?;
+            let (gone_on, part) = self.resend_step(resend).await?;
+            let Some(part) = part else { return Ok(count) };
+            resend = gone_on;
+            count += part.count;
+            let endpoints = part.endpoints();
+            if !part.changes.is_empty() {
+                self.committer.change(part.changes).await?;
+                self.tell_waiting(&endpoints);
+            }
+        }
+    }
+
+    /// The endpoint, if something can be sent to it by hand.
+    pub(crate) fn replayable(&self, id: EndpointId) -> Result<Arc<Endpoint>> {
+        let endpoint = Arc::clone(&self.directory.recipient(id)?.endpoint);
+        match &endpoint.state {
+            EndpointState::Disabled { reason, .. } => Err(Error::conflict(format!(
+                "endpoint `{id}` is disabled ({reason}): enable it first"
+            ))),
+            _ => Ok(endpoint),
+        }
+    }
+
+    /// The place in a queue of a webhook that is sent again by hand.
+    pub(crate) fn replay_of(&self, webhook: WebhookId) -> QueueItem {
+        QueueItem { due: self.clock.now(), webhook, manual: true }
+    }
+}
+
+impl Part {
+    /// Whose queues it goes into.
+    pub fn endpoints(&self) -> BTreeSet<EndpointId> {
+        self.endpoints.clone()
+    }
+}
+
+/// One step.
+struct Step<'a> {
+    store: &'a dyn Store,
+    inner: &'a Inner,
+    standings: Standings<'a>,
+    /// Of webhooks that carry several events: the one of them for which it is sent again.
+    chosen: HashMap<WebhookId, Option<EventId>>,
+    part: Part,
+}
+
+impl<'a> Step<'a> {
+    fn new(store: &'a dyn Store, inner: &'a Inner) -> Self {
+        let standings = Standings::new(store);
+        Self { store, inner, standings, chosen: HashMap::new(), part: Part::default() }
+    }
+
+    fn take(mut self, resend: &mut Resend) -> Result<Option<Part>> {
+        let Resend { what, range, walk } = resend;
+        if let What::Exhausted(endpoint) | What::Missed(endpoint) | What::Missing(endpoint) = what {
+            self.inner.replayable(*endpoint)?;
+        }
+        let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
+        let (what, range) = (&*what, &*range);
+        for happened in &events {
+            // What was sent to try out is not what an endpoint misses.
+            if happened.acceptance.event.sample {
+                continue;
+            }
+            let deliveries = self.standings.deliveries(happened)?;
+            match what {
+                What::Exhausted(endpoint) => {
+                    for held in of(&deliveries, *endpoint) {
+                        self.replay_exhausted(held, range, what)?;
+                    }
+                }
+                What::Missed(endpoint) => {
+                    for held in of(&deliveries, *endpoint) {
+                        self.replay_exhausted(held, range, what)?;
+                        self.send_skipped(held);
+                    }
+                }
+                What::Missing(endpoint) => self.send_missing(happened, &deliveries, *endpoint)?,
+                What::Matching(filter) => {
+                    self.replay_matching(happened, &deliveries, filter, range, what)?;
+                }
+            }
+        }
+        Ok(Some(self.part))
+    }
+
+    fn replay_exhausted(
+        &mut self,
+        held: &Delivery,
+        range: &Range<EventId>,
+        what: &What,
+    ) -> Result<()> {
+        if matches!(held.state, DeliveryState::Exhausted { .. })
+            && self.is_chosen(held, range, what)?
+        {
+            self.replay(held);
+        }
+        Ok(())
+    }
+
+    fn replay_matching(
+        &mut self,
+        happened: &Happened,
+        deliveries: &[Delivery],
+        filter: &DeliveryFilter,
+        range: &Range<EventId>,
+        what: &What,
+    ) -> Result<()> {
+        if !filter.wants_event(&happened.acceptance.event) {
+            return Ok(());
+        }
+        for held in deliveries {
+            let is_asked_for = filter.wants(held) && held.state.is_final();
+            if is_asked_for
+                && self.inner.replayable(held.id.endpoint).is_ok()
+                && self.is_chosen(held, range, what)?
+            {
+                self.replay(held);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, held: &Delivery) {
+        let item = self.inner.replay_of(held.webhook);
+        self.part.add(held.id.endpoint, Change::Enqueue(held.id.endpoint, item));
+    }
+
+    /// Gives a skipped delivery a place in the queue, as if it were new.
+    fn send_skipped(&mut self, held: &Delivery) {
+        if !held.state.is_recoverable() {
+            return;
+        }
+        let due = self.inner.clock.now();
+        let change = Change::Move {
+            delivery: held.id,
+            state: DeliveryState::Waiting { due },
+            enqueue: QueueItem { due, webhook: held.webhook, manual: false },
+            attempts: held.attempts,
+        };
+        self.part.add(held.id.endpoint, change);
+    }
+
+    fn send_missing(
+        &mut self,
+        happened: &Happened,
+        deliveries: &[Delivery],
+        endpoint: EndpointId,
+    ) -> Result<()> {
+        let mut held = of(deliveries, endpoint).peekable();
+        if held.peek().is_some() {
+            held.for_each(|held| self.send_skipped(held));
+            return Ok(());
+        }
+        let recipient = self.inner.directory.recipient(endpoint)?;
+        let event = &happened.acceptance.event;
+        if is_wanted(&recipient, event) {
+            let delivery = DeliveryId { event: event.id, endpoint };
+            let due = self.inner.clock.now();
+            let enqueue = QueueItem { due, webhook: single(event.id), manual: false };
+            self.part.add(endpoint, Change::Deliver { delivery, enqueue });
+        }
+        Ok(())
+    }
+
+    /// Whether a webhook is sent again for this delivery of the several that it may carry: for the
+    /// first of those that are asked for. Which that is depends on nothing that sending changes, so
+    /// it is sent once also when a restart comes between two of them.
+    fn is_chosen(&mut self, held: &Delivery, range: &Range<EventId>, what: &What) -> Result<bool> {
+        if held.webhook == single(held.id.event) {
+            return Ok(true);
+        }
+        if let Some(chosen) = self.chosen.get(&held.webhook) {
+            return Ok(*chosen == Some(held.id.event));
+        }
+        let mut events = self.store.formed(held.webhook)?.map_or(Vec::new(), |held| held.events);
+        events.retain(|event| range.contains(event));
+        events.sort();
+        let carried = self.store.happened(&events)?;
+        let is_asked_for = |event: &Event| match what {
+            What::Matching(filter) => filter.wants_event(event),
+            _ => true,
+        };
+        let first = carried.iter().find(|happened| is_asked_for(&happened.acceptance.event));
+        let chosen = first.map(|happened| happened.acceptance.event.id);
+        self.chosen.insert(held.webhook, chosen);
+        Ok(chosen == Some(held.id.event))
+    }
+}
+
+fn of(deliveries: &[Delivery], endpoint: EndpointId) -> impl Iterator<Item = &Delivery> {
+    deliveries.iter().filter(move |held| held.id.endpoint == endpoint)
+}
+
+/// Whether an endpoint, as it is now, would be sent such an event.
+fn is_wanted(recipient: &Recipient, event: &Event) -> bool {
+    let endpoint = &recipient.endpoint;
+    endpoint.wants_type(event)
+        && endpoint.wants_channel(event)
+        && recipient.provider.check_event(event).is_ok()
+}

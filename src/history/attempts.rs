@@ -1,0 +1,273 @@
+//! Attempts, in pages.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::model::{
+    Attempt, AttemptId, AttemptPosition, EndpointId, Event, EventId, EventPattern, Order,
+    StatusClass, Timestamp, WebhookId,
+};
+use crate::query::{LOOKED_AT_MAX, Page};
+use crate::store::ledger::{self, Ledger};
+use crate::store::{Entry, EntryChange, Owner, Store};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Attempts are listed as they were recorded, and that is when they ended: this long after they
+/// began at most, or a listing of a time may miss them at its edge.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Which attempts to list.
+#[derive(Clone, Debug)]
+pub struct AttemptFilter {
+    of: Of,
+    /// Only attempts to this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Only those that succeeded, or only those that did not.
+    pub succeeded: Option<bool>,
+    /// Only those with such an answer.
+    pub status_class: Option<StatusClass>,
+    /// Only those that carried an event of one of these types; empty for all.
+    pub event_types: Vec<EventPattern>,
+    /// Only those that carried an event meant for this channel.
+    pub channel: Option<String>,
+    /// Only those that began at or after.
+    pub since: Option<Timestamp>,
+    /// Only those that began before.
+    pub until: Option<Timestamp>,
+    /// Go on after this one, the last of the page before.
+    pub position: Option<AttemptPosition>,
+    /// Which way.
+    pub order: Order,
+    /// How many, 250 at most.
+    pub limit: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Endpoint(EndpointId),
+    Event(EventId),
+}
+
+impl AttemptFilter {
+    /// All attempts to an endpoint.
+    pub fn endpoint(id: EndpointId) -> Self {
+        Self::of(Of::Endpoint(id))
+    }
+
+    /// All attempts that carried an event.
+    pub fn event(id: EventId) -> Self {
+        Self::of(Of::Event(id))
+    }
+
+    fn of(of: Of) -> Self {
+        Self {
+            of,
+            endpoint: None,
+            succeeded: None,
+            status_class: None,
+            event_types: Vec::new(),
+            channel: None,
+            since: None,
+            until: None,
+            position: None,
+            order: Order::default(),
+            limit: 50,
+        }
+    }
+
+    /// Whether an attempt is asked for, whatever it carried.
+    fn wants(&self, endpoint: EndpointId, attempt: &Attempt) -> bool {
+        let (began, outcome) = (attempt.started_at, &attempt.outcome);
+        self.endpoint.is_none_or(|id| endpoint == id)
+            && self.succeeded.is_none_or(|succeeded| outcome.is_success() == succeeded)
+            && self.status_class.is_none_or(|class| outcome.status_class() == class)
+            && self.since.is_none_or(|since| began >= since)
+            && self.until.is_none_or(|until| began < until)
+    }
+
+    fn wants_events(&self, events: &[Arc<Event>]) -> bool {
+        let of_type = |event: &Event| {
+            let mut patterns = self.event_types.iter();
+            patterns.any(|pattern| pattern.matches(&event.event_type))
+        };
+        let in_channel =
+            |channel: &String| events.iter().any(|event| event.channels.contains(channel));
+        (self.event_types.is_empty() || events.iter().any(|event| of_type(event)))
+            && self.channel.as_ref().is_none_or(in_channel)
+    }
+
+    /// Whether nothing more can follow that began in the time that is asked for.
+    fn is_past(&self, attempt: &Attempt) -> bool {
+        let began = attempt.started_at;
+        match self.order {
+            Order::NewestFirst => self.since.is_some_and(|since| began.after(LONGEST) < since),
+            Order::OldestFirst => self.until.is_some_and(|until| began >= until.after(LONGEST)),
+        }
+    }
+}
+
+/// An attempt with what it carried.
+#[derive(Clone, Debug)]
+pub struct AttemptEntry {
+    /// Its place in listings.
+    pub position: AttemptPosition,
+    /// Where it went.
+    pub endpoint: EndpointId,
+    /// The events that it carried and that are still on record: one, or for a provider that sends
+    /// several at once all of its webhook.
+    pub events: Vec<Arc<Event>>,
+    /// The attempt.
+    pub attempt: Attempt,
+}
+
+/// A part of a listing of attempts.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptPage {
+    /// The attempts.
+    pub attempts: Vec<AttemptEntry>,
+    /// Where the next page goes on; `None` at the end. A page may be short, even empty, and not
+    /// be the last: a page's time is bounded, though few attempts match.
+    pub next: Option<AttemptPosition>,
+}
+
+impl Engine {
+    /// Attempts in the order in which they were recorded. Walking page by page shows each once,
+    /// though new ones are recorded meanwhile; oldest first, those are shown too.
+    ///
+    /// # Errors
+    /// Refuses an unknown endpoint, and an unknown or expired event.
+    pub async fn attempts(&self, filter: AttemptFilter) -> Result<AttemptPage> {
+        if let Of::Endpoint(id) = filter.of {
+            self.inner.check_owner(Owner::Endpoint(id))?;
+        }
+        self.inner.blocking(move |store| list(store, &filter)).await
+    }
+
+    /// One attempt that carried an event.
+    ///
+    /// # Errors
+    /// Refuses an unknown or expired one.
+    pub async fn attempt(&self, event: EventId, attempt: AttemptId) -> Result<AttemptEntry> {
+        let look_up = move |store: &dyn Store| {
+            let positions = attempts_of(store, event)?;
+            let entries = store.attempts_at(&positions)?;
+            let is_it = |entry: &Entry| matches!(entry.change, EntryChange::Attempted { id, .. } if id == attempt);
+            for (position, entry) in positions.into_iter().zip(entries) {
+                if let Some(entry) = entry.filter(is_it)
+                    && let Some(found) = entry.attempt
+                {
+                    let events = Carried::default().events(store, found.webhook)?;
+                    let endpoint = entry.endpoint;
+                    return Ok(AttemptEntry { position, endpoint, events, attempt: found });
+                }
+            }
+            Err(Error::not_found(format!("event `{event}` has no attempt `{attempt}`")))
+        };
+        self.inner.blocking(look_up).await
+    }
+}
+
+/// Where the attempts that carried an event are, as they were recorded.
+fn attempts_of(store: &dyn Store, event: EventId) -> Result<Vec<AttemptPosition>> {
+    let found = store.happened(&[event])?.pop();
+    let Some(happened) = found else {
+        return Err(Error::not_found(format!("event `{event}` does not exist or has expired")));
+    };
+    let mut positions = store.attempts_of(event.as_u128())?;
+    for endpoint in happened.endpoints() {
+        let delivery = crate::model::DeliveryId { event, endpoint };
+        if let Some(webhook) = Ledger::formed_into(&happened.entries, delivery) {
+            positions.extend(store.attempts_of(webhook.as_u128())?);
+        }
+    }
+    positions.sort_unstable();
+    Ok(positions)
+}
+
+/// The events of webhooks, each read once for all its attempts.
+#[derive(Default)]
+struct Carried(HashMap<WebhookId, Vec<Arc<Event>>>);
+
+impl Carried {
+    fn events(&mut self, store: &dyn Store, webhook: WebhookId) -> Result<Vec<Arc<Event>>> {
+        if let Some(events) = self.0.get(&webhook) {
+            return Ok(events.clone());
+        }
+        let events = ledger::load(store, webhook)?.map_or(Vec::new(), |loaded| loaded.events);
+        self.0.insert(webhook, events.clone());
+        Ok(events)
+    }
+}
+
+/// Where the attempts come from.
+enum Source {
+    Endpoint(EndpointId),
+    Listed(VecDeque<AttemptPosition>),
+}
+
+impl Source {
+    fn new(store: &dyn Store, filter: &AttemptFilter) -> Result<Self> {
+        let event = match filter.of {
+            Of::Endpoint(id) => return Ok(Self::Endpoint(id)),
+            Of::Event(event) => event,
+        };
+        let mut positions = attempts_of(store, event)?;
+        if filter.order == Order::NewestFirst {
+            positions.reverse();
+        }
+        positions.retain(|position| match (filter.position, filter.order) {
+            (None, _) => true,
+            (Some(after), Order::NewestFirst) => *position < after,
+            (Some(after), Order::OldestFirst) => *position > after,
+        });
+        Ok(Self::Listed(positions.into()))
+    }
+
+    fn next(
+        &mut self,
+        store: &dyn Store,
+        after: Option<AttemptPosition>,
+        order: Order,
+        count: usize,
+    ) -> Result<Vec<AttemptPosition>> {
+        match self {
+            Self::Endpoint(id) => store.attempts_to(*id, after, order, count),
+            Self::Listed(positions) => Ok(positions.drain(..count.min(positions.len())).collect()),
+        }
+    }
+}
+
+fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
+    let mut source = Source::new(store, filter)?;
+    let mut carried = Carried::default();
+    let mut page = Page::new(filter.limit);
+    let (mut looked_at, mut given_up_at, mut after) = (0, None, filter.position);
+    'pages: loop {
+        let positions = source.next(store, after, filter.order, page.at_once())?;
+        let Some(last) = positions.last().copied() else { break };
+        after = Some(last);
+        let entries = store.attempts_at(&positions)?;
+        for (position, entry) in positions.into_iter().zip(entries) {
+            let Some(entry) = entry else { continue };
+            let (endpoint, Some(attempt)) = (entry.endpoint, entry.attempt) else { continue };
+            if filter.is_past(&attempt) {
+                break 'pages;
+            }
+            if !filter.wants(endpoint, &attempt) || page.is_full() {
+                continue;
+            }
+            let events = carried.events(store, attempt.webhook)?;
+            if filter.wants_events(&events) {
+                page.push(position, AttemptEntry { position, endpoint, events, attempt });
+            }
+        }
+        looked_at += page.at_once();
+        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+            given_up_at = after;
+            break;
+        }
+    }
+    let (attempts, next) = page.finish(given_up_at);
+    Ok(AttemptPage { attempts, next })
+}

@@ -1,0 +1,120 @@
+//! Events and deliveries, in pages.
+
+use crate::engine::{Engine, Inner};
+use crate::error::Result;
+use crate::history::EventHistory;
+use crate::model::{Delivery, DeliveryId, EventId};
+use crate::query::{DeliveryFilter, EventFilter, LOOKED_AT_MAX, Page};
+use crate::store::ledger::Standings;
+use crate::store::{Owner, Store};
+use std::sync::Arc;
+
+/// A part of a listing of events.
+#[derive(Clone, Debug, Default)]
+pub struct EventPage {
+    /// The events with their deliveries.
+    pub events: Vec<EventHistory>,
+    /// Where the next page goes on; `None` at the end. A page may be short, even empty, and not
+    /// be the last: a page's time is bounded, though few events match.
+    pub next: Option<EventId>,
+}
+
+/// A part of a listing of deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryPage {
+    /// The deliveries.
+    pub deliveries: Vec<Delivery>,
+    /// Where the next page goes on; `None` at the end. A page may be short, even empty, and not
+    /// be the last: a page's time is bounded, though few deliveries match.
+    pub next: Option<DeliveryId>,
+}
+
+impl Engine {
+    /// Events with their deliveries, also those that reached nobody. Walking page by page shows
+    /// each once, though new ones arrive meanwhile; oldest first, those are shown too.
+    ///
+    /// # Errors
+    /// Refuses an unknown application or endpoint.
+    pub async fn events(&self, filter: EventFilter) -> Result<EventPage> {
+        self.inner.check_owner(filter.owner)?;
+        let inner = Arc::clone(&self.inner);
+        self.inner.blocking(move |store| list_events(store, &inner, &filter)).await
+    }
+
+    /// Deliveries, in the order in which their events were accepted, those of one event side by
+    /// side.
+    ///
+    /// # Errors
+    /// Refuses a state that is none, and an unknown application or endpoint.
+    pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<DeliveryPage> {
+        self.inner.check_owner(filter.owner)?;
+        filter.check()?;
+        let inner = Arc::clone(&self.inner);
+        self.inner.blocking(move |store| list_deliveries(store, &inner, &filter)).await
+    }
+}
+
+impl Inner {
+    /// Refuses an owner that does not exist; a deleted endpoint still has a history.
+    pub(super) fn check_owner(&self, owner: Owner) -> Result<()> {
+        match owner {
+            Owner::Application(id) => self.directory.application(id).map(drop),
+            Owner::Endpoint(id) => self.directory.endpoint(id).map(drop),
+        }
+    }
+}
+
+fn list_events(store: &dyn Store, inner: &Inner, filter: &EventFilter) -> Result<EventPage> {
+    let mut page = Page::new(filter.limit);
+    let (mut walk, mut looked_at, mut given_up_at) = (filter.walk(), 0, None);
+    let mut standings = Standings::new(store);
+    while let Some((last, events)) = walk.step(store, page.at_once())? {
+        for happened in events {
+            if filter.wants(&happened.acceptance.event) && !page.is_full() {
+                let mut deliveries = standings.deliveries(&happened)?;
+                deliveries.iter_mut().for_each(|delivery| inner.as_it_is(delivery));
+                let event = happened.acceptance.event;
+                page.push(event.id, EventHistory { event, deliveries });
+            }
+        }
+        looked_at += page.at_once();
+        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+            given_up_at = Some(last);
+            break;
+        }
+    }
+    let (events, next) = page.finish(given_up_at);
+    Ok(EventPage { events, next })
+}
+
+fn list_deliveries(
+    store: &dyn Store,
+    inner: &Inner,
+    filter: &DeliveryFilter,
+) -> Result<DeliveryPage> {
+    let mut page = Page::new(filter.limit);
+    let (mut walk, mut looked_at, mut given_up_at) = (filter.walk(), 0, None);
+    let mut standings = Standings::new(store);
+    while let Some((last, events)) = walk.step(store, page.at_once())? {
+        for happened in events {
+            if page.is_full() || !filter.wants_event(&happened.acceptance.event) {
+                continue;
+            }
+            let mut deliveries = standings.deliveries(&happened)?;
+            filter.sort(&mut deliveries);
+            for mut delivery in deliveries {
+                inner.as_it_is(&mut delivery);
+                if filter.wants(&delivery) {
+                    page.push(delivery.id, delivery);
+                }
+            }
+        }
+        looked_at += page.at_once();
+        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+            given_up_at = Some(filter.behind(last));
+            break;
+        }
+    }
+    let (deliveries, next) = page.finish(given_up_at);
+    Ok(DeliveryPage { deliveries, next })
+}
