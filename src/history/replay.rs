@@ -26,6 +26,12 @@ impl Engine {
         inner.check_open()?;
         let endpoint = inner.replayable(id.endpoint)?.id;
         let history = self.event(id.event).await?;
+        if history.event.expunged {
+            return Err(Error::conflict(format!(
+                "event `{}` was expunged: there is nothing left to send",
+                id.event
+            )));
+        }
         let delivery = history.deliveries.iter().find(|delivery| delivery.id == id);
         let delivery = delivery.ok_or_else(|| unknown(id))?;
         if !delivery.state.is_final() && delivery.attempts == 0 {

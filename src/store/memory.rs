@@ -4,18 +4,18 @@ mod attempts;
 
 use crate::error::Result;
 use crate::model::{
-    Application, ApplicationId, AttemptPosition, DeliveryState, Endpoint, EndpointId,
-    EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, WebhookId,
+    Application, ApplicationId, Attempt, AttemptPosition, DeliveryState, Endpoint, EndpointId,
+    EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, Trigger, WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange, Happened};
 use crate::store::{
-    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord,
-    Owner, Place, QueuePage, Record, Store,
+    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, Expunge, FormedWebhook,
+    IdempotencyRecord, Owner, Place, QueuePage, Record, Store,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory; nothing survives the process.
 #[derive(Default)]
@@ -91,11 +91,16 @@ impl State {
 
     fn record(&mut self, record: &Record) {
         let of = record.attempt.webhook.as_u128();
+        let mut attempt = record.attempt.clone();
+        let is_expunged = record.events.iter().any(|event| self.is_expunged(event.id));
+        if attempt.trigger != Trigger::Scheduled && is_expunged {
+            attempt.expunge();
+        }
         self.append(Entry {
             of,
             endpoint: record.endpoint,
             change: attempted_change(record),
-            attempt: Some(record.attempt.clone()),
+            attempt: Some(attempt),
         });
         for event in &record.events {
             if record.state.is_some() {
@@ -134,6 +139,7 @@ impl State {
                 self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
+            Change::Move { delivery, .. } if self.is_expunged(delivery.event) => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));
@@ -184,6 +190,29 @@ impl State {
                     None => drop(self.documents.remove(&key)),
                 }
             }
+        }
+    }
+
+    fn is_expunged(&self, event: EventId) -> bool {
+        self.events.get(&event).is_some_and(|held| held.event.expunged)
+    }
+
+    fn expunge(&mut self, webhooks: &[u128], expunge: Expunge) {
+        let only = match expunge {
+            Expunge::Attempt(_, attempt) => Some(attempt),
+            Expunge::Event(event) => {
+                if let Some(held) = self.events.get_mut(&event) {
+                    Arc::make_mut(&mut held.event).expunge();
+                }
+                None
+            }
+        };
+        for webhook in webhooks {
+            let entries = self.entries.get_mut(webhook).into_iter().flatten();
+            let attempts = entries.filter_map(|entry| entry.attempt.as_mut());
+            attempts
+                .filter(|attempt| only.is_none_or(|only| only == attempt.id))
+                .for_each(Attempt::expunge);
         }
     }
 
@@ -399,6 +428,12 @@ impl Store for MemoryStore {
         state.idempotency.retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
         state.forget_deleted_endpoints();
         Ok(Expired { events, round_over: true })
+    }
+
+    fn expunge(&self, expunge: Expunge) -> Result<()> {
+        let webhooks = ledger::to_expunge(self, expunge)?;
+        self.state().expunge(&webhooks, expunge);
+        Ok(())
     }
 
     fn close(&self) -> Result<()> {

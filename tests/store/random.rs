@@ -7,7 +7,8 @@ use hookwheel::model::{
     Trigger, WebhookId,
 };
 use hookwheel::store::{
-    Acceptance, Batch, Change, Expiry, MemoryStore, Owner, Place, Record, SledStore, Store, ledger,
+    Acceptance, Batch, Change, Expiry, Expunge, MemoryStore, Owner, Place, Record, SledStore,
+    Store, ledger,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ enum Step {
     Deliver { event: u16, endpoint: u16 },
     CancelReplay(u16),
     DeleteEndpoint(u16),
+    Expunge(u16),
+    ExpungeAttempt(u16),
     Expire { before: u16, keys_before: u16, step: u8 },
     Reopen,
     Close,
@@ -45,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|[event, endpoint]| Step::Deliver { event, endpoint }),
         1 => any::<u16>().prop_map(Step::CancelReplay),
         1 => any::<u16>().prop_map(Step::DeleteEndpoint),
+        2 => any::<u16>().prop_map(Step::Expunge),
+        1 => any::<u16>().prop_map(Step::ExpungeAttempt),
         2 => (any::<u16>(), any::<u16>(), 1..5_u8).prop_map(|(before, keys_before, step)| {
             Step::Expire { before, keys_before, step }
         }),
@@ -165,12 +170,15 @@ impl Pair {
             (false, 0) => (Some(succeeded(n)), Trigger::Manual),
             (false, _) => (None, Trigger::Manual),
         };
-        let loaded = ledger::load(&self.memory, ledger.webhook).unwrap().unwrap();
+        // What is expunged is not sent; a replay that was on its way is recorded all the same.
+        let loaded = ledger::load(&self.memory, ledger.webhook).unwrap();
         let mut made = attempt(n, ledger.webhook, ledger.attempts + 1, "");
         made.trigger = trigger;
         made.request.body = acceptance.event.data.bytes();
         let mut record = record(endpoint, &acceptance, made, state);
-        record.events = loaded.events;
+        if let Some(loaded) = loaded {
+            record.events = loaded.events;
+        }
         if state.is_some() {
             record.dequeue = self.memory.due(endpoint, 99_999);
             record.dequeue.retain(|item| item.webhook == ledger.webhook && !item.manual);
@@ -267,6 +275,27 @@ impl Pair {
         self.add_endpoint();
     }
 
+    /// Both must expunge, or refuse for the same reason.
+    fn expunge(&mut self, expunge: Expunge) {
+        self.commit(vec![], vec![]);
+        let kind = |store: &dyn Store| store.expunge(expunge).map_err(|error| error.kind());
+        assert_eq!(kind(&self.memory), kind(self.sled()));
+    }
+
+    fn expunge_event(&mut self, number: u16) {
+        let Some(n) = choose(&self.events, number) else { return };
+        self.expunge(Expunge::Event(event(n)));
+    }
+
+    /// The first attempt of a delivery's webhook, or one that nobody made.
+    fn expunge_attempt(&mut self, number: u16) {
+        let Some((acceptance, _, ledger)) = self.delivery(number) else { return };
+        let made = self.memory.entries(ledger.webhook.as_u128(), true).unwrap();
+        let made = made.into_iter().find_map(|entry| entry.attempt);
+        let id = made.map_or(attempt_id(0), |attempt| attempt.id);
+        self.expunge(Expunge::Attempt(acceptance.event.id, id));
+    }
+
     fn expire(&mut self, before: u16, keys_before: u16, step: u8) {
         let before = u64::from(before) % (self.now + 1);
         self.keys_before = self.keys_before.max(u64::from(keys_before) % (self.now + 1));
@@ -302,6 +331,8 @@ impl Pair {
             Step::Deliver { event, endpoint } => self.deliver(*event, *endpoint),
             Step::CancelReplay(number) => self.cancel_replay(*number),
             Step::DeleteEndpoint(number) => self.delete_endpoint(*number),
+            Step::Expunge(number) => self.expunge_event(*number),
+            Step::ExpungeAttempt(number) => self.expunge_attempt(*number),
             Step::Expire { before, keys_before, step } => {
                 self.expire(*before, *keys_before, *step);
             }

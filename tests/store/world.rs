@@ -112,6 +112,7 @@ pub fn accepted(n: u64, deliveries: &[(EndpointId, Place)]) -> Acceptance {
         tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
+        expunged: false,
     };
     Acceptance {
         event: Arc::new(event),
@@ -158,6 +159,7 @@ pub fn attempt(n: u64, webhook: WebhookId, number: u32, body: impl Into<Bytes>) 
             body: Bytes::from_static(b"out of paper"),
             cut: None,
         }),
+        expunged: false,
     }
 }
 

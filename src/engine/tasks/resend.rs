@@ -173,8 +173,9 @@ impl<'a> Step<'a> {
         let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
         let (what, range) = (&*what, &*range);
         for happened in &events {
-            // What was sent to try out is not what an endpoint misses.
-            if happened.acceptance.event.sample {
+            // What was sent to try out is not what an endpoint misses, and of the expunged nothing is left.
+            let event = &happened.acceptance.event;
+            if event.sample || event.expunged {
                 continue;
             }
             let deliveries = self.standings.deliveries(happened)?;
