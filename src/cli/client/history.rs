@@ -181,7 +181,9 @@ async fn show_message(
     query.add("expanded_statuses", Some(true));
     let destinations = server.list(&path, &query, None).await?.items;
     let path = ["app", app, "attempt", "msg", message];
-    let mut attempts = server.list(&path, &Query::default(), None).await?.items;
+    let mut query = Query::default();
+    query.add("with_content", Some(arguments.verbose || session.json));
+    let mut attempts = server.list(&path, &query, None).await?.items;
     // The API lists the newest first; a story is told from its beginning.
     attempts.reverse();
     if session.json {
