@@ -9,6 +9,7 @@ mod emit;
 mod endpoints;
 mod event_types;
 mod event_uids;
+mod expunging;
 mod fairness;
 mod gocardless;
 mod history;

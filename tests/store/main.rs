@@ -13,6 +13,7 @@ mod attempting;
 mod damage;
 mod disk;
 mod expiring;
+mod expunging;
 mod faults;
 mod folder;
 mod forming;
@@ -54,6 +55,11 @@ macro_rules! conformance {
                 queueing::everything_that_waits_is_found
                 queueing::progress_stays_beside_its_place
                 queueing::an_item_leaves_its_queue_alone
+                expunging::an_expunged_event_keeps_its_history_without_contents
+                expunging::what_is_under_way_is_not_expunged
+                expunging::one_attempt_is_expunged_by_itself
+                expunging::attempts_of_a_set_go_with_each_of_its_events
+                expunging::nothing_of_an_expunged_event_is_recorded_or_sent_later
                 forming::a_formed_webhook_carries_its_events_on
                 forming::attempts_belong_to_every_event_of_the_set
                 forming::a_set_goes_on_without_what_expired
