@@ -65,6 +65,7 @@ impl Source {
             tags: Vec::new(),
             idempotency_key: None,
             reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
+            expunged: false,
         };
         Acceptance {
             event: Arc::new(event),
@@ -106,6 +107,7 @@ fn delivered(acceptance: &Acceptance) -> Record {
                 body: Bytes::new(),
                 cut: None,
             }),
+            expunged: false,
         },
         state: Some(DeliveryState::Succeeded { at: time() }),
         dequeue: Vec::new(),

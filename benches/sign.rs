@@ -31,6 +31,7 @@ fn event() -> Arc<Event> {
         tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
+        expunged: false,
     })
 }
 

@@ -117,6 +117,7 @@ impl Engine {
             tags: Vec::new(),
             idempotency_key: None,
             reach: Reach { endpoints: 1, delivered: 1, ..Reach::default() },
+            expunged: false,
         };
         provider.check_event(&event)?;
         let inner = Arc::clone(inner);
@@ -175,6 +176,7 @@ impl Inner {
             tags: check::checked_tags(new.tags)?,
             idempotency_key: new.idempotency_key,
             reach: Reach::default(),
+            expunged: false,
         };
         let mut reach =
             Reach { endpoints: u32::try_from(all.len()).unwrap_or(u32::MAX), ..Reach::default() };

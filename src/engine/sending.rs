@@ -38,6 +38,7 @@ impl Inner {
                 kind: FailureKind::Unsendable,
                 detail: String::new(),
             }),
+            expunged: false,
         };
         let keys = recipient.live_keys(now);
         let rendered = recipient.provider.render(&Webhook {

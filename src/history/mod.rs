@@ -1,6 +1,7 @@
 //! What was recorded: listed, counted, explained; sent again by hand.
 
 mod attempts;
+mod expunge;
 mod listing;
 mod replay;
 mod statistics;

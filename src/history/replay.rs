@@ -14,8 +14,8 @@ impl Engine {
     /// scheduled one of the same webhook.
     ///
     /// # Errors
-    /// Refused for an endpoint that is deleted or disabled, and for a delivery whose first attempt
-    /// is still to come.
+    /// Refused for an endpoint that is deleted or disabled, for a delivery whose first attempt is
+    /// still to come, and for an event that was expunged.
     pub async fn replay(&self, id: DeliveryId) -> Result<()> {
         let engine = self.clone();
         whole(async move { engine.replay_one(id).await }).await
@@ -26,6 +26,12 @@ impl Engine {
         inner.check_open()?;
         let endpoint = inner.replayable(id.endpoint)?.id;
         let history = self.event(id.event).await?;
+        if history.event.expunged {
+            return Err(Error::conflict(format!(
+                "event `{}` was expunged: there is nothing left to send",
+                id.event
+            )));
+        }
         let delivery = history.deliveries.iter().find(|delivery| delivery.id == id);
         let delivery = delivery.ok_or_else(|| unknown(id))?;
         if !delivery.state.is_final() && delivery.attempts == 0 {

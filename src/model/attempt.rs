@@ -47,6 +47,17 @@ pub struct Attempt {
     pub request: RecordedRequest,
     /// What came of it.
     pub outcome: AttemptOutcome,
+    /// Whether the bodies of request and answer were taken out of the history.
+    pub expunged: bool,
+}
+
+impl Attempt {
+    /// Takes out the bodies for good.
+    pub fn expunge(&mut self) {
+        self.request.body = Bytes::new();
+        self.outcome.drop_body();
+        self.expunged = true;
+    }
 }
 
 /// The request of an attempt, as it went out, with credentials masked.
@@ -97,6 +108,14 @@ impl AttemptOutcome {
         match self {
             Self::Accepted(response) | Self::Rejected(response) => Some(response),
             Self::Failed(_) => None,
+        }
+    }
+
+    /// Takes out the answer's body, where there was one.
+    pub fn drop_body(&mut self) {
+        match self {
+            Self::Accepted(response) | Self::Rejected(response) => response.body = Bytes::new(),
+            Self::Failed(_) => {}
         }
     }
 }

@@ -129,6 +129,16 @@ pub struct Event {
     pub idempotency_key: Option<String>,
     /// Which endpoints it met.
     pub reach: Reach,
+    /// Whether its data was taken out of the history; what is left of that is `{}`.
+    pub expunged: bool,
+}
+
+impl Event {
+    /// Takes out the data for good.
+    pub fn expunge(&mut self) {
+        self.data = Payload::nothing();
+        self.expunged = true;
+    }
 }
 
 #[cfg(test)]

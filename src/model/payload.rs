@@ -50,6 +50,11 @@ impl Payload {
         Self::from_text(text)
     }
 
+    /// An object without members.
+    pub fn nothing() -> Self {
+        Self(Bytes::from_static(b"{}"))
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         // Made from a `String` only, or read back from what was.

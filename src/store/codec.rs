@@ -151,6 +151,7 @@ struct StoredAttempt<'a> {
 enum StoredBody {
     Whole(Bytes),
     AroundData { head: Bytes, tail: Bytes },
+    Expunged,
 }
 
 /// One entry as it goes into a page, with its attempt already encoded.
@@ -183,9 +184,7 @@ impl EncodedEntry {
             outcome: Cow::Borrowed(&attempt.outcome),
         };
         let mut entry = Self::plain(attempt.webhook.as_u128(), record.endpoint, change);
-        entry.attempt = postcard::to_extend(&stored, Vec::with_capacity(512)).map_err(|error| {
-            Error::internal("an attempt could not be written").with_source(error)
-        })?;
+        entry.attempt = stored.encode()?;
         Ok(entry)
     }
 
@@ -211,6 +210,9 @@ pub fn attempted_change(record: &Record) -> EntryChange {
 }
 
 fn split_body(record: &Record) -> StoredBody {
+    if record.attempt.expunged {
+        return StoredBody::Expunged;
+    }
     let body = &record.attempt.request.body;
     // A formed webhook's events may be gone before it is, so it keeps its bodies itself.
     if let [event] = record.events.as_slice()
@@ -278,6 +280,43 @@ pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result
     let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
     let wanted = light.iter().zip(attempts).filter(|(entry, _)| entry.of == wanted);
     wanted.map(|(entry, attempt)| entry.with_attempt(attempt, data)).collect()
+}
+
+/// A page of entries without the bodies of one webhook's attempts, or of only one of these; `None`
+/// when there are none.
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
+pub fn expunge_entries(
+    bytes: &[u8],
+    webhook: u128,
+    only: Option<AttemptId>,
+) -> Result<Option<Vec<u8>>> {
+    let (light, rest) = light_entries(bytes)?;
+    let is_meant = |entry: &LightEntry| {
+        entry.of == webhook
+            && matches!(entry.change, EntryChange::Attempted { id, .. }
+                if only.is_none_or(|only| only == id))
+    };
+    if !light.iter().any(is_meant) {
+        return Ok(None);
+    }
+    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+    let mut entries = Vec::with_capacity(light.len());
+    for (light, attempt) in light.into_iter().zip(attempts) {
+        let attempt = match is_meant(&light) {
+            true => {
+                let mut stored: StoredAttempt<'_> =
+                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
+                stored.body = StoredBody::Expunged;
+                stored.outcome.to_mut().drop_body();
+                stored.encode()?
+            }
+            false => attempt.to_vec(),
+        };
+        entries.push(EncodedEntry { light, attempt });
+    }
+    encode_entries(&entries).map(Some)
 }
 
 /// Reads all entries of a page, without attempts.
@@ -351,8 +390,15 @@ fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {
 }
 
 impl StoredAttempt<'_> {
+    fn encode(&self) -> Result<Vec<u8>> {
+        postcard::to_extend(self, Vec::with_capacity(512))
+            .map_err(|error| Error::internal("an attempt could not be written").with_source(error))
+    }
+
     fn restore(self, id: AttemptId, trigger: Trigger, of: u128, data: &[u8]) -> Result<Attempt> {
+        let expunged = matches!(self.body, StoredBody::Expunged);
         let body = match self.body {
+            StoredBody::Expunged => Bytes::new(),
             StoredBody::Whole(body) => body,
             // Nothing would be left of the middle: what was sent is not made up.
             StoredBody::AroundData { .. } if data.is_empty() => {
@@ -374,6 +420,7 @@ impl StoredAttempt<'_> {
                 body,
             },
             outcome: self.outcome.into_owned(),
+            expunged,
         })
     }
 }

@@ -13,7 +13,8 @@ use crate::id_source::IdSource;
 use crate::model::{ApplicationId, Event, EventId, Timestamp};
 use crate::store::tally::Tally;
 use crate::store::{
-    Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Place, Record, Store,
+    Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Expunge, Place, Record,
+    Store,
 };
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
@@ -58,6 +59,7 @@ enum Operation {
     Record(Box<Record>, Reply<()>),
     Change(Vec<Change>, Reply<()>),
     Expire(ExpiryPlan, Reply<Expired>),
+    Expunge(Expunge, Reply<()>),
     Close(Reply<()>),
 }
 
@@ -148,6 +150,14 @@ impl GroupCommit {
     /// [`ErrorKind::Unavailable`] when storage fails.
     pub async fn expire(&self, plan: ExpiryPlan) -> Result<Expired> {
         self.ask(|reply| Operation::Expire(plan, reply)).await
+    }
+
+    /// Takes content out of the history.
+    ///
+    /// # Errors
+    /// As for [`Store::expunge`]; [`ErrorKind::Unavailable`] when storage fails.
+    pub async fn expunge(&self, expunge: Expunge) -> Result<()> {
+        self.ask(|reply| Operation::Expunge(expunge, reply)).await
     }
 
     /// Commits what waits and ends the thread.
@@ -246,6 +256,13 @@ impl Committer {
                 self.gathered.storage_failed |= expired.as_ref().is_err_and(Error::is_unavailable);
                 let _ = reply.send(expired);
             }
+            Operation::Expunge(expunge, reply) => {
+                // What was asked for before goes first: it may be about the same event.
+                self.commit();
+                let expunged = self.store.expunge(expunge);
+                self.gathered.storage_failed |= expunged.as_ref().is_err_and(Error::is_unavailable);
+                let _ = reply.send(expunged);
+            }
             Operation::Close(reply) => self.gathered.close = Some(reply),
         }
     }
@@ -339,6 +356,7 @@ impl Committer {
                 Ok(Operation::Accept(_, reply)) => drop(reply.send(Err(refusal()))),
                 Ok(Operation::Change(_, reply)) => drop(reply.send(Err(refusal()))),
                 Ok(Operation::Expire(_, reply)) => drop(reply.send(Err(refusal()))),
+                Ok(Operation::Expunge(_, reply)) => drop(reply.send(Err(refusal()))),
                 Ok(Operation::Close(reply)) => {
                     self.gathered.close = Some(reply);
                     return true;

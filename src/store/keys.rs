@@ -148,6 +148,13 @@ pub fn queue_prefix(endpoint: EndpointId) -> Vec<u8> {
     bytes
 }
 
+/// What the keys of all entry pages of an event page, or of a formed webhook, begin with.
+pub fn entries_prefix(page: u128) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(32);
+    push(&mut bytes, b'r', page);
+    bytes
+}
+
 /// Reads a key of a queue back.
 pub fn decode_queue(bytes: &[u8]) -> Option<(EndpointId, QueueItem)> {
     let rest = bytes.strip_prefix(b"q")?.get(1..)?;

@@ -1,17 +1,18 @@
 //! A store in memory: the model that the others are compared with, and what the simulator runs on.
 
 mod attempts;
+mod removing;
 
 use crate::error::Result;
 use crate::model::{
     Application, ApplicationId, AttemptPosition, DeliveryState, Endpoint, EndpointId,
-    EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, WebhookId,
+    EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, Trigger, WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange, Happened};
 use crate::store::{
-    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord,
-    Owner, Place, QueuePage, Record, Store,
+    Acceptance, Batch, Change, DocumentKind, Expired, Expiry, Expunge, FormedWebhook,
+    IdempotencyRecord, Owner, Place, QueuePage, Record, Store,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
@@ -91,11 +92,16 @@ impl State {
 
     fn record(&mut self, record: &Record) {
         let of = record.attempt.webhook.as_u128();
+        let mut attempt = record.attempt.clone();
+        let is_expunged = record.events.iter().any(|event| self.is_expunged(event.id));
+        if attempt.trigger != Trigger::Scheduled && is_expunged {
+            attempt.expunge();
+        }
         self.append(Entry {
             of,
             endpoint: record.endpoint,
             change: attempted_change(record),
-            attempt: Some(record.attempt.clone()),
+            attempt: Some(attempt),
         });
         for event in &record.events {
             if record.state.is_some() {
@@ -134,6 +140,8 @@ impl State {
                 self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
+            Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
+                if self.is_expunged(delivery.event) => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));
@@ -328,10 +336,6 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
-    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
-        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
-    }
-
     fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
         let mut found = Vec::with_capacity(events.len());
         for event in events {
@@ -341,6 +345,10 @@ impl Store for MemoryStore {
             }
         }
         Ok(found)
+    }
+
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
     }
 
     fn events_of(
@@ -401,6 +409,12 @@ impl Store for MemoryStore {
         Ok(Expired { events, round_over: true })
     }
 
+    fn expunge(&self, expunge: Expunge) -> Result<()> {
+        let webhooks = ledger::to_expunge(self, expunge)?;
+        self.state().expunge(&webhooks, expunge);
+        Ok(())
+    }
+
     fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -411,42 +425,5 @@ fn in_order<T>(items: impl DoubleEndedIterator<Item = T>, order: Order, limit: u
     match order {
         Order::NewestFirst => items.rev().take(limit).collect(),
         Order::OldestFirst => items.take(limit).collect(),
-    }
-}
-
-impl State {
-    fn remove(&mut self, id: EventId) {
-        self.events.remove(&id);
-        self.forget(id.as_u128());
-        self.exhausted.retain(|(_, event)| *event != id);
-        self.added.retain(|(_, event)| *event != id);
-        self.idempotency.retain(|_, held| held.event != id);
-        self.uids.retain(|_, held| *held != id);
-        let events = &self.events;
-        let gone: Vec<WebhookId> = self
-            .formed
-            .values()
-            .filter(|formed| !formed.events.iter().any(|event| events.contains_key(event)))
-            .map(|formed| formed.id)
-            .collect();
-        for webhook in gone {
-            self.formed.remove(&webhook);
-            self.forget(webhook.as_u128());
-        }
-    }
-
-    fn forget_deleted_endpoints(&mut self) {
-        let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
-        let (queues, events, added) = (&mut self.queues, &self.events, &self.added);
-        self.endpoints.retain(|id, endpoint| {
-            if is_deleted(endpoint) {
-                queues.remove(id);
-            }
-            let has_history = || {
-                let mut deliveries = events.values().flat_map(|held| &held.deliveries);
-                deliveries.any(|(held, _)| held == id) || added.iter().any(|(held, _)| held == id)
-            };
-            !is_deleted(endpoint) || has_history()
-        });
     }
 }

@@ -18,8 +18,9 @@ pub use memory::MemoryStore;
 
 use crate::error::Result;
 use crate::model::{
-    Application, ApplicationId, Attempt, AttemptPosition, DeliveryId, DeliveryState, Endpoint,
-    EndpointId, Event, EventId, Order, QueueItem, QueueProgress, SkipReason, Timestamp, WebhookId,
+    Application, ApplicationId, Attempt, AttemptId, AttemptPosition, DeliveryId, DeliveryState,
+    Endpoint, EndpointId, Event, EventId, Order, QueueItem, QueueProgress, SkipReason, Timestamp,
+    WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -235,6 +236,15 @@ pub struct Expired {
     pub round_over: bool,
 }
 
+/// What is taken out of the history for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expunge {
+    /// The data of an event, with the bodies of every attempt that carried it.
+    Event(EventId),
+    /// The bodies of one attempt at delivering an event.
+    Attempt(EventId, AttemptId),
+}
+
 /// Where events, deliveries and attempts are kept. All methods may block.
 pub trait Store: Send + Sync + 'static {
     /// Makes everything in `batch` durable, all of it or nothing. Called by one thread only.
@@ -360,6 +370,16 @@ pub trait Store: Send + Sync + 'static {
     /// delivery; expired idempotency keys; queues of deleted endpoints, and those endpoints
     /// themselves once no event of theirs is left. Called by the committing thread.
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
+
+    /// Takes content out of the history; everything else stays on record. From then on, what is
+    /// recorded of the event without its schedule (a replay, a test) has no bodies, and
+    /// [`Change::Move`] and [`Change::Deliver`] of it do nothing. Called by the committing thread, between commits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an event or attempt that is not
+    /// there; [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) for an event with an unfinished
+    /// delivery.
+    fn expunge(&self, expunge: Expunge) -> Result<()>;
 
     /// Writes down what was kept back for later. Called when the engine closes.
     fn close(&self) -> Result<()>;

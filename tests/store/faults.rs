@@ -9,8 +9,8 @@ use hookwheel::model::{
 };
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
-    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, FormedWebhook, Happened,
-    IdempotencyRecord, Owner, Place, QueuePage, Store, ledger,
+    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge, FormedWebhook,
+    Happened, IdempotencyRecord, Owner, Place, QueuePage, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
 use std::ops::Range;
@@ -171,6 +171,10 @@ impl<S: Store> Store for Faulty<S> {
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
         self.check()?;
         self.inner.expire(expiry)
+    }
+    fn expunge(&self, expunge: Expunge) -> Result<()> {
+        self.check()?;
+        self.inner.expunge(expunge)
     }
     fn close(&self) -> Result<()> {
         self.inner.close()

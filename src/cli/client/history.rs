@@ -181,7 +181,9 @@ async fn show_message(
     query.add("expanded_statuses", Some(true));
     let destinations = server.list(&path, &query, None).await?.items;
     let path = ["app", app, "attempt", "msg", message];
-    let mut attempts = server.list(&path, &Query::default(), None).await?.items;
+    let mut query = Query::default();
+    query.add("with_content", Some(arguments.verbose || session.json));
+    let mut attempts = server.list(&path, &query, None).await?.items;
     // The API lists the newest first; a story is told from its beginning.
     attempts.reverse();
     if session.json {
@@ -189,14 +191,11 @@ async fn show_message(
         return Ok(write_json(&all, session.out)?);
     }
     let destinations: Vec<Destination> = understood(destinations.into())?;
-    let told: Vec<(Value, Attempt)> = attempts
-        .into_iter()
-        .map(|attempt| Ok((attempt["endpointId"].clone(), understood(attempt)?)))
-        .collect::<Result<_, Trouble>>()?;
+    let told: Vec<Attempt> = understood(attempts.into())?;
     understood::<Message>(held)?.write(session.out)?;
     for destination in &destinations {
         destination.write(session.out)?;
-        for (_, attempt) in told.iter().filter(|(to, _)| *to == *destination.id) {
+        for attempt in told.iter().filter(|held| held.endpoint_id == destination.id) {
             attempt.write(arguments.verbose, session.out)?;
         }
     }

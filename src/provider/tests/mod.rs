@@ -46,6 +46,7 @@ fn event(event_type: &str, data: &str) -> Event {
         tags: Vec::new(),
         idempotency_key: None,
         reach: Reach::default(),
+        expunged: false,
     }
 }
 

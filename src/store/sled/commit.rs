@@ -1,7 +1,9 @@
 //! One commit: a [`Batch`] as one sled batch, flushed, synced, marked.
 
 use crate::error::Result;
-use crate::model::{DeliveryState, EndpointId, EndpointState, EventId, QueueItem, QueueProgress};
+use crate::model::{
+    DeliveryState, EndpointId, EndpointState, EventId, QueueItem, QueueProgress, Trigger,
+};
 use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
@@ -185,7 +187,15 @@ impl<'a> Assembly<'a> {
         let of = record.attempt.webhook.as_u128();
         let is_single = record.events.iter().all(|event| event.id.as_u128() == of);
         let page = if is_single { self.page_of(of)? } else { of };
-        self.entries.entry(page).or_default().push(EncodedEntry::attempted(record)?);
+        let entry = match self.is_expunged(record)? {
+            true => {
+                let mut without = record.clone();
+                without.attempt.expunge();
+                EncodedEntry::attempted(&without)?
+            }
+            false => EncodedEntry::attempted(record)?,
+        };
+        self.entries.entry(page).or_default().push(entry);
         for event in &record.events {
             if record.state.is_some() {
                 self.writer.fresh.remove(&(event.id, record.endpoint));
@@ -203,6 +213,20 @@ impl<'a> Assembly<'a> {
             self.enqueue_tried(record.endpoint, item, &record.progress)?;
         }
         Ok(())
+    }
+
+    /// Whether an attempt carried something that was expunged meanwhile. The schedule's own did
+    /// not: what it still has to send is not expunged.
+    fn is_expunged(&self, record: &Record) -> Result<bool> {
+        if record.attempt.trigger == Trigger::Scheduled {
+            return Ok(false);
+        }
+        for event in &record.events {
+            if self.opened.is_expunged(event.id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn change(&mut self, change: &'a Change) -> Result<()> {
@@ -224,6 +248,9 @@ impl<'a> Assembly<'a> {
                 self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
             }
+            // Nothing of it is left to be sent.
+            Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
+                if self.opened.is_expunged(delivery.event)? => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 self.writer.fresh.remove(&(delivery.event, delivery.endpoint));
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
@@ -320,12 +347,10 @@ impl<'a> Assembly<'a> {
             self.batch.insert(Key::Journal(sequence).encode(), encode_journal(&pages));
         }
         for (key, value) in std::mem::take(&mut self.documents) {
-            // Parts that a shorter value does not need would stay for ever.
-            if let Some(stored) = self.opened.db.get(&key).map_err(failed)? {
-                self.opened.remove(&mut self.batch, &key, &stored);
-            }
-            if let Some(value) = value {
-                record::put(&mut self.batch, key, value);
+            match (value, self.opened.db.get(&key).map_err(failed)?) {
+                (Some(value), _) => self.opened.replace(&mut self.batch, key, value)?,
+                (None, Some(stored)) => self.opened.remove(&mut self.batch, &key, &stored),
+                (None, None) => {}
             }
         }
         if sequence.is_multiple_of(LOW_WATER_EVERY) {

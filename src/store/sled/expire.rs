@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::{EndpointState, EventId, Order, Timestamp, WebhookId};
-use crate::store::keys::{Key, decode_number, queue_prefix};
+use crate::store::keys::{Key, decode_number, entries_prefix, queue_prefix};
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Store, codec};
@@ -266,9 +266,7 @@ impl Opened {
 
     fn forget_entries(&self, page: u128, batch: &mut ::sled::Batch, gone: &mut Gone) -> Result<()> {
         self.note_attempts(page, &mut gone.attempts)?;
-        let mut prefix = vec![b'r'];
-        prefix.extend_from_slice(&page.to_be_bytes());
-        for item in self.db.scan_prefix(prefix) {
+        for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
             self.remove(batch, &key, &stored);
         }

@@ -11,6 +11,7 @@
 mod attempts;
 mod commit;
 mod expire;
+mod expunge;
 mod index;
 mod listing;
 mod open;
@@ -26,8 +27,8 @@ use crate::store::codec;
 use crate::store::keys::Key;
 use crate::store::ledger::{Entry, Happened};
 use crate::store::{
-    Acceptance, Batch, DocumentKind, Expired, Expiry, FormedWebhook, IdempotencyRecord, Owner,
-    QueuePage, Store,
+    Acceptance, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook, IdempotencyRecord,
+    Owner, QueuePage, Store,
 };
 use attempts::AttemptIndex;
 use index::IndexBuffer;
@@ -307,6 +308,11 @@ impl Store for SledStore {
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
         let opened = self.opened()?;
         self.fault(expire::step(self, &opened, expiry))
+    }
+
+    fn expunge(&self, expunge: Expunge) -> Result<()> {
+        let opened = self.opened()?;
+        self.fault(expunge::expunge(self, &opened, expunge))
     }
 
     fn close(&self) -> Result<()> {

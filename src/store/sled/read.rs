@@ -6,7 +6,8 @@ use crate::model::{
     Timestamp, WebhookId,
 };
 use crate::store::keys::{
-    Key, decode_document, decode_number, decode_queue, decode_second_number, queue_prefix,
+    Key, decode_document, decode_number, decode_queue, decode_second_number, entries_prefix,
+    queue_prefix,
 };
 use crate::store::ledger::{self, Entry, Happened};
 use crate::store::sled::{Opened, failed};
@@ -57,9 +58,7 @@ impl Opened {
         page: u128,
         mut see: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut prefix = vec![b'r'];
-        prefix.extend_from_slice(&page.to_be_bytes());
-        for item in self.db.scan_prefix(prefix) {
+        for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
             see(&self.whole(&key, &stored)?)?;
         }

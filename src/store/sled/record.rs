@@ -19,8 +19,8 @@ pub(super) fn inline(value: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// Puts `value` at `key`: whole, or in parts under keys of their own (`z` key, part). Whoever puts
-/// another value where one was in parts removes that first.
+/// Puts `value` at `key`, where there was none or a short one: whole, or in parts under keys of
+/// their own (`z` key, part).
 pub(super) fn put(batch: &mut ::sled::Batch, key: Vec<u8>, value: &[u8]) {
     if value.len() <= WHOLE_MAX {
         batch.insert(key, inline(value));
@@ -70,6 +70,20 @@ impl Opened {
             value.extend_from_slice(&part);
         }
         Ok(Cow::Owned(value))
+    }
+
+    /// Puts `value` at `key` where another one may be. Parts of that would stay for ever otherwise.
+    pub(super) fn replace(
+        &self,
+        batch: &mut ::sled::Batch,
+        key: Vec<u8>,
+        value: &[u8],
+    ) -> Result<()> {
+        if let Some(stored) = self.db.get(&key).map_err(failed)? {
+            self.remove(batch, &key, &stored);
+        }
+        put(batch, key, value);
+        Ok(())
     }
 
     /// Removes what is at `key`, with its parts.
