@@ -14,8 +14,8 @@ impl Engine {
     /// scheduled one of the same webhook.
     ///
     /// # Errors
-    /// Refused for an endpoint that is deleted or disabled, and for a delivery whose first attempt
-    /// is still to come.
+    /// Refused for an endpoint that is deleted or disabled, for a delivery whose first attempt is
+    /// still to come, and for an event that was expunged.
     pub async fn replay(&self, id: DeliveryId) -> Result<()> {
         let engine = self.clone();
         whole(async move { engine.replay_one(id).await }).await

@@ -1,10 +1,11 @@
 //! A store in memory: the model that the others are compared with, and what the simulator runs on.
 
 mod attempts;
+mod removing;
 
 use crate::error::Result;
 use crate::model::{
-    Application, ApplicationId, Attempt, AttemptPosition, DeliveryState, Endpoint, EndpointId,
+    Application, ApplicationId, AttemptPosition, DeliveryState, Endpoint, EndpointId,
     EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp, Trigger, WebhookId,
 };
 use crate::store::codec::attempted_change;
@@ -15,7 +16,7 @@ use crate::store::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory; nothing survives the process.
 #[derive(Default)]
@@ -139,7 +140,8 @@ impl State {
                 self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
-            Change::Move { delivery, .. } if self.is_expunged(delivery.event) => {}
+            Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
+                if self.is_expunged(delivery.event) => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));
@@ -190,29 +192,6 @@ impl State {
                     None => drop(self.documents.remove(&key)),
                 }
             }
-        }
-    }
-
-    fn is_expunged(&self, event: EventId) -> bool {
-        self.events.get(&event).is_some_and(|held| held.event.expunged)
-    }
-
-    fn expunge(&mut self, webhooks: &[u128], expunge: Expunge) {
-        let only = match expunge {
-            Expunge::Attempt(_, attempt) => Some(attempt),
-            Expunge::Event(event) => {
-                if let Some(held) = self.events.get_mut(&event) {
-                    Arc::make_mut(&mut held.event).expunge();
-                }
-                None
-            }
-        };
-        for webhook in webhooks {
-            let entries = self.entries.get_mut(webhook).into_iter().flatten();
-            let attempts = entries.filter_map(|entry| entry.attempt.as_mut());
-            attempts
-                .filter(|attempt| only.is_none_or(|only| only == attempt.id))
-                .for_each(Attempt::expunge);
         }
     }
 
@@ -357,10 +336,6 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
-    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
-        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
-    }
-
     fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
         let mut found = Vec::with_capacity(events.len());
         for event in events {
@@ -370,6 +345,10 @@ impl Store for MemoryStore {
             }
         }
         Ok(found)
+    }
+
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
     }
 
     fn events_of(
@@ -446,42 +425,5 @@ fn in_order<T>(items: impl DoubleEndedIterator<Item = T>, order: Order, limit: u
     match order {
         Order::NewestFirst => items.rev().take(limit).collect(),
         Order::OldestFirst => items.take(limit).collect(),
-    }
-}
-
-impl State {
-    fn remove(&mut self, id: EventId) {
-        self.events.remove(&id);
-        self.forget(id.as_u128());
-        self.exhausted.retain(|(_, event)| *event != id);
-        self.added.retain(|(_, event)| *event != id);
-        self.idempotency.retain(|_, held| held.event != id);
-        self.uids.retain(|_, held| *held != id);
-        let events = &self.events;
-        let gone: Vec<WebhookId> = self
-            .formed
-            .values()
-            .filter(|formed| !formed.events.iter().any(|event| events.contains_key(event)))
-            .map(|formed| formed.id)
-            .collect();
-        for webhook in gone {
-            self.formed.remove(&webhook);
-            self.forget(webhook.as_u128());
-        }
-    }
-
-    fn forget_deleted_endpoints(&mut self) {
-        let is_deleted = |held: &Endpoint| matches!(held.state, EndpointState::Deleted { .. });
-        let (queues, events, added) = (&mut self.queues, &self.events, &self.added);
-        self.endpoints.retain(|id, endpoint| {
-            if is_deleted(endpoint) {
-                queues.remove(id);
-            }
-            let has_history = || {
-                let mut deliveries = events.values().flat_map(|held| &held.deliveries);
-                deliveries.any(|(held, _)| held == id) || added.iter().any(|(held, _)| held == id)
-            };
-            !is_deleted(endpoint) || has_history()
-        });
     }
 }

@@ -67,7 +67,7 @@ fn a_shorter_document_leaves_no_parts_of_a_longer_one_behind() {
     store.change(&[put(kind, "a", &[1; 300_000]), put(kind, "b", &[1; 300_000])]);
     store.change(&[put(kind, "a", &[2; 10]), drop_it(kind, "b")]);
     drop(store);
-    let db = sled::open(folder.path().join("sled")).unwrap();
+    let db = raw(folder.path());
     assert_eq!(db.scan_prefix("z").count(), 0);
     assert_eq!(db.scan_prefix("d").count(), 1);
 }

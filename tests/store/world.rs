@@ -37,6 +37,13 @@ pub fn sled_in(folder: &Path) -> SledStore {
     SledStore::open(folder, options()).unwrap()
 }
 
+/// What a store that was dropped left in its folder, key by key.
+pub fn raw(folder: &Path) -> sled::Db {
+    let open = || Ok(sled::open(folder.join("sled"))?);
+    // sled's own threads let go of its file a moment after the store is dropped.
+    backoff::retry(backoff::ExponentialBackoff::default(), open).unwrap()
+}
+
 /// Limits under which a test machine's disk never counts as full.
 pub fn options() -> SledOptions {
     SledOptions { disk_reserve_bytes: 0, ..SledOptions::default() }

@@ -173,8 +173,9 @@ impl<'a> Step<'a> {
         let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
         let (what, range) = (&*what, &*range);
         for happened in &events {
-            // What was sent to try out is not what an endpoint misses, and of the expunged nothing is left.
             let event = &happened.acceptance.event;
+            // What was sent to try out is not what an endpoint misses; of what was expunged nothing
+            // is left.
             if event.sample || event.expunged {
                 continue;
             }
@@ -226,7 +227,12 @@ impl<'a> Step<'a> {
             return Ok(());
         }
         for held in deliveries {
-            let is_asked_for = filter.wants(held) && held.state.is_final();
+            // What the provider's envelope cannot carry would fail each time.
+            let is_sendable = match held.state {
+                DeliveryState::Skipped { .. } => held.state.is_recoverable(),
+                state => state.is_final(),
+            };
+            let is_asked_for = is_sendable && filter.wants(held);
             if is_asked_for
                 && self.inner.replayable(held.id.endpoint).is_ok()
                 && self.is_chosen(held, range, what)?
@@ -294,6 +300,7 @@ impl<'a> Step<'a> {
         events.sort();
         let carried = self.store.happened(&events)?;
         let is_asked_for = |event: &Event| match what {
+            _ if event.expunged => false,
             What::Matching(filter) => filter.wants_event(event),
             _ => true,
         };

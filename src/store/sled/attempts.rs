@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::model::{AttemptId, AttemptPosition, EndpointId, EventId, Order, WebhookId};
 use crate::store::codec;
-use crate::store::keys::{IndexKind, Key, decode_entry_page};
+use crate::store::keys::{IndexKind, Key, decode_entry_page, entries_prefix};
 use crate::store::ledger::{Entry, EntryChange};
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{Opened, failed, record};
@@ -175,9 +175,7 @@ impl Opened {
 
     /// Calls `see` with every attempt that belongs to a page of events.
     fn each_attempt_of(&self, page: u128, mut see: impl FnMut(Attempted)) -> Result<()> {
-        let mut prefix = vec![b'r'];
-        prefix.extend_from_slice(&page.to_be_bytes());
-        for item in self.db.scan_prefix(prefix) {
+        for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
             let Some(at) = decode_entry_page(&key) else { continue };
             let value = self.whole(&key, &stored)?;

@@ -249,7 +249,8 @@ impl<'a> Assembly<'a> {
                 self.enqueue(*endpoint, *item);
             }
             // Nothing of it is left to be sent.
-            Change::Move { delivery, .. } if self.opened.is_expunged(delivery.event)? => {}
+            Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
+                if self.opened.is_expunged(delivery.event)? => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 self.writer.fresh.remove(&(delivery.event, delivery.endpoint));
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
