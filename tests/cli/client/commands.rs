@@ -251,6 +251,7 @@ async fn a_messages_story_is_told_from_its_beginning() {
     let stub = Stub::start().await;
     let mut destination = endpoint();
     destination["statusText"] = "success".into();
+    destination["state"] = "succeeded".into();
     let message = json!({
         "id": "msg_1", "eventType": "order.created", "eventId": "order-1", "mode": "live",
         "timestamp": TIME, "unreached": null, "payload": { "a": 1 },
@@ -271,7 +272,7 @@ mode          live
 accepted      2026-01-15T12:00:00.123Z
 data          {\"a\":1}
 
-ep_1 https://shop.example/: success
+ep_1 https://shop.example/: succeeded
   #1 2026-01-15T12:00:00.123Z scheduled  503 Service Unavailable in 12 ms
   #2 2026-01-15T12:00:00.123Z scheduled  200 OK in 12 ms
 ";
