@@ -1,11 +1,16 @@
 //! Records as bytes: a version, then postcard. An unknown version is refused, never guessed.
 
+mod body;
+mod expunge;
+
+pub use expunge::expunge_entries;
+
 use crate::error::{Error, Result};
 use crate::model::attempt::{AttemptOutcome, RecordedRequest};
 use crate::model::{Attempt, AttemptId, EventId, Timestamp, Trigger, WebhookId};
 use crate::store::ledger::{Entry, EntryChange};
 use crate::store::{Acceptance, EndpointId, Record};
-use bytes::Bytes;
+use body::StoredBody;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -146,14 +151,6 @@ struct StoredAttempt<'a> {
     outcome: Cow<'a, AttemptOutcome>,
 }
 
-/// A sent body. Most are an event's data with something around it, and the data is there already.
-#[derive(Serialize, Deserialize)]
-enum StoredBody {
-    Whole(Bytes),
-    AroundData { head: Bytes, tail: Bytes },
-    Expunged,
-}
-
 /// One entry as it goes into a page, with its attempt already encoded.
 pub struct EncodedEntry {
     light: LightEntry,
@@ -180,7 +177,7 @@ impl EncodedEntry {
             method: Cow::Borrowed(&attempt.request.method),
             url: Cow::Borrowed(&attempt.request.url),
             headers: Cow::Borrowed(&attempt.request.headers),
-            body: split_body(record),
+            body: StoredBody::of(record),
             outcome: Cow::Borrowed(&attempt.outcome),
         };
         let mut entry = Self::plain(attempt.webhook.as_u128(), record.endpoint, change);
@@ -208,39 +205,6 @@ pub fn attempted_change(record: &Record) -> EntryChange {
         position: record.enqueue.map(|item| item.due).unwrap_or_default(),
     }
 }
-
-fn split_body(record: &Record) -> StoredBody {
-    if record.attempt.expunged {
-        return StoredBody::Expunged;
-    }
-    let body = &record.attempt.request.body;
-    // A formed webhook's events may be gone before it is, so it keeps its bodies itself.
-    if let [event] = record.events.as_slice()
-        && event.id.as_u128() == record.attempt.webhook.as_u128()
-    {
-        let data = event.data.bytes();
-        if let Some(at) = position(body, &data) {
-            return StoredBody::AroundData {
-                head: body.slice(..at),
-                tail: body.slice(at + data.len()..),
-            };
-        }
-    }
-    StoredBody::Whole(body.clone())
-}
-
-/// Where `data` begins in `body`. Its beginning is looked for, and only few of the places compared:
-/// to prepare a search for all of a long text costs more than the rest of writing an attempt.
-fn position(body: &[u8], data: &[u8]) -> Option<usize> {
-    let beginning = data.get(..data.len().min(BEGINNING))?;
-    let places = memchr::memmem::find_iter(body, beginning).take(PLACES_MAX);
-    places.into_iter().find(|at| body.get(*at..).is_some_and(|rest| rest.starts_with(data)))
-}
-
-/// Bytes of an event's data that are looked for.
-const BEGINNING: usize = 16;
-/// Places that are compared; data that is not found is stored a second time.
-const PLACES_MAX: usize = 8;
 
 /// Writes a page of entries.
 ///
@@ -280,43 +244,6 @@ pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result
     let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
     let wanted = light.iter().zip(attempts).filter(|(entry, _)| entry.of == wanted);
     wanted.map(|(entry, attempt)| entry.with_attempt(attempt, data)).collect()
-}
-
-/// A page of entries without the bodies of one webhook's attempts, or of only one of these; `None`
-/// when there are none.
-///
-/// # Errors
-/// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
-pub fn expunge_entries(
-    bytes: &[u8],
-    webhook: u128,
-    only: Option<AttemptId>,
-) -> Result<Option<Vec<u8>>> {
-    let (light, rest) = light_entries(bytes)?;
-    let is_meant = |entry: &LightEntry| {
-        entry.of == webhook
-            && matches!(entry.change, EntryChange::Attempted { id, .. }
-                if only.is_none_or(|only| only == id))
-    };
-    if !light.iter().any(is_meant) {
-        return Ok(None);
-    }
-    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
-    let mut entries = Vec::with_capacity(light.len());
-    for (light, attempt) in light.into_iter().zip(attempts) {
-        let attempt = match is_meant(&light) {
-            true => {
-                let mut stored: StoredAttempt<'_> =
-                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
-                stored.body = StoredBody::Expunged;
-                stored.outcome.to_mut().drop_body();
-                stored.encode()?
-            }
-            false => attempt.to_vec(),
-        };
-        entries.push(EncodedEntry { light, attempt });
-    }
-    encode_entries(&entries).map(Some)
 }
 
 /// Reads all entries of a page, without attempts.
@@ -397,15 +324,7 @@ impl StoredAttempt<'_> {
 
     fn restore(self, id: AttemptId, trigger: Trigger, of: u128, data: &[u8]) -> Result<Attempt> {
         let expunged = matches!(self.body, StoredBody::Expunged);
-        let body = match self.body {
-            StoredBody::Expunged => Bytes::new(),
-            StoredBody::Whole(body) => body,
-            // Nothing would be left of the middle: what was sent is not made up.
-            StoredBody::AroundData { .. } if data.is_empty() => {
-                return Err(Error::unreadable("the event of an attempt is not in the store"));
-            }
-            StoredBody::AroundData { head, tail } => [&head, data, &tail].concat().into(),
-        };
+        let body = self.body.restore(data)?;
         Ok(Attempt {
             id,
             webhook: WebhookId::from_uuid(uuid::Uuid::from_u128(of)),

@@ -1,14 +1,17 @@
 //! Folds what happened to a delivery into where it stands; the same for every store.
 
-use crate::error::{Error, Result};
+mod loading;
+
+pub use loading::{LoadedWebhook, load};
+
+use crate::error::Result;
 use crate::model::{
     Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, Event, QueueItem,
     QueueProgress, Timestamp, Trigger, WebhookId,
 };
-use crate::store::{Acceptance, Expunge, Place, Store};
+use crate::store::{Acceptance, Place, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// Something that happened to a delivery, or to a formed webhook.
@@ -145,17 +148,6 @@ impl Ledger {
             _ => None,
         })
     }
-}
-
-/// A webhook with everything that sending it needs, apart from how far it has come.
-#[derive(Clone, Debug)]
-pub struct LoadedWebhook {
-    /// The events that it carries.
-    pub events: Vec<Arc<Event>>,
-    /// The schedule's time when its event was accepted, or when it was formed.
-    pub accepted_due: Timestamp,
-    /// Whether it was formed of a set of events, rather than made for a single one.
-    pub is_formed: bool,
 }
 
 /// The webhook that carries a single event: it has the event's UUID.
@@ -319,30 +311,6 @@ pub fn delivery(event: &Event, endpoint: EndpointId, ledger: Ledger) -> Delivery
     }
 }
 
-/// What sending a webhook needs; `None` when it is not (or no longer) there, or was expunged.
-///
-/// # Errors
-/// Fails when the store cannot be read.
-pub fn load(store: &dyn Store, webhook: WebhookId) -> Result<Option<LoadedWebhook>> {
-    if let Some(acceptance) = store.acceptance(single_event(webhook))? {
-        return Ok((!acceptance.event.expunged).then(|| LoadedWebhook {
-            events: vec![acceptance.event],
-            accepted_due: acceptance.due,
-            is_formed: false,
-        }));
-    }
-    let Some(formed) = store.formed(webhook)? else { return Ok(None) };
-    let mut events = Vec::with_capacity(formed.events.len());
-    for event in formed.events {
-        // A member that expired or was expunged is gone for good; the set without it is what is
-        // left to send.
-        let member = store.acceptance(event)?.map(|acceptance| acceptance.event);
-        events.extend(member.filter(|event| !event.expunged));
-    }
-    let webhook = LoadedWebhook { events, accepted_due: formed.due, is_formed: true };
-    Ok((!webhook.events.is_empty()).then_some(webhook))
-}
-
 /// Where a webhook stands on its way to `endpoint`; `None` when it is not (or no longer) there.
 ///
 /// # Errors
@@ -402,37 +370,4 @@ pub fn is_finished(store: &dyn Store, acceptance: &Acceptance, entries: &[Entry]
         }
     }
     Ok(true)
-}
-
-/// The webhooks whose attempts have bodies to be expunged, by number.
-///
-/// # Errors
-/// As for [`Store::expunge`].
-pub fn to_expunge(store: &dyn Store, expunge: Expunge) -> Result<Vec<u128>> {
-    let (Expunge::Event(event) | Expunge::Attempt(event, _)) = expunge;
-    let Some(acceptance) = store.acceptance(event)? else {
-        return Err(Error::not_found(format!("event `{event}` does not exist or has expired")));
-    };
-    let entries = store.entries(event.as_u128(), false)?;
-    let formed = entries.iter().filter_map(|entry| match entry.change {
-        EntryChange::Formed { webhook } => Some(webhook.as_u128()),
-        _ => None,
-    });
-    let webhooks: Vec<u128> = std::iter::once(event.as_u128()).chain(formed).collect();
-    let Expunge::Attempt(_, attempt) = expunge else {
-        return match is_finished(store, &acceptance, &entries)? {
-            true => Ok(webhooks),
-            false => Err(Error::conflict(format!(
-                "event `{event}` is still on its way: it can be expunged once nothing of it waits"
-            ))),
-        };
-    };
-    let made =
-        |entry: &Entry| matches!(entry.change, EntryChange::Attempted { id, .. } if id == attempt);
-    for webhook in webhooks {
-        if store.entries(webhook, false)?.iter().any(made) {
-            return Ok(vec![webhook]);
-        }
-    }
-    Err(Error::not_found(format!("event `{event}` has no attempt `{attempt}`")))
 }

@@ -5,6 +5,7 @@
 //! is a list of [`Entry`]s that is only ever appended to; [`ledger`] folds it into a state.
 
 pub mod codec;
+mod expunging;
 pub mod group_commit;
 pub mod keys;
 pub mod ledger;

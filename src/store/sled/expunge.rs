@@ -7,13 +7,13 @@ use crate::error::Result;
 use crate::model::{AttemptId, EventId, WebhookId};
 use crate::store::keys::{Key, entries_prefix};
 use crate::store::sled::{Opened, SledStore, failed};
-use crate::store::{Expunge, codec, ledger};
+use crate::store::{Expunge, codec, expunging};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Carries out [`Store::expunge`](crate::store::Store::expunge).
 pub(super) fn expunge(store: &SledStore, opened: &Opened, expunge: Expunge) -> Result<()> {
-    let webhooks = ledger::to_expunge(store, expunge)?;
+    let webhooks = expunging::to_expunge(store, expunge)?;
     let mut batch = ::sled::Batch::default();
     let only = match expunge {
         Expunge::Attempt(_, attempt) => Some(attempt),
