@@ -166,6 +166,7 @@ async fn the_first_start_prints_a_token_that_opens_everything() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a client of our own listener, and no webhook")]
 fn the_fronts_are_served_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
