@@ -70,9 +70,9 @@ pub use history::{
     WebhookContent,
 };
 pub use model::{
-    AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptOutcome,
-    Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState,
-    Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, Secret, Task, TaskId,
-    TaskKind, TaskState, Timestamp,
+    AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptId, AttemptOutcome,
+    AttemptPosition, Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId,
+    EndpointState, Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, Secret,
+    Task, TaskId, TaskKind, TaskState, Timestamp,
 };
 pub use vault::MasterKeySource;

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use hmac::{Hmac, KeyInit, Mac};
-use hookwheel::config::EgressConfig;
+use hookwheel::config::Settings;
 use hookwheel::model::human_duration;
 use hookwheel::provider::Providers;
 use hookwheel::simulate::receiver::{Consumer, Receiver};
-use hookwheel::{Config, Engine, NewApplication, NewEndpoint, NewEvent};
+use hookwheel::telemetry::{Kind, METRICS};
+use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent};
+use serde_json::Value;
 use sha2::Sha256;
 
 const README: &str = include_str!("../README.md");
@@ -43,56 +45,39 @@ fn the_provider_table_agrees_with_the_provider_files() {
 }
 
 #[test]
-fn the_table_of_limits_agrees_with_the_defaults() {
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let kib = |bytes: usize| format!("{} KiB", bytes >> 10);
-    // Taken apart in full, so that a new limit cannot be forgotten here.
-    let Config {
-        egress,
-        in_flight_max,
-        fresh_max_bytes,
-        loaded_max_bytes,
-        event_data_max_bytes,
-        batch_max_events,
-        idempotency_hours,
-        retention_days,
-        endpoints_max,
-        close_grace_seconds,
-        store_cache_bytes,
-        disk_reserve_bytes,
-    } = Config::default();
-    let EgressConfig {
-        allow: _,
-        deny: _,
-        ports: _,
-        development: _,
-        extra_authorities_pem: _,
-        own_addresses: _,
-        response_body_max_bytes,
-        response_head_max_bytes,
-        idle_connections_max_per_endpoint,
-        idle_connections_max,
-        idle_seconds,
-    } = egress;
-    for (name, default) in [
-        ("in_flight_max", in_flight_max.to_string()),
-        ("fresh_max_bytes", mib(fresh_max_bytes)),
-        ("loaded_max_bytes", mib(loaded_max_bytes as u64)),
-        ("event_data_max_bytes", mib(event_data_max_bytes as u64)),
-        ("batch_max_events", batch_max_events.to_string()),
-        ("idempotency_hours", idempotency_hours.to_string()),
-        ("retention_days", retention_days.to_string()),
-        ("endpoints_max", endpoints_max.to_string()),
-        ("close_grace_seconds", close_grace_seconds.to_string()),
-        ("store_cache_bytes", mib(store_cache_bytes)),
-        ("disk_reserve_bytes", mib(disk_reserve_bytes)),
-        ("egress.response_body_max_bytes", kib(response_body_max_bytes)),
-        ("egress.response_head_max_bytes", kib(response_head_max_bytes)),
-        ("egress.idle_connections_max_per_endpoint", idle_connections_max_per_endpoint.to_string()),
-        ("egress.idle_connections_max", idle_connections_max.to_string()),
-        ("egress.idle_seconds", idle_seconds.to_string()),
-    ] {
-        assert_eq!(row(name)[1], default, "{name}");
+fn the_table_of_settings_agrees_with_the_defaults() {
+    for (path, value, _) in Settings::default().entries() {
+        let default = match &value {
+            Value::Null => "–".to_owned(),
+            Value::Array(list) if list.is_empty() => "none".to_owned(),
+            Value::Number(bytes) if path.ends_with("_bytes") => match bytes.as_u64().unwrap() {
+                bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+                bytes => format!("{} KiB", bytes >> 10),
+            },
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => format!("`{text}`"),
+            value => format!("`{value}`"),
+        };
+        assert_eq!(row(&path)[1], default, "{path}");
+        assert!(row(&path)[2].len() > 10, "{path} is not described");
+    }
+}
+
+#[test]
+fn the_table_of_metrics_agrees_with_the_code() {
+    for metric in METRICS {
+        let [_, kind, labels, help] = row(metric.name)[..] else {
+            panic!("the row of {} has another number of cells", metric.name);
+        };
+        let told = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        let names = metric.labels.iter().map(|label| format!("`{label}`"));
+        assert_eq!(kind, told, "{}", metric.name);
+        assert_eq!(labels, names.collect::<Vec<_>>().join(" "), "{}", metric.name);
+        assert_eq!(help, metric.help, "{}", metric.name);
     }
 }
 

@@ -57,7 +57,12 @@ pub fn write_response(response: &Response, out: &mut dyn Write) -> io::Result<()
     }
 }
 
-fn write_message(headers: &[(String, String)], body: &[u8], out: &mut dyn Write) -> io::Result<()> {
+/// Writes the headers and the body of a request or an answer.
+pub fn write_message(
+    headers: &[(String, String)],
+    body: &[u8],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for (name, value) in headers {
         indented(out, &format!("{name}: {value}"))?;
     }
@@ -75,6 +80,7 @@ fn write_message(headers: &[(String, String)], body: &[u8], out: &mut dyn Write)
     Ok(())
 }
 
-fn indented(out: &mut dyn Write, line: &str) -> io::Result<()> {
+/// Writes a line of what went over the wire.
+pub fn indented(out: &mut dyn Write, line: &str) -> io::Result<()> {
     writeln!(out, "    {}", paint::faint(paint::harmless(line)))
 }

@@ -5,10 +5,13 @@ use super::{Ended, Ending, Trouble, block_on, logging};
 use crate::config::ServeConfig;
 use crate::engine::{Engine, NewAccessToken};
 use crate::error::{Error, Result};
+use crate::simulate::fronts::{self, FrontsConfig};
 use crate::telemetry::Prometheus;
 use sd_notify::NotifyState;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -69,9 +72,10 @@ async fn serve(
         print_first_token(&engine, out).await?;
     }
     let folding = tokio::spawn(fold(prometheus));
-    listen(stopped).await;
+    let served = listen(&engine, &config, stopped).await;
     folding.abort();
     engine.close().await?;
+    served?;
     tracing::info!("stopped");
     Ok(Ending::Good)
 }
@@ -90,10 +94,40 @@ async fn print_first_token(engine: &Engine, out: &mut dyn Write) -> Result<(), T
     Ok(())
 }
 
-/// Serves until told to stop.
-async fn listen(mut stopped: watch::Receiver<bool>) {
+/// Listens, says that it is ready, and serves until told to stop.
+async fn listen(
+    engine: &Engine,
+    config: &ServeConfig,
+    stopped: watch::Receiver<bool>,
+) -> Result<()> {
+    let fronts = match config.fronts_listen {
+        Some(address) => Some(bind("fronts", address).await?),
+        None => None,
+    };
     notify(NotifyState::Ready);
-    // The sender lives as long as the process is not told to stop.
+    if let Some(listener) = fronts {
+        let stopped = until(stopped.clone());
+        fronts::serve(engine.clone(), FrontsConfig::default(), listener, stopped).await?;
+    }
+    until(stopped).await;
+    Ok(())
+}
+
+async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        // The port may be one that the system chose.
+        tracing::info!(what, address = %listener.local_addr()?, "listening");
+        Ok(listener)
+    };
+    bound.await.map_err(|error: std::io::Error| {
+        Error::invalid(format!("cannot listen on {address}: {error}")).with_source(error)
+    })
+}
+
+/// Waits until told to stop.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // Without a sender nobody is there any more who could tell.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 

@@ -42,6 +42,7 @@ pub struct EngineBuilder {
     config: Config,
     clock: Clock,
     egress: Option<MakeEgress>,
+    at_rest: bool,
 }
 
 impl EngineBuilder {
@@ -53,6 +54,7 @@ impl EngineBuilder {
             config: Config::default(),
             clock: Clock::system(),
             egress: None,
+            at_rest: false,
         }
     }
 
@@ -116,6 +118,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Opens it at rest: nothing is sent, and nothing expires. For a look into the data folder of a
+    /// service that is stopped, whose limits and networks are not known here.
+    #[must_use]
+    pub fn at_rest(mut self) -> Self {
+        self.at_rest = true;
+        self
+    }
+
     /// Opens the engine and takes up what waits.
     ///
     /// # Errors
@@ -173,8 +183,15 @@ impl EngineBuilder {
             ended: watch::Sender::new(false),
         });
         hands.belong_to(&inner);
+        if self.at_rest {
+            inner.dispatcher.tell(run::Command::Stop);
+        }
         inner.take_up(key_check.is_none()).await?;
-        tokio::spawn(Inner::upkeep(Arc::downgrade(&inner)));
+        if !self.at_rest {
+            inner.take_up_tasks().await?;
+            inner.probe_parked();
+            tokio::spawn(Inner::upkeep(Arc::downgrade(&inner)));
+        }
         Ok(Engine { inner })
     }
 
@@ -268,8 +285,6 @@ impl Inner {
             self.reseal_everything().await?;
         }
         self.take_up_fresh(None).await;
-        self.take_up_tasks().await?;
-        self.probe_parked();
         Ok(())
     }
 

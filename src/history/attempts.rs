@@ -194,7 +194,12 @@ impl Carried {
         if let Some(events) = self.0.get(&webhook) {
             return Ok(events.clone());
         }
-        let events = ledger::load(store, webhook)?.map_or(Vec::new(), |loaded| loaded.events);
+        // What was expunged was carried all the same.
+        let events = match store.formed(webhook)? {
+            Some(formed) => store.happened(&formed.events)?,
+            None => store.happened(&[ledger::single_event(webhook)])?,
+        };
+        let events: Vec<_> = events.into_iter().map(|held| held.acceptance.event).collect();
         self.0.insert(webhook, events.clone());
         Ok(events)
     }

@@ -93,7 +93,8 @@ impl Engine {
 
     /// Sends the webhook of every finished delivery that `filter` asks for again, by hand: one
     /// attempt each, though a webhook carries several of them. What goes to an endpoint that is
-    /// deleted or disabled is left out, and so are test events. The filter's position, order and
+    /// deleted or disabled is left out, and so are test events and what the provider's envelope
+    /// cannot carry. The filter's position, order and
     /// limit count for nothing.
     ///
     /// # Errors

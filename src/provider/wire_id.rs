@@ -88,8 +88,9 @@ mod tests {
         for form in ["evt_{base36}", "evt_{base62:24}", "EV{crockford}", "{uuid}"] {
             let id = wire_id(form).unwrap();
             assert_eq!(id.read(&id.write(uuid)), Some(uuid), "{form}");
-            assert_eq!(id.read(&format!("{}0", id.write(uuid))), None, "{form}");
-            for other in ["", "EV", "EV0", "evt_0", "WB123", &uuid.simple().to_string()] {
+            let number = id.write(uuid).strip_prefix(&id.prefix).map(str::to_owned).unwrap();
+            let padded = format!("{}0{number}", id.prefix);
+            for other in [&padded, &number.to_uppercase(), &uuid.simple().to_string(), "WB1", ""] {
                 assert_eq!(id.read(other), None, "{form}: {other}");
             }
         }

@@ -26,6 +26,8 @@ pub struct EventFilter {
     pub event_types: Vec<EventPattern>,
     /// Only events meant for this channel.
     pub channel: Option<String>,
+    /// Only events with this tag.
+    pub tag: Option<String>,
     /// Only events accepted at or after.
     pub since: Option<Timestamp>,
     /// Only events accepted before.
@@ -54,6 +56,7 @@ impl EventFilter {
             owner,
             event_types: Vec::new(),
             channel: None,
+            tag: None,
             since: None,
             until: None,
             position: None,
@@ -73,7 +76,7 @@ impl EventFilter {
 
     /// Whether an event of the owner is asked for.
     pub(crate) fn wants(&self, event: &Event) -> bool {
-        wants(&self.event_types, self.channel.as_deref(), event)
+        wants(&self.event_types, self.channel.as_ref(), self.tag.as_ref(), event)
     }
 }
 
@@ -90,6 +93,8 @@ pub struct DeliveryFilter {
     pub event_types: Vec<EventPattern>,
     /// Only events meant for this channel.
     pub channel: Option<String>,
+    /// Only events with this tag.
+    pub tag: Option<String>,
     /// Only events accepted at or after.
     pub since: Option<Timestamp>,
     /// Only events accepted before.
@@ -123,6 +128,7 @@ impl DeliveryFilter {
             event: None,
             event_types: Vec::new(),
             channel: None,
+            tag: None,
             since: None,
             until: None,
             position: None,
@@ -185,7 +191,7 @@ impl DeliveryFilter {
 
     /// Whether deliveries of an event may be asked for, whatever their state.
     pub(crate) fn wants_event(&self, event: &Event) -> bool {
-        wants(&self.event_types, self.channel.as_deref(), event)
+        wants(&self.event_types, self.channel.as_ref(), self.tag.as_ref(), event)
     }
 
     /// Whether a delivery of such an event is asked for, and comes after the page before.
@@ -229,8 +235,15 @@ pub(crate) fn accepted_in(since: Option<Timestamp>, until: Option<Timestamp>) ->
     since.map_or(all.start, EventId::first_at)..until.map_or(all.end, EventId::first_at)
 }
 
-fn wants(event_types: &[EventPattern], channel: Option<&str>, event: &Event) -> bool {
+fn wants(
+    event_types: &[EventPattern],
+    channel: Option<&String>,
+    tag: Option<&String>,
+    event: &Event,
+) -> bool {
     let of_type = event_types.is_empty()
         || event_types.iter().any(|pattern| pattern.matches(&event.event_type));
-    of_type && channel.is_none_or(|channel| event.channels.iter().any(|held| held == channel))
+    of_type
+        && channel.is_none_or(|channel| event.channels.contains(channel))
+        && tag.is_none_or(|tag| event.tags.contains(tag))
 }

@@ -182,10 +182,6 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
-    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
-        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
-    }
-
     fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
         let mut found = Vec::with_capacity(events.len());
         for event in events {
@@ -195,6 +191,10 @@ impl Store for MemoryStore {
             }
         }
         Ok(found)
+    }
+
+    fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
+        Ok(self.state().uids.get(&(application, uid.to_owned())).copied())
     }
 
     fn events_of(

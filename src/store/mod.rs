@@ -373,8 +373,8 @@ pub trait Store: Send + Sync + 'static {
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
 
     /// Takes content out of the history; everything else stays on record. From then on, what is
-    /// recorded of the event without its schedule (a replay, a test) has no bodies, and
-    /// [`Change::Move`] and [`Change::Deliver`] of it do nothing. Called by the committing thread, between commits.
+    /// recorded of the event without its schedule (a replay, a test) has no bodies, and a
+    /// [`Change::Move`] or [`Change::Deliver`] of it does nothing. Called by the committing thread, between commits.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an event or attempt that is not

@@ -51,8 +51,10 @@ impl Tally {
             }
         }
         for change in &batch.change {
-            if let Change::Move { state, .. } = change {
-                self.entered(state, 1);
+            match change {
+                Change::Move { state, .. } => self.entered(state, 1),
+                Change::Deliver { .. } => self.waiting.increment(1),
+                _ => {}
             }
         }
     }

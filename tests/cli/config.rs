@@ -123,7 +123,7 @@ fn wrong_settings_are_named_with_their_place_and_what_would_be_right() {
              (file hookwheel.toml:2)",
         ),
         ("api = 3", &[], &[], "`api` is a table: write `[api]`"),
-        ("listen = nan", &[], &[], "`listen` is `null`: expected an address with a port"),
+        ("public_url = nan", &[], &[], "`public_url` is `null`: expected text"),
         ("listen = ", &[], &[], "file hookwheel.toml:1: "),
         (
             nothing,

@@ -1,6 +1,7 @@
 //! The binary as people and scripts use it: what it prints, and its exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod client;
 mod config;
 mod demo;
 mod providers;
@@ -14,7 +15,18 @@ use std::process::{Command, Output, Stdio};
 /// The binary with these arguments, and nothing of our own environment that it reads.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hookwheel"));
-    for variable in ["HOOKWHEEL_SECRET", "HOOKWHEEL_LOG", "NO_COLOR", "CLICOLOR_FORCE"] {
+    for variable in [
+        "HOOKWHEEL_SECRET",
+        "HOOKWHEEL_URL",
+        "HOOKWHEEL_TOKEN",
+        "HOOKWHEEL_LOG",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ] {
         command.env_remove(variable);
     }
     command.args(arguments).stdin(Stdio::null());

@@ -2,15 +2,17 @@
 
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{Config, DeliveryId, Engine, NewApplication, NewEndpoint, NewEvent};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 /// A service, and the socket on which it tells its manager how it stands.
 struct Service {
     child: Child,
+    log: BufReader<ChildStderr>,
     socket: UnixDatagram,
     _folder: tempfile::TempDir,
 }
@@ -18,6 +20,11 @@ struct Service {
 impl Service {
     /// Starts one on the data in `data`, and waits until it is ready.
     fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// Starts one with these arguments too.
+    fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -25,9 +32,11 @@ impl Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookwheel"));
         command.args(["serve", "--development", "--listen", "127.0.0.1:0"]);
         command.args(["--set", "log.format=json", "--data", data.to_str().unwrap()]);
+        command.args(arguments);
         command.env_clear().env("NOTIFY_SOCKET", &path).current_dir(folder.path());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let service = Self { child, socket, _folder: folder };
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let service = Self { child, log, socket, _folder: folder };
         service.until_told("READY=1");
         service
     }
@@ -37,6 +46,13 @@ impl Service {
         let mut told = [0; 64];
         let length = self.socket.recv(&mut told).unwrap();
         assert_eq!(std::str::from_utf8(&told[..length]).unwrap().trim(), state);
+    }
+
+    /// The next line of the log that says `message`.
+    fn logged(&mut self, message: &str) -> serde_json::Value {
+        let lines = self.log.by_ref().lines();
+        let mut lines = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+        lines.find(|line: &serde_json::Value| line["message"] == message).unwrap()
     }
 
     fn terminate(&self) {
@@ -53,7 +69,7 @@ impl Service {
     /// Waits for its end.
     fn ended(mut self) -> Served {
         let (mut out, mut log) = (String::new(), String::new());
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.log.read_to_string(&mut log).unwrap();
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
         Served { code: self.child.wait().unwrap().code(), out, log }
     }
@@ -150,16 +166,37 @@ async fn the_first_start_prints_a_token_that_opens_everything() {
 }
 
 #[test]
+fn the_fronts_are_served_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut service = Service::start_with(&data, &["--fronts-listen", "127.0.0.1:0"]);
+    let address = service.logged("listening")["address"].as_str().unwrap().to_owned();
+
+    let mut connection = TcpStream::connect(address).unwrap();
+    let request = "GET /webhooks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(service.stop().code, Some(0));
+}
+
+#[test]
 fn what_cannot_be_served_is_said_with_the_exit_code_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("data");
     std::fs::write(&file, "a file").unwrap();
-    for (arguments, code) in [
-        (["serve", "--set", "in_flight_max=none"], 2),
-        (["serve", "--data", file.to_str().unwrap()], 1),
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let (file, data) = (file.to_str().unwrap(), folder.path().join("fresh"));
+    let data = data.to_str().unwrap();
+    for (arguments, code, said) in [
+        (&["--set", "in_flight_max=none"][..], 2, "`in_flight_max` is `none`"),
+        (&["--data", file], 1, "cannot make data folder"),
+        (&["--data", data, "--fronts-listen", &taken], 2, "cannot listen on 127.0.0.1:"),
     ] {
-        let ran = crate::run(&arguments);
-        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{arguments:?}: {}", ran.err);
-        assert!(ran.err.contains("error: "), "{}", ran.err);
+        let ran = crate::run(&[&["serve"], arguments].concat());
+        assert_eq!(ran.code, code, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains("error: ") && ran.err.contains(said), "{said}: {}", ran.err);
     }
 }

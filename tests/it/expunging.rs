@@ -26,6 +26,8 @@ async fn an_expunged_event_is_empty_for_good_and_cannot_be_sent_again() {
     let history = engine.delivery(delivery).await.unwrap();
     assert!(history.event.expunged && history.event.data.as_str() == "{}");
     assert_eq!(history.delivery.state.as_str(), "succeeded");
+    let listed = engine.attempts(hookwheel::AttemptFilter::event(delivery.event)).await.unwrap();
+    assert_eq!(listed.attempts[0].events[0].id, delivery.event, "it was carried all the same");
     let attempt = &history.attempts[0];
     let answer = attempt.outcome.response().unwrap();
     assert!(attempt.expunged && attempt.request.body.is_empty() && answer.body.is_empty());

@@ -1,6 +1,7 @@
 //! GoCardless: many events in one webhook, and a certificate that we show.
 
 use crate::common::{Bench, bench, bench_with, body, development, minutes, posts, posts_arrived};
+use hookwheel::model::WebhookId;
 use hookwheel::simulate::receiver::{Answer, Consumer, Received, Receiver, Setup};
 use hookwheel::{DeliveryId, NewEndpoint, Secret, TestEvent};
 use rcgen::{
@@ -52,6 +53,29 @@ async fn the_events_of_a_batch_travel_together() {
         webhooks.insert(history.delivery.webhook);
     }
     assert_eq!(webhooks.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_found_by_its_id_with_what_it_carries() {
+    let bench = bench().await;
+    let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
+    let several = payments(&bench, 3).await;
+    bench.engine.settle().await;
+    let single = payments(&bench, 1).await;
+    bench.engine.settle().await;
+    let provider = bench.engine.provider("gocardless").unwrap();
+    for (request, deliveries) in posts(&receiver).iter().zip([&several, &single]) {
+        let body = body(request);
+        let id = body["meta"]["webhook_id"].as_str().unwrap();
+        let webhook = provider.webhook_of_wire_id(id).unwrap();
+        assert_eq!(webhook, bench.history(deliveries[0]).await.delivery.webhook);
+        let content = bench.engine.webhook(webhook).await.unwrap();
+        let events: Vec<_> = deliveries.iter().map(|delivery| delivery.event).collect();
+        assert_eq!((content.events, content.endpoints), (events, vec![created.endpoint.id]));
+    }
+    // An event that travels in another webhook is none itself.
+    let joined = WebhookId::from_uuid(several[0].event.uuid());
+    assert!(bench.engine.webhook(joined).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,13 +16,14 @@ struct House {
     clock: Clock,
     engine: Option<Engine>,
     shop: ApplicationId,
+    at_rest: bool,
 }
 
 impl House {
     async fn new() -> Self {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(start()));
         let shop = ApplicationId::from_uuid(uuid::Uuid::nil());
-        let mut house = Self { folder, clock, engine: None, shop };
+        let mut house = Self { folder, clock, engine: None, shop, at_rest: false };
         house.open().await;
         house.shop =
             house.engine().create_application(NewApplication::new("Shop")).await.unwrap().id;
@@ -31,7 +32,8 @@ impl House {
 
     async fn try_open(&self) -> hookwheel::Result<Engine> {
         let builder = Engine::builder().data_folder(self.folder.path().join("data"));
-        builder.development().clock(self.clock.clone()).open().await
+        let builder = builder.development().clock(self.clock.clone());
+        if self.at_rest { builder.at_rest() } else { builder }.open().await
     }
 
     /// Opens the folder, once whoever had it has let go.
@@ -289,4 +291,20 @@ async fn a_parked_endpoint_stays_parked_and_drains_in_order() {
     house.engine().settle().await;
     assert_eq!(orders(&posts(&receiver)[1..]), (1..=40).collect::<Vec<u64>>());
     assert_eq!(house.engine().endpoint(id).unwrap().state.as_str(), "enabled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_at_rest_sends_nothing() {
+    let mut house = House::new().await;
+    let (receiver, _) = house.receiver(Consumer::TicketNation).await;
+    receiver.answer_next([Answer::status(500)]);
+    house.settled_order(1).await;
+    house.at_rest = true;
+    house.restart(true).await;
+    house.advance(minutes(1)).await;
+    assert_eq!(posts(&receiver).len(), 1, "though it is due");
+    house.at_rest = false;
+    house.restart(true).await;
+    house.engine().settle().await;
+    assert_eq!(posts(&receiver).len(), 2);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod accepting;
+mod attempting;
 mod damage;
 mod disk;
 mod expiring;
@@ -64,6 +65,13 @@ macro_rules! conformance {
                 forming::a_set_goes_on_without_what_expired
                 listing::events_are_listed_newest_first_in_pages
                 listing::ten_thousand_events_are_listed_over_all_pages
+                listing::events_are_listed_oldest_first_in_pages
+                listing::what_happened_is_told_for_many_events_at_once
+                listing::a_delivery_that_is_added_later_is_like_the_others
+                attempting::attempts_are_listed_in_the_order_they_were_recorded
+                attempting::attempts_of_an_event_and_of_a_set_are_found
+                attempting::an_attempt_that_is_recorded_again_is_listed_once
+                attempting::attempts_go_with_their_events
                 expiring::the_finished_and_old_go_with_all_that_is_theirs
                 expiring::the_unfinished_stay_however_old
                 expiring::a_page_is_thinned_out

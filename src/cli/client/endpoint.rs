@@ -7,6 +7,7 @@ use crate::cli::arguments::{duration, read_secret};
 use crate::cli::client::server::Query;
 use crate::cli::client::{Connection, Session, ask};
 use crate::cli::{Ended, Ending, Trouble, paint};
+use crate::model::Secret;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
@@ -126,10 +127,9 @@ async fn carry_out(what: What, session: &mut Session<'_>) -> Result<(), Trouble>
             return session.answer(held, write_key);
         }
         What::Rotate { named, secret_file, grace } => {
-            let mut body = json!({ "gracePeriodSeconds": grace.as_secs() });
-            if let Some(file) = secret_file {
-                body["key"] = read_secret(&file)?.expose().into();
-            }
+            let key = secret_file.map(|file| read_secret(&file)).transpose()?;
+            let key = key.as_ref().map(Secret::expose);
+            let body = json!({ "key": key, "gracePeriodSeconds": grace.as_secs() });
             let mut path = named.path_to("secret").to_vec();
             path.push("rotate");
             let made = server.post(&path, &body).await?;

@@ -72,10 +72,9 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
                 })?;
             }
             What::Create { name, description, schema } => {
-                let mut body = json!({ "name": name, "description": description });
-                if let Some(file) = schema {
-                    body["schemas"] = json!({ "1": read_json(&file)? });
-                }
+                let schema = schema.map(|file| read_json(&file)).transpose()?;
+                let schemas = schema.map(|schema| json!({ "1": schema }));
+                let body = json!({ "name": name, "description": description, "schemas": schemas });
                 let made = session.server.post(&["event-type"], &body).await?;
                 session.answer(made, |held: EventType, out| held.write(out))?;
             }

@@ -122,6 +122,9 @@ struct Destination {
     id: String,
     url: String,
     status_text: String,
+    /// Our word for the status, where the server tells it.
+    #[serde(default)]
+    state: Option<String>,
     #[serde(default)]
     next_attempt: Option<String>,
 }
@@ -181,7 +184,9 @@ async fn show_message(
     query.add("expanded_statuses", Some(true));
     let destinations = server.list(&path, &query, None).await?.items;
     let path = ["app", app, "attempt", "msg", message];
-    let mut attempts = server.list(&path, &Query::default(), None).await?.items;
+    let mut query = Query::default();
+    query.add("with_content", Some(arguments.verbose || session.json));
+    let mut attempts = server.list(&path, &query, None).await?.items;
     // The API lists the newest first; a story is told from its beginning.
     attempts.reverse();
     if session.json {
@@ -189,14 +194,11 @@ async fn show_message(
         return Ok(write_json(&all, session.out)?);
     }
     let destinations: Vec<Destination> = understood(destinations.into())?;
-    let told: Vec<(Value, Attempt)> = attempts
-        .into_iter()
-        .map(|attempt| Ok((attempt["endpointId"].clone(), understood(attempt)?)))
-        .collect::<Result<_, Trouble>>()?;
+    let told: Vec<Attempt> = understood(attempts.into())?;
     understood::<Message>(held)?.write(session.out)?;
     for destination in &destinations {
         destination.write(session.out)?;
-        for (_, attempt) in told.iter().filter(|(to, _)| *to == *destination.id) {
+        for attempt in told.iter().filter(|held| held.endpoint_id == destination.id) {
             attempt.write(arguments.verbose, session.out)?;
         }
     }
@@ -223,6 +225,7 @@ impl Destination {
         let next = self.next_attempt.as_ref();
         let next = next.map(|next| format!(", next at {}", time(next, 0))).unwrap_or_default();
         let (id, url) = (paint::name(harmless(&self.id)), harmless(&self.url));
-        writeln!(out, "\n{id} {url}: {}{next}", show::state(&self.status_text))
+        let state = show::state(self.state.as_ref().unwrap_or(&self.status_text));
+        writeln!(out, "\n{id} {url}: {state}{next}")
     }
 }

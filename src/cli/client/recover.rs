@@ -32,10 +32,8 @@ pub struct Arguments {
 /// Begins it, and follows it where that is asked for.
 pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     let path = ["app", &arguments.app, "endpoint", &arguments.endpoint, "recover"];
-    let mut body = json!({ "since": rfc3339(arguments.since) });
-    if let Some(until) = arguments.until {
-        body["until"] = rfc3339(until).into();
-    }
+    let until = arguments.until.map(rfc3339);
+    let body = json!({ "since": rfc3339(arguments.since), "until": until });
     ask(&arguments.connection, out, async |session| {
         let begun = session.server.post(&path, &body).await?;
         task::follow(begun, arguments.wait, session).await

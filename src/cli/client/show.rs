@@ -7,13 +7,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Bytes of a body that are printed.
-const BODY_SHOWN_BYTES: usize = 16 * 1024;
-
 /// One attempt, as the API tells it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
+    /// The endpoint that it went to.
+    pub endpoint_id: String,
     #[serde(default)]
     number: Option<u32>,
     #[serde(default)]
@@ -99,11 +98,11 @@ impl Attempt {
 
     /// Writes the request and the answer.
     pub fn write_exchange(&self, out: &mut dyn Write) -> io::Result<()> {
-        indented(out, &format!("POST {}", self.url))?;
+        exchange::indented(out, &format!("POST {}", self.url))?;
         write_message(&self.request_headers, &self.request_body, out)?;
         if self.response_status_code > 0 {
             writeln!(out)?;
-            indented(out, &self.response_status_code.to_string())?;
+            exchange::indented(out, &self.response_status_code.to_string())?;
             write_message(&self.response_headers, &self.response, out)?;
         }
         Ok(())
@@ -111,25 +110,9 @@ impl Attempt {
 }
 
 fn write_message(headers: &[Header], body: &str, out: &mut dyn Write) -> io::Result<()> {
-    for Header { name, value } in headers {
-        indented(out, &format!("{name}: {value}"))?;
-    }
-    if body.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    let end = body.floor_char_boundary(BODY_SHOWN_BYTES);
-    for line in body.get(..end).unwrap_or_default().lines() {
-        indented(out, line)?;
-    }
-    if end < body.len() {
-        indented(out, &format!("(and {} bytes more)", body.len() - end))?;
-    }
-    Ok(())
-}
-
-fn indented(out: &mut dyn Write, line: &str) -> io::Result<()> {
-    writeln!(out, "    {}", paint::faint(harmless(line)))
+    let pair = |header: &Header| (header.name.clone(), header.value.clone());
+    let headers: Vec<_> = headers.iter().map(pair).collect();
+    exchange::write_message(&headers, body.as_bytes(), out)
 }
 
 /// A text from elsewhere on one line.

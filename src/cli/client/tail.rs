@@ -32,7 +32,6 @@ pub struct Arguments {
 struct Outcome {
     #[serde(flatten)]
     attempt: Attempt,
-    endpoint_id: String,
     msg_id: String,
     event_types: Vec<String>,
     state: Option<String>,
@@ -118,7 +117,7 @@ impl Outcome {
             self.attempt.time(),
             paint::name(harmless(&self.event_types.join(" "))),
             harmless(&self.msg_id),
-            paint::faint(harmless(&self.endpoint_id)),
+            paint::faint(harmless(&self.attempt.endpoint_id)),
             self.attempt.answer(),
             becomes.unwrap_or_default()
         )

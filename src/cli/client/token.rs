@@ -1,5 +1,7 @@
 //! `hookwheel token`: who may ask a server.
 
+mod offline;
+
 use crate::cli::arguments::duration;
 use crate::cli::client::server::Query;
 use crate::cli::client::show::{harmless, time};
@@ -10,6 +12,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Manage the tokens with which a server is asked
@@ -52,6 +55,12 @@ struct New {
     /// Until when it is valid, from now; for ever by default
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
+    /// Make it in this data folder, of a server that is stopped: for when no token is left
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// With `--data`: the folder of more providers that the server is given
+    #[arg(long, value_name = "DIR", requires = "data")]
+    providers: Option<PathBuf>,
 }
 
 /// A token, as the API tells it.
@@ -75,6 +84,11 @@ struct Made {
 /// Does it.
 pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     let what = arguments.what;
+    if let What::Create(new) = &what
+        && let Some(folder) = &new.data
+    {
+        return offline::create(new, folder, arguments.connection.json, out);
+    }
     ask(&arguments.connection, out, async |session| {
         match what {
             What::Create(new) => {

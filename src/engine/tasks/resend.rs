@@ -173,9 +173,9 @@ impl<'a> Step<'a> {
         let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
         let (what, range) = (&*what, &*range);
         for happened in &events {
+            // What was sent to try out is not what an endpoint misses, and of what was expunged
+            // nothing is left to send.
             let event = &happened.acceptance.event;
-            // What was sent to try out is not what an endpoint misses; of what was expunged nothing
-            // is left.
             if event.sample || event.expunged {
                 continue;
             }
@@ -227,7 +227,12 @@ impl<'a> Step<'a> {
             return Ok(());
         }
         for held in deliveries {
-            let is_asked_for = filter.wants(held) && held.state.is_final();
+            // What the provider's envelope cannot carry would fail each time.
+            let is_sendable = match held.state {
+                DeliveryState::Skipped { .. } => held.state.is_recoverable(),
+                state => state.is_final(),
+            };
+            let is_asked_for = is_sendable && filter.wants(held);
             if is_asked_for
                 && self.inner.replayable(held.id.endpoint).is_ok()
                 && self.is_chosen(held, range, what)?
@@ -281,7 +286,7 @@ impl<'a> Step<'a> {
     }
 
     /// Whether a webhook is sent again for this delivery of the several that it may carry: for the
-    /// first of those that are asked for. Which that is depends on nothing that sending changes, so
+    /// first of those that are asked for and can be sent. Which that is depends on nothing that sending changes, so
     /// it is sent once also when a restart comes between two of them.
     fn is_chosen(&mut self, held: &Delivery, range: &Range<EventId>, what: &What) -> Result<bool> {
         if held.webhook == single(held.id.event) {
@@ -290,17 +295,19 @@ impl<'a> Step<'a> {
         if let Some(chosen) = self.chosen.get(&held.webhook) {
             return Ok(*chosen == Some(held.id.event));
         }
-        let mut events = self.store.formed(held.webhook)?.map_or(Vec::new(), |held| held.events);
-        events.retain(|event| range.contains(event));
+        let formed = self.store.formed(held.webhook)?;
+        let mut events = formed.map_or(Vec::new(), |formed| formed.events);
         events.sort();
+        events.retain(|event| range.contains(event));
         let carried = self.store.happened(&events)?;
         let is_asked_for = |event: &Event| match what {
             _ if event.expunged => false,
             What::Matching(filter) => filter.wants_event(event),
             _ => true,
         };
-        let first = carried.iter().find(|happened| is_asked_for(&happened.acceptance.event));
-        let chosen = first.map(|happened| happened.acceptance.event.id);
+        let mut carried = carried.iter().map(|happened| &happened.acceptance.event);
+        let first = carried.find(|event| !event.expunged && is_asked_for(event));
+        let chosen = first.map(|event| event.id);
         self.chosen.insert(held.webhook, chosen);
         Ok(chosen == Some(held.id.event))
     }

@@ -102,6 +102,28 @@ async fn webhooks_are_found_by_when_they_were_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_through_a_long_history_is_cut_and_goes_on() {
+    let bench = bench().await;
+    let (fronts, _receiver, application) = shop(&bench).await;
+    cancelled(&bench, application, &["MD1"]).await;
+    let endpoint = bench.engine.endpoints(application).unwrap().remove(0);
+    bench.engine.test(endpoint.id, Default::default()).await.unwrap();
+    for _ in 0..6 {
+        cancelled(&bench, application, &["MD2"; 1000]).await;
+    }
+    let cut = fronts.webhooks(&[("is_test", "true")]).await;
+    assert_eq!(ids(&cut), Vec::<String>::new(), "5,000 deliveries were looked at");
+    let after = cursor(&cut, "after").expect("there is more");
+    let rest = fronts.webhooks(&[("is_test", "true"), ("after", &after)]).await;
+    assert_eq!((ids(&rest).len(), cursor(&rest, "after")), (1, None));
+    let oldest = fronts.webhooks(&[("limit", "500")]).await;
+    let oldest = fronts.page("500", "after", &oldest).await;
+    let too_far = ids(&oldest).pop().unwrap();
+    let refused = fronts.webhooks(&[("before", &too_far)]).await;
+    assert_problem(&refused, 422, "validation_failed", "before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_that_make_no_sense_are_named() {
     let bench = bench().await;
     let (fronts, _receiver, _) = shop(&bench).await;

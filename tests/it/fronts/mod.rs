@@ -11,7 +11,7 @@ use hookwheel::simulate::fronts::{self, FrontsConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use std::net::SocketAddr;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -102,6 +102,22 @@ async fn one_connection_more_than_allowed_waits_for_its_turn() {
     assert!(!second.is_finished(), "the only place is taken");
     drop(first);
     assert_eq!(soon(second).await.unwrap().status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_or_trickles_is_let_go() {
+    let bench = crate::common::bench().await;
+    let config = FrontsConfig { request_seconds: 1, ..FrontsConfig::default() };
+    let fronts = bench.fronts(config).await;
+    let mut silent = Held::open(fronts.address).await;
+    let mut trickling = Held::open(fronts.address).await;
+    let head = "POST /api/webhooks HTTP/1.1\r\nHost: front\r\nContent-Length: 100\r\n\
+                Authorization: Bearer sk_test_1\r\n\r\n{";
+    trickling.0.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(trickling.0.read_line(&mut answer)).await.unwrap();
+    assert_eq!(answer.trim_end(), "HTTP/1.1 408 Request Timeout");
+    soon(silent.0.read_to_end(&mut Vec::new())).await.unwrap();
 }
 
 /// A connection that stays open from one request to the next.
