@@ -7,7 +7,7 @@ pub(crate) use resend::{Resend, What};
 
 use crate::engine::queueing::STORE_RETRY;
 use crate::engine::{Inner, whole};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EndpointId, Task, TaskId, TaskState, Timestamp};
 use crate::store::{Change, DocumentKind, Store, codec};
 use std::collections::{BTreeMap, HashMap};
@@ -145,8 +145,8 @@ impl Inner {
                 let step = inner.task_step(&task, &resend).await;
                 match step {
                     Ok(gone_on) => (task, resend) = gone_on,
+                    Err(error) if error.kind() == ErrorKind::Closed => return,
                     Err(error) => {
-                        // Only when the engine is closing, or its store is beyond reading.
                         tracing::warn!(task = %task.id, %error, "a background task stopped");
                         return;
                     }
