@@ -7,7 +7,7 @@ use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_
 use crate::error::{Error, Result};
 use crate::model::{
     ApplicationId, Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode,
-    Reach, SkipReason, Timestamp, Trigger, check,
+    Payload, Reach, SkipReason, Timestamp, Trigger, check,
 };
 use crate::store::group_commit::{Accepted, NewAcceptance};
 use crate::store::{Place, ledger};
@@ -102,11 +102,18 @@ impl Engine {
             None => provider.test_event_type().clone(),
         };
         provider.check_test_event(event_type.as_str())?;
+        let data = match test.data {
+            Some(data) => {
+                inner.check_size(&data)?;
+                data
+            }
+            None => provider.sample(event_type.as_str(), &test.overrides)?,
+        };
         let now = inner.clock.wall();
         let event = Event {
             id: EventId::from_uuid(Uuid::nil()),
             application: recipient.endpoint.application,
-            data: provider.sample(event_type.as_str(), &test.overrides)?,
+            data,
             event_type,
             time: now,
             accepted_at: now,
@@ -144,15 +151,20 @@ impl Plan {
 }
 
 impl Inner {
-    /// Checks an event and finds its recipients.
-    fn plan(&self, new: NewEvent) -> Result<Plan> {
+    fn check_size(&self, data: &Payload) -> Result<()> {
         let most = self.config.event_data_max_bytes;
-        if new.data.len() > most {
+        if data.len() > most {
             return Err(Error::invalid(format!(
                 "event data of {} bytes is too large: `event_data_max_bytes` is {most}",
-                new.data.len()
+                data.len()
             )));
         }
+        Ok(())
+    }
+
+    /// Checks an event and finds its recipients.
+    fn plan(&self, new: NewEvent) -> Result<Plan> {
+        self.check_size(&new.data)?;
         if let Some(key) = &new.idempotency_key {
             check::check_idempotency_key(key)?;
         }
@@ -209,6 +221,7 @@ impl Inner {
                     .collect(),
                 reach: event.reach,
                 repeated: accepted.repeated,
+                accepted: Arc::clone(event),
             });
             if accepted.repeated {
                 plan.release();

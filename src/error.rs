@@ -127,6 +127,11 @@ impl Error {
         self.kind == ErrorKind::AddressRefused
     }
 
+    /// Whether an endpoint did not prove that it is its owner's.
+    pub fn is_not_proven(&self) -> bool {
+        self.kind == ErrorKind::NotProven
+    }
+
     /// Whether the same call may work later (disk full, store reopening).
     pub fn is_unavailable(&self) -> bool {
         self.kind == ErrorKind::Unavailable

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod api;
 #[doc(hidden)]
 pub mod cli;
 pub mod clock;

@@ -2,6 +2,7 @@
 
 use super::settings::SettingsSource;
 use super::{Ended, Ending, Trouble, block_on, logging};
+use crate::api::server::Server;
 use crate::config::ServeConfig;
 use crate::engine::{Engine, NewAccessToken};
 use crate::error::{Error, Result};
@@ -68,11 +69,14 @@ async fn serve(
     config.engine.egress.own_addresses.extend(own.into_iter().flatten());
     let prometheus = Prometheus::install()?;
     let engine = open(&config).await?;
+    let server = Server::bind(engine.clone(), &config, Some(prometheus.clone())).await?;
+    writeln!(out, "listening on {}", server.url())?;
     if engine.access_tokens().is_empty() {
         print_first_token(&engine, out).await?;
     }
+    out.flush()?;
     let folding = tokio::spawn(fold(prometheus));
-    let served = listen(&engine, &config, stopped).await;
+    let served = listen(&engine, &config, server, stopped).await;
     folding.abort();
     engine.close().await?;
     served?;
@@ -98,6 +102,7 @@ async fn print_first_token(engine: &Engine, out: &mut dyn Write) -> Result<(), T
 async fn listen(
     engine: &Engine,
     config: &ServeConfig,
+    server: Server,
     stopped: watch::Receiver<bool>,
 ) -> Result<()> {
     let fronts = match config.fronts_listen {
@@ -105,12 +110,20 @@ async fn listen(
         None => None,
     };
     notify(NotifyState::Ready);
-    if let Some(listener) = fronts {
-        let stopped = until(stopped.clone());
-        fronts::serve(engine.clone(), FrontsConfig::default(), listener, stopped).await?;
-    }
-    until(stopped).await;
-    Ok(())
+    let api = async {
+        server.run(until(stopped.clone())).await;
+        Ok(())
+    };
+    let fronts = async {
+        match fronts {
+            Some(listener) => {
+                let stopped = until(stopped.clone());
+                fronts::serve(engine.clone(), FrontsConfig::default(), listener, stopped).await
+            }
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(api, fronts).map(drop)
 }
 
 async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -2,11 +2,12 @@
 
 use crate::error::Result;
 use crate::model::{
-    ApplicationId, Authentication, DeliveryId, EventId, EventType, Mode, Payload, Reach, Secret,
-    Timestamp,
+    ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, Reach,
+    Secret, Timestamp,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An application to be made.
@@ -273,6 +274,8 @@ pub struct Emitted {
     pub reach: Reach,
     /// Whether it had been accepted before under the same idempotency key.
     pub repeated: bool,
+    /// The event as it is stored.
+    pub accepted: Arc<Event>,
 }
 
 /// A test event to be sent.
@@ -282,12 +285,14 @@ pub struct TestEvent {
     pub event_type: Option<String>,
     /// Values to set on top of the sample, by dotted path: `details.cause`, `metadata.checkoutId`.
     pub overrides: Vec<(String, serde_json::Value)>,
+    /// Data to send instead of the provider's sample, which then need not exist.
+    pub data: Option<Payload>,
 }
 
 impl TestEvent {
     /// A test event of a type.
     pub fn of(event_type: impl Into<String>) -> Self {
-        Self { event_type: Some(event_type.into()), overrides: Vec::new() }
+        Self { event_type: Some(event_type.into()), overrides: Vec::new(), data: None }
     }
 
     /// Sets a value on top of the sample.

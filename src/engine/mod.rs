@@ -130,6 +130,20 @@ impl Engine {
         self.inner.providers.get(name)
     }
 
+    /// Whether requests can be served.
+    ///
+    /// # Errors
+    /// Says why not: it is closing, its store fails, or the disk is nearly full.
+    pub async fn check_ready(&self) -> Result<()> {
+        self.inner.check_open()?;
+        self.inner
+            .blocking(|store| {
+                store.check_room()?;
+                store.key_check().map(drop)
+            })
+            .await
+    }
+
     /// Whose time the engine goes by.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock

@@ -36,6 +36,8 @@ pub struct NewAccessToken {
     pub application: Option<ApplicationId>,
     /// Whether it opens only what changes nothing.
     pub read_only: bool,
+    /// Whether it is an endpoint owner's, which needs an application.
+    pub portal: bool,
     /// For how long it opens anything; `None` until it is revoked.
     pub expires_in: Option<Duration>,
 }
@@ -89,6 +91,12 @@ impl Engine {
         .await
     }
 
+    /// Whether an access token still opens anything.
+    pub fn is_access_token_valid(&self, id: AccessTokenId) -> bool {
+        let token = self.inner.access_tokens.read().get(&id).cloned();
+        token.is_some_and(|token| !token.is_expired(self.inner.clock.wall()))
+    }
+
     /// The access token whose text this is, unless it was revoked or has expired.
     pub fn authenticate(&self, text: &str) -> Option<Arc<AccessToken>> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -102,8 +110,12 @@ impl Engine {
 impl Inner {
     fn new_access_token(&self, new: NewAccessToken) -> Result<(AccessToken, Secret)> {
         let name = checked_text("name of the access token", new.name, 256)?;
-        if let Some(application) = new.application {
-            self.directory.application(application)?;
+        match new.application {
+            Some(application) => drop(self.directory.application(application)?),
+            None if new.portal => {
+                return Err(Error::invalid("a portal's token opens one application: name it"));
+            }
+            None => {}
         }
         if new.expires_in.is_some_and(|time| time.is_zero()) {
             return Err(Error::invalid(
@@ -124,6 +136,7 @@ impl Inner {
             name,
             application: new.application,
             read_only: new.read_only,
+            portal: new.portal,
             digest: digest(&secret),
             created_at,
             expires_at: new.expires_in.map(|time| created_at.after(time)),

@@ -15,6 +15,9 @@ pub struct AccessToken {
     pub application: Option<ApplicationId>,
     /// Whether it opens only what changes nothing.
     pub read_only: bool,
+    /// Whether it is an endpoint owner's: it looks after endpoints and deliveries, and neither
+    /// emits nor changes the application.
+    pub portal: bool,
     /// SHA-256 of the token's secret part. That has 256 random bits, so a slow hash adds nothing.
     pub(crate) digest: [u8; 32],
     /// When it was made.
@@ -37,6 +40,7 @@ impl fmt::Debug for AccessToken {
             .field("name", &self.name)
             .field("application", &self.application)
             .field("read_only", &self.read_only)
+            .field("portal", &self.portal)
             .field("created_at", &self.created_at)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()

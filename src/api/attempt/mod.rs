@@ -1,0 +1,195 @@
+//! Attempts: every HTTP request that was made, and what came of it.
+
+pub(super) mod shape;
+
+use crate::api::Api;
+use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, missing};
+use crate::api::input::Query;
+use crate::api::message::{Told, yes};
+use crate::api::page::{ListResponse, Place, limit};
+use crate::api::query::{instant, patterns, walk};
+use crate::api::refusal::Refusal;
+use crate::history::{AttemptEntry, AttemptFilter};
+use crate::model::{AttemptId, AttemptPosition, StatusClass};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use shape::MessageAttemptOut;
+use utoipa::IntoParams;
+
+/// Which attempts to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AttemptQuery {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Only with this status: 0 success, 2 fail. An attempt is on record when it is over, so none
+    /// has another.
+    #[param(minimum = 0, maximum = 4)]
+    status: Option<u8>,
+    /// Only with answers of this class: 100 to 500, or 0 for no answer.
+    #[param(minimum = 0, maximum = 500, multiple_of = 100)]
+    status_code_class: Option<u16>,
+    /// Only those of messages for this channel.
+    #[param(max_length = 128)]
+    channel: Option<String>,
+    /// Only those to this endpoint, by id or uid; where a message's attempts are listed.
+    #[param(max_length = 256)]
+    endpoint_id: Option<String>,
+    /// Only those begun before.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only those begun at or after.
+    #[param(format = DateTime)]
+    after: Option<String>,
+    /// Only those of messages of these types, separated by commas.
+    #[param(max_length = 8192)]
+    event_types: Option<String>,
+    /// Whether headers and bodies are in the answer.
+    #[serde(default = "yes")]
+    #[param(default = true)]
+    with_content: bool,
+}
+
+/// List the attempts to an endpoint
+///
+/// The last one comes first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/endpoint/{endpoint_id}",
+    operation_id = "v1.message-attempt.list-by-endpoint", tag = "Attempt",
+    params(AppPath, EndpointPath, AttemptQuery),
+    responses((status = 200, body = ListResponse<MessageAttemptOut>)))]
+pub(super) async fn by_endpoint(
+    State(api): State<Api>,
+    owned: Owned,
+    Query(query): Query<AttemptQuery>,
+) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
+    page(&api, AttemptFilter::endpoint(owned.endpoint.id), query).await
+}
+
+/// List the attempts of a message
+///
+/// The last one comes first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/msg/{msg_id}",
+    operation_id = "v1.message-attempt.list-by-msg", tag = "Attempt",
+    params(AppPath, MessagePath, AttemptQuery),
+    responses((status = 200, body = ListResponse<MessageAttemptOut>)))]
+pub(super) async fn by_message(
+    State(api): State<Api>,
+    told: Told,
+    Query(query): Query<AttemptQuery>,
+) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
+    let mut filter = AttemptFilter::event(told.history.event.id);
+    if let Some(name) = &query.endpoint_id {
+        filter.endpoint = Some(api.endpoint(&told.application, name)?.id);
+    }
+    page(&api, filter, query).await
+}
+
+async fn page(
+    api: &Api,
+    mut filter: AttemptFilter,
+    query: AttemptQuery,
+) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
+    let place = Place::read(query.iterator.as_deref());
+    let (position, order) = walk::<AttemptPosition>(&place)?;
+    filter.position = position;
+    filter.order = order;
+    filter.limit = limit(query.limit)?;
+    filter.status_class = query.status_code_class.map(class).transpose()?;
+    filter.since = instant("after", query.after.as_deref())?;
+    filter.until = instant("before", query.before.as_deref())?;
+    filter.event_types = patterns(query.event_types.as_deref())?;
+    filter.channel = query.channel;
+    match query.status {
+        None => {}
+        Some(0) => filter.succeeded = Some(true),
+        Some(2) => filter.succeeded = Some(false),
+        Some(1 | 3 | 4) => return Ok(Json(ListResponse::new(Vec::new(), None, None, true))),
+        Some(other) => {
+            let text = format!("status {other} is not 0 to 4");
+            return Err(Refusal::fault(["query", "status"], text));
+        }
+    }
+    let page = api.engine.attempts(filter).await.map_err(Refusal::in_query)?;
+    let position = |held: &AttemptEntry| held.position.to_string();
+    let show = |held: AttemptEntry| shown(&held, query.with_content);
+    Ok(Json(place.page(page.attempts, page.next.map(|next| next.to_string()), position, show)))
+}
+
+fn class(given: u16) -> Result<StatusClass, Refusal> {
+    match given {
+        0 => Ok(StatusClass::NoAnswer),
+        100 => Ok(StatusClass::Informational),
+        200 => Ok(StatusClass::Successful),
+        300 => Ok(StatusClass::Redirection),
+        400 => Ok(StatusClass::ClientError),
+        500 => Ok(StatusClass::ServerError),
+        other => Err(Refusal::fault(
+            ["query", "status_code_class"],
+            format!("class {other} is not one: 0, 100, 200, 300, 400 and 500 are"),
+        )),
+    }
+}
+
+fn shown(held: &AttemptEntry, with_content: bool) -> MessageAttemptOut {
+    let events: Vec<_> = held.events.iter().map(|event| event.id).collect();
+    MessageAttemptOut::new(&held.attempt, held.endpoint, &events, with_content)
+}
+
+/// The attempt that the path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "describes the path")]
+pub struct AttemptPath {
+    /// Its id.
+    #[param(max_length = 64)]
+    attempt_id: String,
+}
+
+/// The parts of a path that names an attempt.
+#[derive(Deserialize)]
+pub struct Ids {
+    attempt_id: String,
+}
+
+/// Show an attempt
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
+    operation_id = "v1.message-attempt.get", tag = "Attempt",
+    params(AppPath, MessagePath, AttemptPath),
+    responses((status = 200, body = MessageAttemptOut)))]
+pub(super) async fn get(
+    State(api): State<Api>,
+    told: Told,
+    Path(ids): Path<Ids>,
+) -> Result<Json<MessageAttemptOut>, Refusal> {
+    let id = attempt_id(&ids.attempt_id)?;
+    let held = api.engine.attempt(told.history.event.id, id).await?;
+    Ok(Json(shown(&held, true)))
+}
+
+/// Remove an attempt's content
+///
+/// The bodies of what was sent and answered are gone for good.
+#[utoipa::path(delete, path = "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content",
+    operation_id = "v1.message-attempt.expunge-content", tag = "Attempt",
+    params(AppPath, MessagePath, AttemptPath),
+    responses((status = 204, description = "It is gone")))]
+pub(super) async fn expunge(
+    State(api): State<Api>,
+    told: Told,
+    Path(ids): Path<Ids>,
+) -> Result<StatusCode, Refusal> {
+    told.caller.platform()?;
+    let id = attempt_id(&ids.attempt_id)?;
+    api.engine.expunge_attempt(told.history.event.id, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn attempt_id(text: &str) -> Result<AttemptId, Refusal> {
+    text.parse().map_err(|_| missing("attempt", text))
+}

@@ -1,0 +1,471 @@
+//! Deliveries: one message on its way to one endpoint, with everything that came of it.
+
+use crate::api::Api;
+use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, Tenant, missing, path_part};
+use crate::api::attempt::shape::{MessageAttemptOut, reason, status};
+use crate::api::endpoint::shape::EndpointOut;
+use crate::api::input::{Body, Query};
+use crate::api::message::{MessageOut, Told, yes};
+use crate::api::page::{ListResponse, PageQuery, Place, limit, page_of};
+use crate::api::query::{instant, patterns, walk};
+use crate::api::refusal::Refusal;
+use crate::api::task::TaskOut;
+use crate::history::{DeliveryFilter, EventFilter};
+use crate::model::{Delivery, DeliveryId, DeliveryState, Event, EventId, EventPattern, Timestamp};
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// A delivery.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryOut {
+    /// Its id.
+    id: String,
+    /// The message.
+    msg_id: String,
+    /// The endpoint.
+    endpoint_id: String,
+    /// The message's type.
+    event_type: String,
+    /// `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or `skipped`.
+    state: &'static str,
+    /// Why it stands so, where the state does not say it.
+    reason: Option<String>,
+    /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[schema(minimum = 0, maximum = 4)]
+    status: u8,
+    /// The same as a word.
+    status_text: &'static str,
+    /// How many attempts were made.
+    attempts: u32,
+    /// When the next one is due.
+    #[schema(format = DateTime)]
+    next_attempt: Option<String>,
+    /// When the message was accepted.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The webhook that carries it: its own, or one shared with other messages.
+    webhook_id: String,
+}
+
+impl From<&Delivery> for DeliveryOut {
+    fn from(delivery: &Delivery) -> Self {
+        let (status, status_text) = status(&delivery.state, true);
+        Self {
+            id: delivery.id.to_string(),
+            msg_id: delivery.id.event.to_string(),
+            endpoint_id: delivery.id.endpoint.to_string(),
+            event_type: delivery.event_type.to_string(),
+            state: delivery.state.as_str(),
+            reason: reason(&delivery.state).map(Into::into),
+            status,
+            status_text,
+            attempts: delivery.attempts,
+            next_attempt: due(&delivery.state),
+            timestamp: delivery.accepted_at.rfc3339(6),
+            webhook_id: delivery.webhook.to_string(),
+        }
+    }
+}
+
+fn due(state: &DeliveryState) -> Option<String> {
+    match state {
+        DeliveryState::Waiting { due } => Some(due.rfc3339(6)),
+        _ => None,
+    }
+}
+
+/// A delivery with its attempts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryDetail {
+    #[serde(flatten)]
+    delivery: DeliveryOut,
+    /// Its attempts, oldest first.
+    attempt_list: Vec<MessageAttemptOut>,
+}
+
+/// Which deliveries to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveryQuery {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Only those to this endpoint, by id or uid.
+    #[param(max_length = 256)]
+    endpoint_id: Option<String>,
+    /// Only in this state.
+    #[param(pattern = "^(waiting|sending|succeeded|exhausted|cancelled|skipped)$")]
+    state: Option<String>,
+    /// Only those of messages accepted before.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only those of messages accepted at or after.
+    #[param(format = DateTime)]
+    after: Option<String>,
+    /// Only of these types, separated by commas.
+    #[param(max_length = 8192, example = "order.created,order.paid")]
+    event_types: Option<String>,
+    /// Only of messages for this channel.
+    #[param(max_length = 128)]
+    channel: Option<String>,
+}
+
+/// List deliveries
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/delivery", operation_id = "delivery.list",
+    tag = "Delivery", params(AppPath, DeliveryQuery),
+    responses((status = 200, body = ListResponse<DeliveryOut>)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Query(query): Query<DeliveryQuery>,
+) -> Result<Json<ListResponse<DeliveryOut>>, Refusal> {
+    let mut filter = match query.endpoint_id {
+        None => DeliveryFilter::application(tenant.application.id),
+        Some(name) => DeliveryFilter::endpoint(api.endpoint(&tenant.application, &name)?.id),
+    };
+    let place = Place::read(query.iterator.as_deref());
+    let (position, order) = walk::<DeliveryId>(&place)?;
+    filter.position = position;
+    filter.order = order;
+    filter.limit = limit(query.limit)?;
+    filter.state = query.state;
+    filter.since = instant("after", query.after.as_deref())?;
+    filter.until = instant("before", query.before.as_deref())?;
+    filter.event_types = patterns(query.event_types.as_deref())?;
+    filter.channel = query.channel;
+    let page = api.engine.deliveries(filter).await.map_err(Refusal::in_query)?;
+    let id = |held: &Delivery| held.id.to_string();
+    let show = |held: Delivery| DeliveryOut::from(&held);
+    Ok(Json(place.page(page.deliveries, page.next.map(|next| next.to_string()), id, show)))
+}
+
+/// The delivery that the path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "describes the path")]
+pub struct DeliveryPath {
+    /// Its id.
+    #[param(max_length = 64)]
+    delivery_id: String,
+}
+
+/// The delivery that a request is about, of its application.
+pub(super) struct Named(DeliveryId);
+
+impl FromRequestParts<Api> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let tenant = Tenant::from_request_parts(parts, api).await?;
+        let name = path_part(parts, api, "delivery_id").await?;
+        let id: DeliveryId = name.parse().map_err(|_| missing("delivery", &name))?;
+        match api.engine.event(id.event).await {
+            Ok(held) if held.event.application == tenant.application.id => Ok(Self(id)),
+            Ok(_) => Err(missing("delivery", &name)),
+            Err(error) if error.is_not_found() => Err(missing("delivery", &name)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Show a delivery with all its attempts
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/delivery/{delivery_id}",
+    operation_id = "delivery.get", tag = "Delivery", params(AppPath, DeliveryPath),
+    responses((status = 200, body = DeliveryDetail)))]
+pub(super) async fn get(
+    State(api): State<Api>,
+    Named(id): Named,
+) -> Result<Json<DeliveryDetail>, Refusal> {
+    let history = api.engine.delivery(id).await?;
+    let shown = |attempt| MessageAttemptOut::new(attempt, id.endpoint, &[id.event], true);
+    Ok(Json(DeliveryDetail {
+        delivery: (&history.delivery).into(),
+        attempt_list: history.attempts.iter().map(shown).collect(),
+    }))
+}
+
+/// Which deliveries are meant.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"state": "exhausted", "eventTypes": ["order.*"]}))]
+pub struct DeliverySelection {
+    /// Only those to this endpoint, by id or uid.
+    #[schema(max_length = 256)]
+    endpoint_id: Option<String>,
+    /// Only in this state.
+    #[schema(pattern = "^(waiting|sending|succeeded|exhausted|cancelled|skipped)$")]
+    state: Option<String>,
+    /// Only of these types, like `order.created` or `order.*`.
+    #[schema(max_items = 256)]
+    event_types: Option<Vec<String>>,
+    /// Only those of messages accepted at or after.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+    /// Only those of messages accepted before.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+}
+
+impl DeliverySelection {
+    fn filter(self, api: &Api, tenant: &Tenant) -> Result<DeliveryFilter, Refusal> {
+        let mut filter = match self.endpoint_id {
+            None => DeliveryFilter::application(tenant.application.id),
+            Some(name) => DeliveryFilter::endpoint(api.endpoint(&tenant.application, &name)?.id),
+        };
+        let types = self.event_types.unwrap_or_default().into_iter().map(EventPattern::new);
+        filter.state = self.state;
+        filter.event_types = types.collect::<Result<_, _>>()?;
+        filter.since = self.since.as_deref().map(Timestamp::parse).transpose()?;
+        filter.until = self.until.as_deref().map(Timestamp::parse).transpose()?;
+        Ok(filter)
+    }
+}
+
+/// How many deliveries there are.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryCountOut {
+    /// How many were counted.
+    count: u64,
+    /// Whether there are more: counting stops where it would take too long.
+    at_least: bool,
+}
+
+/// Count deliveries
+///
+/// What `replay` with the same body would send again.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/delivery/count", operation_id = "delivery.count",
+    tag = "Delivery", params(AppPath), request_body = DeliverySelection,
+    responses((status = 200, body = DeliveryCountOut)))]
+pub(super) async fn count(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Body(body): Body<DeliverySelection>,
+) -> Result<Json<DeliveryCountOut>, Refusal> {
+    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await?;
+    Ok(Json(DeliveryCountOut { count: counted.count, at_least: counted.at_least }))
+}
+
+/// Send deliveries again
+///
+/// Each that is finished and matches, once, in the background.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/delivery/replay",
+    operation_id = "delivery.replay", tag = "Delivery", params(AppPath),
+    request_body = DeliverySelection,
+    responses((status = 202, description = "It has begun", body = TaskOut)))]
+pub(super) async fn replay(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Body(body): Body<DeliverySelection>,
+) -> Result<(StatusCode, Json<TaskOut>), Refusal> {
+    let task = api.engine.start_replay(body.filter(&api, &tenant)?).await?;
+    Ok((StatusCode::ACCEPTED, Json((&task).into())))
+}
+
+/// Which messages to an endpoint, or endpoints of a message, to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AttemptedQuery {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Only with this status: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[param(minimum = 0, maximum = 4)]
+    status: Option<u8>,
+    /// Only those of messages for this channel.
+    #[param(max_length = 128)]
+    channel: Option<String>,
+    /// Only those of messages with this tag.
+    #[param(max_length = 128)]
+    tag: Option<String>,
+    /// Only those of messages accepted before.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only those of messages accepted at or after.
+    #[param(format = DateTime)]
+    after: Option<String>,
+    /// Only of these types, separated by commas.
+    #[param(max_length = 8192)]
+    event_types: Option<String>,
+    /// Whether the data is in the answer.
+    #[serde(default = "yes")]
+    #[param(default = true)]
+    with_content: bool,
+    /// Whether the client knows status 4, canceled; otherwise that is 2, fail.
+    #[serde(default)]
+    expanded_statuses: bool,
+}
+
+/// A message with how it stands with one endpoint.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointMessageOut {
+    #[serde(flatten)]
+    message: MessageOut,
+    /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[schema(minimum = 0, maximum = 4)]
+    status: u8,
+    /// The same as a word.
+    status_text: &'static str,
+    /// Our word for it: `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or `skipped`.
+    state: &'static str,
+    /// When the next attempt is due.
+    #[schema(format = DateTime)]
+    next_attempt: Option<String>,
+}
+
+/// List the messages of an endpoint
+///
+/// Newest first, each with how it stands.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/msg",
+    operation_id = "v1.message-attempt.list-attempted-messages", tag = "Delivery",
+    params(AppPath, EndpointPath, AttemptedQuery),
+    responses((status = 200, body = ListResponse<EndpointMessageOut>)))]
+pub(super) async fn messages(
+    State(api): State<Api>,
+    owned: Owned,
+    Query(query): Query<AttemptedQuery>,
+) -> Result<Json<ListResponse<EndpointMessageOut>>, Refusal> {
+    let place = Place::read(query.iterator.as_deref());
+    let (position, order) = walk::<EventId>(&place)?;
+    let mut filter = EventFilter::endpoint(owned.endpoint.id);
+    filter.position = position;
+    filter.order = order;
+    filter.limit = limit(query.limit)?;
+    filter.since = instant("after", query.after.as_deref())?;
+    filter.until = instant("before", query.before.as_deref())?;
+    filter.event_types = patterns(query.event_types.as_deref())?;
+    filter.channel = query.channel;
+    filter.tag = query.tag;
+    let wanted = query.status.map(known_status).transpose()?;
+    let page = api.engine.events(filter).await.map_err(Refusal::in_query)?;
+    let stands = page.events.into_iter().filter_map(|held| {
+        let to = |delivery: &&Delivery| delivery.id.endpoint == owned.endpoint.id;
+        let state = held.deliveries.iter().find(to)?.state;
+        Some((held.event, state))
+    });
+    let matching = stands.filter(|(_, state)| {
+        wanted.is_none_or(|wanted| status(state, query.expanded_statuses).0 == wanted)
+    });
+    let id = |(event, _): &(Arc<Event>, DeliveryState)| event.id.to_string();
+    let show = |(event, state): (Arc<Event>, DeliveryState)| {
+        let (status, status_text) = status(&state, query.expanded_statuses);
+        EndpointMessageOut {
+            message: MessageOut::new(&event, query.with_content),
+            status,
+            status_text,
+            state: state.as_str(),
+            next_attempt: due(&state),
+        }
+    };
+    let next = page.next.map(|next| next.to_string());
+    Ok(Json(place.page(matching.collect(), next, id, show)))
+}
+
+fn known_status(status: u8) -> Result<u8, Refusal> {
+    match status {
+        0..=4 => Ok(status),
+        _ => Err(Refusal::fault(["query", "status"], format!("status {status} is not 0 to 4"))),
+    }
+}
+
+/// An endpoint with how a message stands with it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageEndpointOut {
+    #[serde(flatten)]
+    endpoint: EndpointOut,
+    /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[schema(minimum = 0, maximum = 4)]
+    status: u8,
+    /// The same as a word.
+    status_text: &'static str,
+    /// When the next attempt is due.
+    #[schema(format = DateTime)]
+    next_attempt: Option<String>,
+}
+
+/// Which endpoints of a message to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DestinationQuery {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Whether the client knows status 4, canceled; otherwise that is 2, fail.
+    #[serde(default)]
+    expanded_statuses: bool,
+}
+
+/// List the endpoints of a message
+///
+/// Those that it goes to, each with how it stands.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint",
+    operation_id = "v1.message-attempt.list-attempted-destinations", tag = "Delivery",
+    params(AppPath, MessagePath, DestinationQuery),
+    responses((status = 200, body = ListResponse<MessageEndpointOut>)))]
+pub(super) async fn destinations(
+    State(api): State<Api>,
+    told: Told,
+    Query(query): Query<DestinationQuery>,
+) -> Result<Json<ListResponse<MessageEndpointOut>>, Refusal> {
+    let page = PageQuery { limit: query.limit, iterator: query.iterator, order: None };
+    let mut deliveries = told.history.deliveries;
+    deliveries.sort_by_key(|delivery| delivery.id.endpoint);
+    let found = deliveries.into_iter().filter_map(|delivery| {
+        let endpoint = api.engine.endpoint(delivery.id.endpoint).ok()?;
+        Some((delivery, endpoint))
+    });
+    let shown = page_of(
+        found,
+        &page,
+        |(delivery, _)| delivery.id.endpoint.to_string(),
+        |(delivery, endpoint)| {
+            let (status, status_text) = status(&delivery.state, query.expanded_statuses);
+            let next_attempt = due(&delivery.state);
+            let endpoint = (&*endpoint).into();
+            MessageEndpointOut { endpoint, status, status_text, next_attempt }
+        },
+    )?;
+    Ok(Json(shown))
+}
+
+/// Send a message to an endpoint again
+///
+/// One more attempt, also of what succeeded. A conflict while its first attempt is on its way, and
+/// for an endpoint that is disabled.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
+    operation_id = "v1.message-attempt.resend", tag = "Delivery",
+    params(AppPath, MessagePath, EndpointPath),
+    responses((status = 202, description = "It will be sent", body = EmptyResponse)))]
+pub(super) async fn resend(
+    State(api): State<Api>,
+    told: Told,
+    owned: Owned,
+) -> Result<(StatusCode, Json<EmptyResponse>), Refusal> {
+    let (event, endpoint) = (told.history.event.id, owned.endpoint.id);
+    api.engine.replay(DeliveryId { event, endpoint }).await?;
+    Ok((StatusCode::ACCEPTED, Json(EmptyResponse {})))
+}
+
+/// Nothing.
+#[derive(Serialize, ToSchema)]
+pub struct EmptyResponse {}

@@ -1,0 +1,118 @@
+//! An endpoint's own headers.
+
+use crate::api::Api;
+use crate::api::access::{AppPath, EndpointPath, Owned};
+use crate::api::endpoint::shape::split_headers;
+use crate::api::input::Body;
+use crate::api::refusal::Refusal;
+use crate::engine::EndpointChange;
+use crate::model::Authentication;
+use crate::model::endpoint::SealedAuthentication;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Headers to send besides the provider's own.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"headers": {"X-Region": "eu-1"}}))]
+pub struct EndpointHeadersIn {
+    /// Value by name: 64 at most. `Authorization` is kept encrypted and not shown again.
+    headers: BTreeMap<String, String>,
+}
+
+/// Headers to change.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"headers": {"X-Region": null}}))]
+pub struct EndpointHeadersPatchIn {
+    /// Value by name; null takes the header away.
+    headers: BTreeMap<String, Option<String>>,
+}
+
+/// The headers sent besides the provider's own.
+#[derive(Serialize, ToSchema)]
+pub struct EndpointHeadersOut {
+    /// Value by name.
+    headers: BTreeMap<String, String>,
+    /// Names of headers whose values are not shown.
+    sensitive: Vec<String>,
+}
+
+/// Show an endpoint's headers
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.get-headers", tag = "Endpoint", params(AppPath, EndpointPath),
+    responses((status = 200, body = EndpointHeadersOut)))]
+pub(in crate::api) async fn get(owned: Owned) -> Json<EndpointHeadersOut> {
+    let sensitive = match &owned.endpoint.authentication {
+        SealedAuthentication::Header { name, .. } => vec![name.clone()],
+        _ => Vec::new(),
+    };
+    let headers = owned.endpoint.headers.iter().cloned().collect();
+    Json(EndpointHeadersOut { headers, sensitive })
+}
+
+/// Replace an endpoint's headers
+#[utoipa::path(put, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.update-headers", tag = "Endpoint", params(AppPath, EndpointPath),
+    request_body = EndpointHeadersIn, responses((status = 204, description = "They are set")))]
+pub(in crate::api) async fn replace(
+    State(api): State<Api>,
+    owned: Owned,
+    Body(body): Body<EndpointHeadersIn>,
+) -> Result<StatusCode, Refusal> {
+    let (headers, credential) = split_headers(body.headers);
+    let had_header = matches!(owned.endpoint.authentication, SealedAuthentication::Header { .. });
+    // A credential that is a header goes with the headers that it came with.
+    let authentication = credential.or(had_header.then_some(Authentication::None));
+    api.set_headers(&owned, headers, authentication).await
+}
+
+/// Change an endpoint's headers
+#[utoipa::path(patch, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.patch-headers", tag = "Endpoint", params(AppPath, EndpointPath),
+    request_body = EndpointHeadersPatchIn, responses((status = 204, description = "They are set")))]
+pub(in crate::api) async fn patch(
+    State(api): State<Api>,
+    owned: Owned,
+    Body(body): Body<EndpointHeadersPatchIn>,
+) -> Result<StatusCode, Refusal> {
+    let mut headers = owned.endpoint.headers.clone();
+    let mut set = BTreeMap::new();
+    let mut authentication = None;
+    for (name, value) in body.headers {
+        headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
+        match value {
+            Some(value) => drop(set.insert(name, value)),
+            None if is_credential(&owned, &name) => authentication = Some(Authentication::None),
+            None => {}
+        }
+    }
+    let (new, credential) = split_headers(set);
+    headers.extend(new);
+    api.set_headers(&owned, headers, credential.or(authentication)).await
+}
+
+fn is_credential(owned: &Owned, name: &str) -> bool {
+    match &owned.endpoint.authentication {
+        SealedAuthentication::Header { name: held, .. } => held.eq_ignore_ascii_case(name),
+        _ => false,
+    }
+}
+
+impl Api {
+    async fn set_headers(
+        &self,
+        owned: &Owned,
+        headers: Vec<(String, String)>,
+        authentication: Option<Authentication>,
+    ) -> Result<StatusCode, Refusal> {
+        let headers = Some(headers);
+        let change = EndpointChange { headers, authentication, ..EndpointChange::default() };
+        self.engine.update_endpoint(owned.endpoint.id, change).await?;
+        Ok(StatusCode::NO_CONTENT)
+    }
+}

@@ -1,0 +1,149 @@
+//! `Idempotency-Key`: a request that is sent again is done once and gets the same answer.
+//!
+//! A key belongs to the token and the path that it was sent with. The answer of a request that
+//! worked is kept (for `idempotency_hours`), encrypted as it may hold a secret; the same key with
+//! another body is a conflict. Emitting has keys of its own in the engine, which commits them with
+//! the event.
+
+use crate::api::Api;
+use crate::api::access::Caller;
+use crate::api::refusal::Refusal;
+use crate::engine::Reply;
+use crate::model::check;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OwnedMutexGuard;
+
+/// The header's name.
+pub(super) const HEADER: &str = "idempotency-key";
+/// Bytes of an answer that is kept, at most.
+const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+type Key = [u8; 32];
+
+/// Answers a request that came before as it was answered then.
+pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_emit = route.is_some_and(|route| route.ends_with("/msg"));
+    if request.method() != Method::POST || is_emit {
+        return next.run(request).await;
+    }
+    let key = match given_key(&request) {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(key)) => key,
+        Err(refusal) => return refusal.into_response(),
+    };
+    // To the end though the client goes away: it will ask again with this key.
+    let work = tokio::spawn(async move { answer(&api, key, request, next).await });
+    match work.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => refusal.into_response(),
+        Err(_) => Refusal::unavailable("the request ended early: try again").into_response(),
+    }
+}
+
+/// The idempotency key of a request, if it has one.
+pub(super) fn text(request_headers: &axum::http::HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(given) = request_headers.get(HEADER) else { return Ok(None) };
+    let text = given.to_str().unwrap_or_default();
+    match check::check_idempotency_key(text) {
+        Ok(()) => Ok(Some(text.to_owned())),
+        Err(error) => Err(Refusal::fault(["header", HEADER], error.to_string())),
+    }
+}
+
+fn given_key(request: &Request) -> Result<Option<Key>, Refusal> {
+    let (Some(text), Some(caller)) =
+        (text(request.headers())?, request.extensions().get::<Caller>())
+    else {
+        return Ok(None);
+    };
+    let parts = [caller.0.id.to_string(), request.uri().path().to_owned(), text];
+    Ok(Some(digest(parts.iter().map(String::as_bytes))))
+}
+
+async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    // In memory and bounded already.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let query = parts.uri.query().unwrap_or_default();
+    let request_digest = digest([query.as_bytes(), &*body].into_iter());
+    let _turn = api.turns.take(key).await;
+    if let Some(kept) = api.engine.reply(&key).await? {
+        if kept.request_digest != request_digest {
+            return Err(Refusal::conflict(
+                "the idempotency key was used for another request: take a new key for a new one",
+            ));
+        }
+        return Ok(repeated(kept));
+    }
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, ANSWER_MAX_BYTES).await.unwrap_or_default();
+    let reply = Reply { request_digest, status: parts.status.as_u16(), body: body.to_vec() };
+    if let Err(error) = api.engine.keep_reply(&key, reply).await {
+        tracing::warn!(%error, "an answer could not be kept: asked again, it would be done again");
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn repeated(kept: Reply) -> Response {
+    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+    let is_empty = kept.body.is_empty();
+    let mut response = (status, Body::from(Bytes::from(kept.body))).into_response();
+    if !is_empty {
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    response
+}
+
+fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Key {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// One request of a key at a time: the second waits and finds the first one's answer.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+
+/// A turn; the next begins when it is dropped.
+struct Turn<'a> {
+    turns: &'a Turns,
+    key: Key,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    async fn take(&self, key: Key) -> Turn<'_> {
+        let own = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(key).or_default())
+        };
+        Turn { turns: self, key, held: Some(own.lock_owned().await) }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.held = None;
+        let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits holds one more.
+        if turns.get(&self.key).is_some_and(|own| Arc::strong_count(own) == 1) {
+            turns.remove(&self.key);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Messages: what happened, as the platform told it.
+
+use crate::api::Api;
+use crate::api::access::{AppPath, Caller, MessagePath, Tenant, missing, path_part};
+use crate::api::application::ApplicationIn;
+use crate::api::endpoint::shape::some_items;
+use crate::api::idempotency;
+use crate::api::input::{Body, Query};
+use crate::api::page::{ListResponse, Place, limit};
+use crate::api::query::{instant, patterns, walk};
+use crate::api::refusal::Refusal;
+use crate::engine::NewEvent;
+use crate::error::Error;
+use crate::history::{EventFilter, EventHistory};
+use crate::model::{Application, Event, EventId, EventType, Mode, Payload, Timestamp};
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// A message to be sent to the application's endpoints.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "eventType": "order.created", "payload": {"orderId": "ord_1", "total": 1200},
+}))]
+pub struct MessageIn {
+    /// What happened.
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
+    event_type: String,
+    /// The data, a JSON object, whose bytes are sent as they came.
+    #[serde(alias = "data")]
+    #[schema(value_type = Object)]
+    payload: Box<RawValue>,
+    /// The platform's own id of it, unique within the application.
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
+    event_id: Option<String>,
+    /// The channels that it is meant for; all when left out.
+    #[schema(min_items = 1, max_items = 5)]
+    channels: Option<Vec<String>>,
+    /// Words to find it by.
+    #[schema(max_items = 5)]
+    tags: Option<Vec<String>>,
+    /// Whether it is about real money or a trial; each provider marks that its own way.
+    #[serde(default)]
+    #[schema(inline)]
+    mode: ModeOut,
+    /// When it happened; now when left out.
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+    /// Makes the application where it is not there yet.
+    application: Option<ApplicationIn>,
+}
+
+/// Live or test.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeOut {
+    /// It really happened.
+    #[default]
+    Live,
+    /// A trial.
+    Test,
+}
+
+impl From<Mode> for ModeOut {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Live => Self::Live,
+            Mode::Test => Self::Test,
+        }
+    }
+}
+
+impl From<ModeOut> for Mode {
+    fn from(mode: ModeOut) -> Self {
+        match mode {
+            ModeOut::Live => Self::Live,
+            ModeOut::Test => Self::Test,
+        }
+    }
+}
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageOut {
+    /// Its id, the same over all attempts.
+    #[schema(example = "msg_068MnRSCDjQOeYMqPNC5Bc")]
+    pub(super) id: String,
+    /// What happened.
+    event_type: String,
+    /// The data; empty where it was not asked for, or was removed.
+    #[schema(value_type = Object)]
+    payload: Box<RawValue>,
+    /// The platform's own id of it.
+    event_id: Option<String>,
+    /// The channels that it is meant for; null for all.
+    channels: Option<Vec<String>>,
+    /// Words to find it by.
+    tags: Option<Vec<String>>,
+    /// Live or test.
+    #[schema(inline)]
+    mode: ModeOut,
+    /// When it was accepted.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// When it happened, by the platform's word.
+    #[schema(format = DateTime)]
+    occurred_at: String,
+    /// Why no endpoint receives it; null when one does.
+    unreached: Option<String>,
+}
+
+impl MessageOut {
+    /// The message, with its data where that is wanted.
+    pub(super) fn new(event: &Event, with_content: bool) -> Self {
+        let payload = if with_content { event.data.as_str() } else { "{}" };
+        Self {
+            id: event.id.to_string(),
+            event_type: event.event_type.to_string(),
+            // A payload is JSON, or it would not be one.
+            payload: RawValue::from_string(payload.to_owned()).unwrap_or_default(),
+            event_id: event.uid.clone(),
+            channels: some_items(event.channels.clone()),
+            tags: some_items(event.tags.clone()),
+            mode: event.mode.into(),
+            timestamp: event.accepted_at.rfc3339(6),
+            occurred_at: event.time.rfc3339(6),
+            unreached: event.reach.explain(),
+        }
+    }
+}
+
+/// Whether data is shown.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ContentQuery {
+    /// Whether the data is in the answer.
+    #[serde(default = "yes")]
+    #[param(default = true)]
+    pub(super) with_content: bool,
+}
+
+/// What a flag is that is on when it is left out.
+pub(super) fn yes() -> bool {
+    true
+}
+
+/// Which messages to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MessageQuery {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Only those for this channel.
+    #[param(max_length = 128)]
+    channel: Option<String>,
+    /// Only those with this tag.
+    #[param(max_length = 128)]
+    tag: Option<String>,
+    /// Only those accepted before.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only those accepted at or after.
+    #[param(format = DateTime)]
+    after: Option<String>,
+    /// Only these types, separated by commas.
+    #[param(max_length = 8192, example = "order.created,order.paid")]
+    event_types: Option<String>,
+    /// Whether the data is in the answer.
+    #[serde(default = "yes")]
+    #[param(default = true)]
+    with_content: bool,
+}
+
+/// List messages
+///
+/// Newest first; also those that reached nobody, with the reason.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.list",
+    tag = "Message", params(AppPath, MessageQuery),
+    responses((status = 200, body = ListResponse<MessageOut>)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Query(query): Query<MessageQuery>,
+) -> Result<Json<ListResponse<MessageOut>>, Refusal> {
+    let place = Place::read(query.iterator.as_deref());
+    let (position, order) = walk::<EventId>(&place)?;
+    let mut filter = EventFilter::application(tenant.application.id);
+    filter.position = position;
+    filter.order = order;
+    filter.limit = limit(query.limit)?;
+    filter.channel = query.channel;
+    filter.tag = query.tag;
+    filter.since = instant("after", query.after.as_deref())?;
+    filter.until = instant("before", query.before.as_deref())?;
+    filter.event_types = patterns(query.event_types.as_deref())?;
+    let page = api.engine.events(filter).await?;
+    let show = |held: EventHistory| MessageOut::new(&held.event, query.with_content);
+    let id = |held: &EventHistory| held.event.id.to_string();
+    Ok(Json(place.page(page.events, page.next.map(|next| next.to_string()), id, show)))
+}
+
+/// Send a message
+///
+/// When this answers, the message and its deliveries are on stable storage.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.create",
+    tag = "Message", params(AppPath, ContentQuery), request_body = MessageIn,
+    responses((status = 202, description = "It is on its way", body = MessageOut)))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(query): Query<ContentQuery>,
+    headers: HeaderMap,
+    Body(body): Body<MessageIn>,
+) -> Result<(StatusCode, Json<MessageOut>), Refusal> {
+    let application = api.application_or_new(&caller, name, body.application).await?;
+    caller.platform()?;
+    let in_body = |member: &'static str| {
+        move |error: Error| Refusal::fault(["body", member], error.to_string())
+    };
+    let time = body.occurred_at.as_deref().map(Timestamp::parse).transpose();
+    let event = NewEvent {
+        application: application.id,
+        event_type: EventType::new(body.event_type).map_err(in_body("eventType"))?,
+        data: Payload::from_text(Box::<str>::from(body.payload)).map_err(in_body("payload"))?,
+        time: time.map_err(in_body("occurredAt"))?,
+        mode: body.mode.into(),
+        channels: body.channels.unwrap_or_default(),
+        idempotency_key: idempotency::text(&headers)?,
+        uid: body.event_id,
+        tags: body.tags.unwrap_or_default(),
+    };
+    let emitted = api.engine.emit(event).await?;
+    let shown = MessageOut::new(&emitted.accepted, query.with_content);
+    Ok((StatusCode::ACCEPTED, Json(shown)))
+}
+
+/// The message that a request is about, of its application.
+pub(super) struct Told {
+    pub application: Arc<Application>,
+    pub caller: Caller,
+    pub history: EventHistory,
+}
+
+impl FromRequestParts<Api> for Told {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let Tenant { application, caller } = Tenant::from_request_parts(parts, api).await?;
+        let name = path_part(parts, api, "msg_id").await?;
+        let id = api.event_id(&application, &name).await?;
+        match api.engine.event(id).await {
+            Ok(history) if history.event.application == application.id => {
+                Ok(Self { application, caller, history })
+            }
+            Ok(_) => Err(missing("message", &name)),
+            Err(error) if error.is_not_found() => Err(missing("message", &name)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Show a message
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}", operation_id = "v1.message.get",
+    tag = "Message", params(AppPath, MessagePath, ContentQuery),
+    responses((status = 200, body = MessageOut)))]
+pub(super) async fn get(
+    told: Told,
+    Query(query): Query<ContentQuery>,
+) -> Result<Json<MessageOut>, Refusal> {
+    Ok(Json(MessageOut::new(&told.history.event, query.with_content)))
+}
+
+/// Remove a message's content
+///
+/// Its data, and the bodies of what was sent and answered, are gone for good; that it was there,
+/// and how its attempts went, stays. A conflict while a delivery of it waits or is in flight.
+#[utoipa::path(delete, path = "/api/v1/app/{app_id}/msg/{msg_id}/content",
+    operation_id = "v1.message.expunge-content", tag = "Message", params(AppPath, MessagePath),
+    responses((status = 204, description = "It is gone")))]
+pub(super) async fn expunge(State(api): State<Api>, told: Told) -> Result<StatusCode, Refusal> {
+    told.caller.platform()?;
+    api.engine.expunge_event(told.history.event.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
