@@ -46,7 +46,6 @@ pub struct MessageIn {
     tags: Option<Vec<String>>,
     /// Whether it is about real money or a trial; each provider marks that its own way.
     #[serde(default)]
-    #[schema(inline)]
     mode: ModeOut,
     /// When it happened; now when left out.
     #[schema(format = DateTime)]
@@ -103,7 +102,6 @@ pub struct MessageOut {
     /// Words to find it by.
     tags: Option<Vec<String>>,
     /// Live or test.
-    #[schema(inline)]
     mode: ModeOut,
     /// When it was accepted.
     #[schema(format = DateTime)]

@@ -136,7 +136,7 @@ pub(super) async fn delete(State(api): State<Api>, owned: Owned) -> Result<Statu
 ///
 /// One that is disabled or parked. Where its provider demands a challenge, it has to be answered.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/enable",
-    operation_id = "v1.endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointOut)))]
 pub(super) async fn enable(
     State(api): State<Api>,
@@ -160,7 +160,7 @@ pub struct DisableIn {
 ///
 /// What waits stays waiting; new messages are recorded as skipped, and `recover` sends them later.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/disable",
-    operation_id = "v1.endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
     request_body = DisableIn, responses((status = 200, body = EndpointOut)))]
 pub(super) async fn disable(
     State(api): State<Api>,
