@@ -10,8 +10,9 @@ use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
 use crate::api::refusal::Refusal;
 use crate::engine::NewEvent;
+use crate::error::Error;
 use crate::history::{EventFilter, EventHistory};
-use crate::model::{Application, Event, EventId, EventType, Mode, Payload};
+use crate::model::{Application, Event, EventId, EventType, Mode, Payload, Timestamp};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -224,9 +225,9 @@ pub(super) async fn create(
     let application = api.application_or_new(&caller, name, body.application).await?;
     caller.platform()?;
     let in_body = |member: &'static str| {
-        move |error: crate::Error| Refusal::fault(["body", member], error.to_string())
+        move |error: Error| Refusal::fault(["body", member], error.to_string())
     };
-    let time = body.occurred_at.as_deref().map(crate::Timestamp::parse).transpose();
+    let time = body.occurred_at.as_deref().map(Timestamp::parse).transpose();
     let event = NewEvent {
         application: application.id,
         event_type: EventType::new(body.event_type).map_err(in_body("eventType"))?,

@@ -5,6 +5,7 @@ use crate::api::access::{Caller, missing};
 use crate::api::input::Query;
 use crate::api::page::{ListResponse, limit};
 use crate::api::refusal::Refusal;
+use crate::error::Error;
 use crate::history::TaskFilter;
 use crate::model::{Task, TaskKind, TaskState};
 use axum::Json;
@@ -129,9 +130,8 @@ pub(super) async fn list(
         limit: limit(query.limit)?,
         ..TaskFilter::default()
     };
-    let in_query = |name: &'static str| {
-        move |error: crate::Error| Refusal::fault(["query", name], error.to_string())
-    };
+    let in_query =
+        |name: &'static str| move |error: Error| Refusal::fault(["query", name], error.to_string());
     filter.position =
         query.iterator.map(|id| id.parse()).transpose().map_err(in_query("iterator"))?;
     if let Some(name) = &query.task {

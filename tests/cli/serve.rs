@@ -173,6 +173,7 @@ async fn the_first_start_prints_a_token_that_opens_everything() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let served = Service::start(&data).stop();
+    assert!(served.out.starts_with("listening on http://127.0.0.1:"), "{}", served.out);
     let token = shown(&served.out, "access token, shown only now").unwrap();
     assert!(!served.log.contains(token), "{}", served.log);
 
