@@ -6,7 +6,7 @@ pub(super) mod sending;
 pub(super) mod shape;
 
 use crate::api::Api;
-use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, path_part};
+use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, check_path, path_part};
 use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
@@ -90,6 +90,7 @@ pub(super) async fn replace(
 ) -> Result<axum::response::Response, Refusal> {
     use axum::response::IntoResponse;
     let Ok(held) = api.endpoint(&named.tenant.application, &named.name) else {
+        check_path("endpoint_id", &named.name)?;
         body.uid.get_or_insert(named.name);
         let application = named.tenant.application.id;
         let made = api.engine.create_endpoint(application, body.into_new()).await?;
