@@ -1,7 +1,7 @@
 //! Tokens of the API, and access to the portal.
 
 use crate::api::Api;
-use crate::api::access::{AppPath, Caller};
+use crate::api::access::{AppPath, Caller, check_path};
 use crate::api::application::ApplicationIn;
 use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
@@ -219,10 +219,13 @@ impl Api {
         name: String,
         new: Option<ApplicationIn>,
     ) -> Result<std::sync::Arc<crate::model::Application>, Refusal> {
-        match (self.application(caller, &name), new) {
+        let found = self.application(caller, &name);
+        let new = new.map(ApplicationIn::into_new).transpose()?;
+        match (found, new) {
             (Err(_), Some(mut new)) if caller.0.application.is_none() => {
+                check_path("app_id", &name)?;
                 new.uid.get_or_insert(name);
-                Ok(self.engine.create_application(new.into_new()?).await?)
+                Ok(self.engine.create_application(new).await?)
             }
             (found, _) => found,
         }

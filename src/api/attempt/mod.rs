@@ -36,7 +36,6 @@ pub struct AttemptQuery {
     #[param(minimum = 0, maximum = 500, multiple_of = 100)]
     status_code_class: Option<u16>,
     /// Only those of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
     /// Only those to this endpoint, by id or uid; where a message's attempts are listed.
     #[param(max_length = 256)]
@@ -95,7 +94,7 @@ async fn page(
     mut filter: AttemptFilter,
     query: AttemptQuery,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<AttemptPosition>(&place)?;
     filter.position = position;
     filter.order = order;
