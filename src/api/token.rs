@@ -221,8 +221,18 @@ impl Api {
     ) -> Result<std::sync::Arc<crate::model::Application>, Refusal> {
         match (self.application(caller, &name), new) {
             (Err(_), Some(mut new)) if caller.0.application.is_none() => {
-                new.uid.get_or_insert(name);
-                Ok(self.engine.create_application(new.into_new()?).await?)
+                let uid = new.uid.get_or_insert_with(|| name.clone());
+                if *uid != name {
+                    return Err(Refusal::fault(
+                        ["body", "application", "uid"],
+                        format!("uid `{}` is not the one of the path", uid.escape_debug()),
+                    ));
+                }
+                match self.engine.create_application(new.into_new()?).await {
+                    // Another request may have made it meanwhile.
+                    Err(error) if error.is_conflict() => self.application(caller, &name),
+                    made => made.map_err(Refusal::at(["body", "application"])),
+                }
             }
             (found, _) => found,
         }
