@@ -2,4 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod applications;
+mod attempts;
 mod common;
+mod deliveries;
+mod delivering;
+mod idempotency;
+mod messages;
+mod providers;
+mod streams;
+mod tasks;

@@ -19,10 +19,10 @@ pub struct FailureOut {
     detail: String,
 }
 
-/// A header, as it went over the wire.
+/// A header.
 #[derive(Serialize, ToSchema)]
 pub struct HeaderOut {
-    /// Its name.
+    /// Its name: as it was sent, and of an answer in lower case.
     name: String,
     /// Its value; a credential is masked.
     value: String,
