@@ -395,6 +395,9 @@ pub struct MessageEndpointOut {
     status: u8,
     /// The same as a word.
     status_text: &'static str,
+    /// Where the delivery stands: `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or
+    /// `skipped`. The endpoint's own `state` stands beside it.
+    delivery_state: &'static str,
     /// When the next attempt is due.
     #[schema(format = DateTime)]
     next_attempt: Option<String>,
@@ -440,9 +443,13 @@ pub(super) async fn destinations(
         |(delivery, _)| delivery.id.endpoint.to_string(),
         |(delivery, endpoint)| {
             let (status, status_text) = status(&delivery.state, query.expanded_statuses);
-            let next_attempt = due(&delivery.state);
-            let endpoint = (&*endpoint).into();
-            MessageEndpointOut { endpoint, status, status_text, next_attempt }
+            MessageEndpointOut {
+                endpoint: (&*endpoint).into(),
+                status,
+                status_text,
+                delivery_state: delivery.state.as_str(),
+                next_attempt: due(&delivery.state),
+            }
         },
     )?;
     Ok(Json(shown))
