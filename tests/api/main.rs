@@ -3,3 +3,6 @@
 
 mod applications;
 mod common;
+mod endpoint_parts;
+mod endpoints;
+mod event_types;
