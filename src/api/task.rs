@@ -2,15 +2,14 @@
 
 use crate::api::Api;
 use crate::api::access::{Caller, missing};
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::walk;
 use crate::api::refusal::Refusal;
-use crate::error::Error;
 use crate::history::TaskFilter;
 use crate::model::{Task, TaskKind, TaskState};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -125,7 +124,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<TaskQuery>,
 ) -> Result<Json<ListResponse<TaskOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk(&place)?;
     let mut filter = TaskFilter {
         application: caller.0.application,
