@@ -31,7 +31,7 @@ pub(super) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<EndpointOut>>, Refusal> {
     let endpoints = api.engine.endpoints(tenant.application.id)?;
-    let page = page_of(endpoints, &query, |held| held.id.to_string(), |held| (&*held).into())?;
+    let page = page_of(endpoints, &query, |held| held.id.to_string(), |held| api.shown(&held))?;
     Ok(Json(page))
 }
 
@@ -55,8 +55,8 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
     operation_id = "v1.endpoint.get", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointOut)))]
-pub(super) async fn get(owned: Owned) -> Json<EndpointOut> {
-    Json((&*owned.endpoint).into())
+pub(super) async fn get(State(api): State<Api>, owned: Owned) -> Json<EndpointOut> {
+    Json(api.shown(&owned.endpoint))
 }
 
 /// The endpoint that a path names, which need not be there yet.
@@ -102,7 +102,7 @@ pub(super) async fn replace(
     }
     let disabled = Some(body.disabled);
     let changed = api.change(&held, body.into_change(&held)?, disabled).await?;
-    Ok(Json(EndpointOut::from(&*changed)).into_response())
+    Ok(Json(api.shown(&changed)).into_response())
 }
 
 /// Change an endpoint
@@ -119,7 +119,7 @@ pub(super) async fn patch(
 ) -> Result<Json<EndpointOut>, Refusal> {
     let disabled = body.disabled;
     let changed = api.change(&owned.endpoint, body.into_change(), disabled).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 /// Delete an endpoint
@@ -144,7 +144,7 @@ pub(super) async fn enable(
     owned: Owned,
 ) -> Result<Json<EndpointOut>, Refusal> {
     let changed = api.engine.enable_endpoint(owned.endpoint.id).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 /// Why an endpoint is disabled.
@@ -169,10 +169,15 @@ pub(super) async fn disable(
     Body(body): Body<DisableIn>,
 ) -> Result<Json<EndpointOut>, Refusal> {
     let changed = api.engine.disable_endpoint(owned.endpoint.id, body.reason).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 impl Api {
+    /// An endpoint as it is shown.
+    fn shown(&self, endpoint: &Endpoint) -> EndpointOut {
+        EndpointOut::from(endpoint).probed(self.engine.probe_status(endpoint.id))
+    }
+
     /// Refuses a secret that is another than the endpoint has: replacing is done by rotating.
     async fn check_same_secret(&self, held: &Endpoint, given: &str) -> Result<(), Refusal> {
         match self.engine.endpoint_secret(held.id).await {

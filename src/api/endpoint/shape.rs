@@ -2,7 +2,7 @@
 
 use crate::api::input::nullable;
 use crate::api::refusal::Refusal;
-use crate::engine::{EndpointChange, NewEndpoint};
+use crate::engine::{EndpointChange, NewEndpoint, ProbeStatus};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{Authentication, Endpoint, EndpointState, EventPattern, Secret};
 use serde::{Deserialize, Serialize};
@@ -294,6 +294,19 @@ pub struct StateOut {
     /// Since when.
     #[schema(format = DateTime)]
     since: Option<String>,
+    /// How the probing of a parked endpoint stands.
+    probe: Option<ProbeOut>,
+}
+
+/// How the probing of a parked endpoint stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeOut {
+    /// When it is challenged next.
+    #[schema(format = DateTime)]
+    next: String,
+    /// Why the last challenge failed, once there was one.
+    failure: Option<String>,
 }
 
 impl From<&EndpointState> for StateOut {
@@ -304,7 +317,7 @@ impl From<&EndpointState> for StateOut {
             }
             EndpointState::Enabled | EndpointState::Deleted { .. } => (None, None),
         };
-        Self { status: state.as_str(), reason, since }
+        Self { status: state.as_str(), reason, since, probe: None }
     }
 }
 
@@ -382,6 +395,15 @@ impl From<&Endpoint> for EndpointOut {
             created_at: endpoint.created_at.rfc3339(6),
             updated_at: endpoint.updated_at.rfc3339(6),
         }
+    }
+}
+
+impl EndpointOut {
+    /// The same, with how its probing stands.
+    pub(super) fn probed(mut self, status: Option<ProbeStatus>) -> Self {
+        self.state.probe =
+            status.map(|status| ProbeOut { next: status.next.rfc3339(6), failure: status.failure });
+        self
     }
 }
 
