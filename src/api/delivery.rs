@@ -116,7 +116,6 @@ pub struct DeliveryQuery {
     #[param(max_length = 8192, example = "order.created,order.paid")]
     event_types: Option<String>,
     /// Only of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
 }
 
@@ -135,7 +134,7 @@ pub(super) async fn list(
         None => DeliveryFilter::application(tenant.application.id),
         Some(name) => DeliveryFilter::endpoint(api.endpoint(&tenant.application, &name)?.id),
     };
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<DeliveryId>(&place)?;
     filter.position = position;
     filter.order = order;
@@ -293,10 +292,8 @@ pub struct AttemptedQuery {
     #[param(minimum = 0, maximum = 4)]
     status: Option<u8>,
     /// Only those of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
     /// Only those of messages with this tag.
-    #[param(max_length = 128)]
     tag: Option<String>,
     /// Only those of messages accepted before.
     #[param(format = DateTime)]
@@ -346,7 +343,7 @@ pub(super) async fn messages(
     owned: Owned,
     Query(query): Query<AttemptedQuery>,
 ) -> Result<Json<ListResponse<EndpointMessageOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<EventId>(&place)?;
     let mut filter = EventFilter::endpoint(owned.endpoint.id);
     filter.position = position;

@@ -48,7 +48,6 @@ pub struct MessageIn {
     tags: Option<Vec<String>>,
     /// Whether it is about real money or a trial; each provider marks that its own way.
     #[serde(default)]
-    #[schema(inline)]
     mode: ModeOut,
     /// When it happened; now when left out.
     #[schema(format = DateTime)]
@@ -141,7 +140,6 @@ pub struct MessageOut {
     /// Words to find it by.
     tags: Option<Vec<String>>,
     /// Live or test.
-    #[schema(inline)]
     mode: ModeOut,
     /// When it was accepted.
     #[schema(format = DateTime)]
@@ -199,10 +197,8 @@ pub struct MessageQuery {
     #[param(max_length = 512)]
     iterator: Option<String>,
     /// Only those for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
     /// Only those with this tag.
-    #[param(max_length = 128)]
     tag: Option<String>,
     /// Only those accepted before.
     #[param(format = DateTime)]
@@ -230,7 +226,7 @@ pub(super) async fn list(
     tenant: Tenant,
     Query(query): Query<MessageQuery>,
 ) -> Result<Json<ListResponse<MessageOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<EventId>(&place)?;
     let mut filter = EventFilter::application(tenant.application.id);
     filter.position = position;

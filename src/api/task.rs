@@ -124,7 +124,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<TaskQuery>,
 ) -> Result<Json<ListResponse<TaskOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk(&place)?;
     let mut filter = TaskFilter {
         application: caller.0.application,

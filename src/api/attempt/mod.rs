@@ -36,7 +36,6 @@ pub struct AttemptQuery {
     #[param(minimum = 0, maximum = 500, multiple_of = 100)]
     status_code_class: Option<u16>,
     /// Only those of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
     /// Only those of messages with this tag.
     #[param(max_length = 128)]
@@ -101,7 +100,7 @@ async fn page(
     mut filter: AttemptFilter,
     query: AttemptQuery,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<AttemptPosition>(&place)?;
     filter.position = position;
     filter.order = order;

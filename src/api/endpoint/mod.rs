@@ -6,7 +6,7 @@ pub(super) mod sending;
 pub(super) mod shape;
 
 use crate::api::Api;
-use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, path_part};
+use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, check_path, path_part};
 use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
@@ -90,6 +90,7 @@ pub(super) async fn replace(
 ) -> Result<axum::response::Response, Refusal> {
     use axum::response::IntoResponse;
     let Ok(held) = api.endpoint(&named.tenant.application, &named.name) else {
+        check_path("endpoint_id", &named.name)?;
         body.uid.get_or_insert(named.name);
         let application = named.tenant.application.id;
         let made = api.engine.create_endpoint(application, body.into_new()).await?;
@@ -136,7 +137,7 @@ pub(super) async fn delete(State(api): State<Api>, owned: Owned) -> Result<Statu
 ///
 /// One that is disabled or parked. Where its provider demands a challenge, it has to be answered.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/enable",
-    operation_id = "v1.endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointOut)))]
 pub(super) async fn enable(
     State(api): State<Api>,
@@ -160,7 +161,7 @@ pub struct DisableIn {
 ///
 /// What waits stays waiting; new messages are recorded as skipped, and `recover` sends them later.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/disable",
-    operation_id = "v1.endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
     request_body = DisableIn, responses((status = 200, body = EndpointOut)))]
 pub(super) async fn disable(
     State(api): State<Api>,
