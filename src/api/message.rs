@@ -5,7 +5,7 @@ use crate::api::access::{AppPath, Caller, MessagePath, Tenant, missing, path_par
 use crate::api::application::ApplicationIn;
 use crate::api::endpoint::shape::some_items;
 use crate::api::idempotency;
-use crate::api::input::{Body, Query};
+use crate::api::input::{Body, Path, Query};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
 use crate::api::refusal::Refusal;
@@ -15,7 +15,7 @@ use crate::model::{
     Application, ApplicationId, Event, EventId, EventType, Mode, Payload, Timestamp, check,
 };
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};

@@ -29,8 +29,8 @@ const REFUSALS: [(&str, &str); 9] = [
     ("429", "Too much at once; `Retry-After` says when to ask again"),
     ("503", "The server cannot now; `Retry-After` says when to ask again"),
 ];
-/// Of these, what an operation without token and body may answer.
-const OPEN_REFUSALS: [&str; 2] = ["429", "503"];
+/// Of these, what an operation that needs no token may answer.
+const OPEN_REFUSALS: [&str; 1] = ["503"];
 
 const INTRODUCTION: &str = "\
 Applications, their endpoints, the messages sent to them, and every attempt at it.

@@ -2,14 +2,14 @@
 
 use crate::api::Api;
 use crate::api::access::{Caller, missing};
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::walk;
 use crate::api::refusal::Refusal;
 use crate::history::TaskFilter;
 use crate::model::{Task, TaskKind, TaskState};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -3,13 +3,13 @@
 use crate::api::Api;
 use crate::api::access::{AppPath, Caller, check_path};
 use crate::api::application::ApplicationIn;
-use crate::api::input::{Body, Query};
+use crate::api::input::{Body, Path, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::engine::NewAccessToken;
 use crate::model::AccessToken;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

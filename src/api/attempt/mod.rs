@@ -4,7 +4,7 @@ pub(super) mod shape;
 
 use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, missing};
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::message::{MessageOut, Told, yes};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
@@ -12,7 +12,7 @@ use crate::api::refusal::Refusal;
 use crate::history::{AttemptEntry, AttemptFilter};
 use crate::model::{AttemptId, AttemptPosition, StatusClass};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use shape::MessageAttemptOut;
