@@ -397,8 +397,8 @@ pub struct MessageEndpointOut {
     status: u8,
     /// The same as a word.
     status_text: &'static str,
-    /// Our word for it: `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or `skipped`;
-    /// `state` is the endpoint's.
+    /// Where the delivery stands: `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or
+    /// `skipped`. The endpoint's own `state` stands beside it.
     delivery_state: &'static str,
     /// When the next attempt is due.
     #[schema(format = DateTime)]
