@@ -1,8 +1,10 @@
 //! The REST API as its users see it: black-box tests over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod access;
 mod applications;
 mod common;
 mod endpoint_parts;
 mod endpoints;
 mod event_types;
+mod tokens;
