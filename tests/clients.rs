@@ -4,8 +4,10 @@
 //! by its interpreter, in `HOOKWHEEL_CLIENTS_PYTHON`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+use hookwheel::api::server::Server;
+use hookwheel::config::ServeConfig;
 use hookwheel::simulate::fronts::{self, FrontsConfig, GoCardlessEndpoint};
-use hookwheel::{Engine, Secret};
+use hookwheel::{Engine, NewAccessToken, Secret};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,10 +31,10 @@ fn python() -> PathBuf {
 struct Program(Child);
 
 impl Program {
-    fn start(name: &str, environment: &[(&str, &str)]) -> Self {
+    fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
         let mut command = Command::new(python());
-        command.arg(file).envs(environment.iter().copied());
+        command.arg(file).args(arguments).envs(environment.iter().copied());
         // What it fails with goes to where the test's own output goes.
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Self(command.spawn().unwrap())
@@ -68,8 +70,8 @@ impl Drop for Program {
 #[tokio::test(flavor = "multi_thread")]
 async fn gocardless_own_client_lists_retries_and_simulates() {
     let secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-    let mut program =
-        Program::start("gocardless_front.py", &[("GOCARDLESS_WEBHOOK_ENDPOINT_SECRET", secret)]);
+    let environment = [("GOCARDLESS_WEBHOOK_ENDPOINT_SECRET", secret)];
+    let mut program = Program::start("gocardless_front.py", &[], &environment);
     let endpoint = GoCardlessEndpoint { url: program.line().await, secret: Secret::new(secret) };
     let config = FrontsConfig { gocardless_endpoint: Some(endpoint), ..FrontsConfig::default() };
 
@@ -78,6 +80,20 @@ async fn gocardless_own_client_lists_retries_and_simulates() {
     program.tell(&format!("http://{}/", listener.local_addr().unwrap()));
     let served = fronts::serve(engine.clone(), config, listener, std::future::pending());
     let served = tokio::spawn(served);
+    assert!(program.succeeded().await, "what the client found is above");
+    served.abort();
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn svix_own_client_runs_a_platforms_whole_flow() {
+    let engine = Engine::builder().in_memory().development().open().await.unwrap();
+    let token = NewAccessToken { name: "platform".to_owned(), ..NewAccessToken::default() };
+    let (_, token) = engine.create_access_token(token).await.unwrap();
+    let config = ServeConfig { listen: "127.0.0.1:0".parse().unwrap(), ..Default::default() };
+    let server = Server::bind(engine.clone(), &config, None).await.unwrap();
+    let program = Program::start("svix_flow.py", &[&server.url(), token.expose()], &[]);
+    let served = tokio::spawn(server.run(std::future::pending()));
     assert!(program.succeeded().await, "what the client found is above");
     served.abort();
     engine.close().await.unwrap();

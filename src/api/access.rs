@@ -6,7 +6,7 @@
 
 use crate::api::Api;
 use crate::api::refusal::Refusal;
-use crate::model::{AccessToken, Application, Endpoint, EventId};
+use crate::model::{AccessToken, Application, Endpoint, EventId, check};
 use crate::telemetry;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
@@ -182,6 +182,11 @@ pub(super) async fn path_part(parts: &mut Parts, api: &Api, name: &str) -> Resul
     let part = parameters.iter().find(|(held, _)| *held == name);
     let (_, value) = part.ok_or_else(|| Refusal::not_found("the path is incomplete"))?;
     Ok(value.to_owned())
+}
+
+/// Refuses a part of the path by which nothing could be called that is to be made.
+pub(super) fn check_path(name: &str, value: &str) -> Result<(), Refusal> {
+    check::check_uid(value).map_err(|error| Refusal::fault(["path", name], error.to_string()))
 }
 
 impl Api {

@@ -1,7 +1,7 @@
 //! Applications.
 
 use crate::api::Api;
-use crate::api::access::{AppPath, Caller, Tenant, path_part};
+use crate::api::access::{AppPath, Caller, Tenant, check_path, path_part};
 use crate::api::input::{Body, Query, nullable};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
@@ -116,13 +116,14 @@ fn retention(days: Option<u16>) -> Result<Option<Duration>, Refusal> {
 }
 
 impl ApplicationIn {
+    /// The application to be made, checked: also where it turns out to be there already.
     pub(super) fn into_new(self) -> Result<NewApplication, Refusal> {
         let mut new = NewApplication::new(self.name);
         new.uid = self.uid;
         new.rate_limit_per_second = self.throttle_rate.map(u32::from);
         new.metadata = self.metadata.unwrap_or_default();
         new.retention = retention(self.retention_days)?;
-        Ok(new)
+        Ok(new.checked()?)
     }
 
     /// All that a replacement sets; what is left out of it is taken away.
@@ -172,12 +173,13 @@ pub(super) async fn create(
     Body(body): Body<ApplicationIn>,
 ) -> Result<(StatusCode, Json<ApplicationOut>), Refusal> {
     caller.everything()?;
-    let uid = body.uid.clone().filter(|_| query.get_if_exists == Some(true));
+    let new = body.into_new()?;
+    let uid = new.uid.clone().filter(|_| query.get_if_exists == Some(true));
     let held = || uid.as_deref().and_then(|uid| api.engine.application_by_uid(uid));
     if let Some(held) = held() {
         return Ok((StatusCode::OK, Json((&*held).into())));
     }
-    match api.engine.create_application(body.into_new()?).await {
+    match api.engine.create_application(new).await {
         Ok(made) => Ok((StatusCode::CREATED, Json((&*made).into()))),
         // Somebody else made it in between.
         Err(error) => match held().filter(|_| error.is_conflict()) {
@@ -224,6 +226,7 @@ pub(super) async fn replace(
     named.caller.platform()?;
     let Ok(held) = api.application(&named.caller, &named.name) else {
         named.caller.everything()?;
+        check_path("app_id", &named.name)?;
         body.uid.get_or_insert(named.name);
         let made = api.engine.create_application(body.into_new()?).await?;
         return Ok((StatusCode::CREATED, Json((&*made).into())));

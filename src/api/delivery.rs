@@ -116,7 +116,6 @@ pub struct DeliveryQuery {
     #[param(max_length = 8192, example = "order.created,order.paid")]
     event_types: Option<String>,
     /// Only of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
 }
 
@@ -135,7 +134,7 @@ pub(super) async fn list(
         None => DeliveryFilter::application(tenant.application.id),
         Some(name) => DeliveryFilter::endpoint(api.endpoint(&tenant.application, &name)?.id),
     };
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<DeliveryId>(&place)?;
     filter.position = position;
     filter.order = order;
@@ -145,7 +144,7 @@ pub(super) async fn list(
     filter.until = instant("before", query.before.as_deref())?;
     filter.event_types = patterns(query.event_types.as_deref())?;
     filter.channel = query.channel;
-    let page = api.engine.deliveries(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.deliveries(filter).await.map_err(Refusal::at(["query", "state"]))?;
     let id = |held: &Delivery| held.id.to_string();
     let show = |held: Delivery| DeliveryOut::from(&held);
     Ok(Json(place.page(page.deliveries, page.next.map(|next| next.to_string()), id, show)))
@@ -226,9 +225,12 @@ impl DeliverySelection {
         };
         let types = self.event_types.unwrap_or_default().into_iter().map(EventPattern::new);
         filter.state = self.state;
-        filter.event_types = types.collect::<Result<_, _>>()?;
-        filter.since = self.since.as_deref().map(Timestamp::parse).transpose()?;
-        filter.until = self.until.as_deref().map(Timestamp::parse).transpose()?;
+        let types = types.collect::<Result<_, _>>();
+        let (since, until) = (self.since.as_deref(), self.until.as_deref());
+        let (since, until) = (since.map(Timestamp::parse), until.map(Timestamp::parse));
+        filter.event_types = types.map_err(Refusal::at(["body", "eventTypes"]))?;
+        filter.since = since.transpose().map_err(Refusal::at(["body", "since"]))?;
+        filter.until = until.transpose().map_err(Refusal::at(["body", "until"]))?;
         Ok(filter)
     }
 }
@@ -254,7 +256,8 @@ pub(super) async fn count(
     tenant: Tenant,
     Body(body): Body<DeliverySelection>,
 ) -> Result<Json<DeliveryCountOut>, Refusal> {
-    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await?;
+    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await;
+    let counted = counted.map_err(Refusal::at(["body", "state"]))?;
     Ok(Json(DeliveryCountOut { count: counted.count, at_least: counted.at_least }))
 }
 
@@ -270,7 +273,8 @@ pub(super) async fn replay(
     tenant: Tenant,
     Body(body): Body<DeliverySelection>,
 ) -> Result<(StatusCode, Json<TaskOut>), Refusal> {
-    let task = api.engine.start_replay(body.filter(&api, &tenant)?).await?;
+    let task = api.engine.start_replay(body.filter(&api, &tenant)?).await;
+    let task = task.map_err(Refusal::at(["body", "state"]))?;
     Ok((StatusCode::ACCEPTED, Json((&task).into())))
 }
 
@@ -288,10 +292,8 @@ pub struct AttemptedQuery {
     #[param(minimum = 0, maximum = 4)]
     status: Option<u8>,
     /// Only those of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
     /// Only those of messages with this tag.
-    #[param(max_length = 128)]
     tag: Option<String>,
     /// Only those of messages accepted before.
     #[param(format = DateTime)]
@@ -341,7 +343,7 @@ pub(super) async fn messages(
     owned: Owned,
     Query(query): Query<AttemptedQuery>,
 ) -> Result<Json<ListResponse<EndpointMessageOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<EventId>(&place)?;
     let mut filter = EventFilter::endpoint(owned.endpoint.id);
     filter.position = position;
@@ -353,7 +355,7 @@ pub(super) async fn messages(
     filter.channel = query.channel;
     filter.tag = query.tag;
     let wanted = query.status.map(known_status).transpose()?;
-    let page = api.engine.events(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.events(filter).await?;
     let stands = page.events.into_iter().filter_map(|held| {
         let to = |delivery: &&Delivery| delivery.id.endpoint == owned.endpoint.id;
         let state = held.deliveries.iter().find(to)?.state;

@@ -102,6 +102,18 @@ fn has_input(operation: &Operation) -> bool {
 }
 
 fn complete(operation: &mut Operation, path: &str, method: &Method, statuses: &[&str]) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            // OpenAPI wants a sentence, and most say no more than their schema.
+            response.description = match status.as_str() {
+                "201" => "It was made",
+                _ => "Done",
+            }
+            .to_owned();
+        }
+    }
     for (status, meaning) in REFUSALS.iter().filter(|(status, _)| statuses.contains(status)) {
         let is_possible = match *status {
             "404" => path.contains('{') || path.contains("token") || *method != Method::GET,

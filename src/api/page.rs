@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 const LIMIT_DEFAULT: u16 = 50;
 /// Items on a page at most.
 pub(super) const LIMIT_MAX: u16 = 250;
+/// Bytes of an iterator at most: ours are shorter.
+const ITERATOR_MAX_BYTES: usize = 512;
 
 /// A page of a listing.
 #[derive(Serialize, ToSchema)]
@@ -84,14 +86,18 @@ pub(super) enum Place {
 
 impl Place {
     /// Reads an iterator.
-    pub fn read(iterator: Option<&str>) -> Self {
-        match iterator {
+    pub fn read(iterator: Option<&str>) -> Result<Self, Refusal> {
+        Ok(match iterator {
             None | Some("") => Self::Start,
+            Some(iterator) if iterator.len() > ITERATOR_MAX_BYTES => {
+                let text = format!("an iterator has {ITERATOR_MAX_BYTES} bytes at most");
+                return Err(Refusal::fault(["query", "iterator"], text));
+            }
             Some(iterator) => match iterator.strip_prefix('-') {
                 Some(first) => Self::Before(first.to_owned()),
                 None => Self::After(iterator.to_owned()),
             },
-        }
+        })
     }
 }
 
@@ -109,7 +115,7 @@ pub(super) fn page_of<I, T: ToSchema>(
         items.reverse();
     }
     let follows = |held: &str, place: &str| if is_descending { held < place } else { held > place };
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (start, end) = match &place {
         Place::Start => (0, limit),
         Place::After(last) => {

@@ -1,7 +1,7 @@
 //! Tokens of the API, and access to the portal.
 
 use crate::api::Api;
-use crate::api::access::{AppPath, Caller};
+use crate::api::access::{AppPath, Caller, check_path};
 use crate::api::application::ApplicationIn;
 use crate::api::input::{Body, Path, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
@@ -235,10 +235,23 @@ impl Api {
         name: String,
         new: Option<ApplicationIn>,
     ) -> Result<std::sync::Arc<crate::model::Application>, Refusal> {
-        match (self.application(caller, &name), new) {
+        let found = self.application(caller, &name);
+        let new = new.map(ApplicationIn::into_new).transpose()?;
+        match (found, new) {
             (Err(_), Some(mut new)) if caller.0.application.is_none() => {
-                new.uid.get_or_insert(name);
-                Ok(self.engine.create_application(new.into_new()?).await?)
+                check_path("app_id", &name)?;
+                let uid = new.uid.get_or_insert_with(|| name.clone());
+                if *uid != name {
+                    return Err(Refusal::fault(
+                        ["body", "application", "uid"],
+                        format!("uid `{}` is not the one of the path", uid.escape_debug()),
+                    ));
+                }
+                match self.engine.create_application(new).await {
+                    // Another request may have made it meanwhile.
+                    Err(error) if error.is_conflict() => self.application(caller, &name),
+                    made => made.map_err(Refusal::at(["body", "application"])),
+                }
             }
             (found, _) => found,
         }

@@ -2,7 +2,7 @@
 
 use super::settings::SettingsSource;
 use super::{Ended, Ending};
-use crate::config::{MASTER_KEY_VARIABLE, Origin, Settings};
+use crate::config::{GOCARDLESS_SECRET_VARIABLE, MASTER_KEY_VARIABLE, Origin, Settings};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -30,6 +30,13 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Ended {
         None => format!("file {}.key", config.data_folder.display()),
     };
     writeln!(out, "\n# master key: {origin}")?;
+    if config.fronts_gocardless_url.is_some() {
+        let origin = match std::env::var_os(GOCARDLESS_SECRET_VARIABLE) {
+            Some(_) => format!("*** ({})", Origin::Environment(GOCARDLESS_SECRET_VARIABLE.into())),
+            None => "made at the start, and printed there".to_owned(),
+        };
+        writeln!(out, "# secret of the GoCardless front's endpoint: {origin}")?;
+    }
     Ok(Ending::Good)
 }
 

@@ -1,12 +1,14 @@
 //! `hookwheel serve`: the engine as a service.
 
+mod fronts;
+
 use super::settings::SettingsSource;
 use super::{Ended, Ending, Trouble, block_on, logging};
 use crate::api::server::Server;
 use crate::config::ServeConfig;
 use crate::engine::{Engine, NewAccessToken};
 use crate::error::{Error, Result};
-use crate::simulate::fronts::{self, FrontsConfig};
+use crate::simulate::fronts::{self as provider_fronts, FrontsConfig};
 use crate::telemetry::Prometheus;
 use sd_notify::NotifyState;
 use std::io::Write;
@@ -74,9 +76,13 @@ async fn serve(
     if engine.access_tokens().is_empty() {
         print_first_token(&engine, out).await?;
     }
+    let fronts = match config.fronts_listen {
+        Some(address) => Some((address, fronts::settings(&engine, &config, out)?)),
+        None => None,
+    };
     out.flush()?;
     let folding = tokio::spawn(fold(prometheus));
-    let served = listen(&engine, &config, server, stopped).await;
+    let served = listen(&engine, server, fronts, stopped).await;
     folding.abort();
     engine.close().await?;
     served?;
@@ -101,12 +107,12 @@ async fn print_first_token(engine: &Engine, out: &mut dyn Write) -> Result<(), T
 /// Listens, says that it is ready, and serves until told to stop.
 async fn listen(
     engine: &Engine,
-    config: &ServeConfig,
     server: Server,
+    fronts: Option<(SocketAddr, FrontsConfig)>,
     stopped: watch::Receiver<bool>,
 ) -> Result<()> {
-    let fronts = match config.fronts_listen {
-        Some(address) => Some(bind("fronts", address).await?),
+    let fronts = match fronts {
+        Some((address, config)) => Some((bind("fronts", address).await?, config)),
         None => None,
     };
     notify(NotifyState::Ready);
@@ -116,9 +122,9 @@ async fn listen(
     };
     let fronts = async {
         match fronts {
-            Some(listener) => {
+            Some((listener, config)) => {
                 let stopped = until(stopped.clone());
-                fronts::serve(engine.clone(), FrontsConfig::default(), listener, stopped).await
+                provider_fronts::serve(engine.clone(), config, listener, stopped).await
             }
             None => Ok(()),
         }

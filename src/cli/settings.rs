@@ -21,6 +21,9 @@ pub struct SettingsSource {
     /// Listen on this address for the providers' own registration APIs
     #[arg(long, value_name = "ADDRESS")]
     fronts_listen: Option<String>,
+    /// Give every organisation of the GoCardless front an endpoint at this URL
+    #[arg(long, value_name = "URL")]
+    fronts_gocardless_url: Option<String>,
     /// Keep everything in this folder
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -53,6 +56,7 @@ impl SettingsSource {
         for (flag, path, value) in [
             ("--listen", "listen", &self.listen),
             ("--fronts-listen", "fronts_listen", &self.fronts_listen),
+            ("--fronts-gocardless-url", "fronts_gocardless_url", &self.fronts_gocardless_url),
             ("--data", "data_folder", &self.data),
             ("--providers", "providers_folder", &self.providers),
             ("--public-url", "public_url", &self.public_url),

@@ -11,4 +11,6 @@ mod settings;
 pub use engine::{Config, EgressConfig};
 pub use origin::Origin;
 pub use serve::{ApiConfig, LogConfig, LogFormat, ServeConfig};
-pub use settings::{FILE_VARIABLE, LOG_VARIABLE, MASTER_KEY_VARIABLE, Settings};
+pub use settings::{
+    FILE_VARIABLE, GOCARDLESS_SECRET_VARIABLE, LOG_VARIABLE, MASTER_KEY_VARIABLE, Settings,
+};

@@ -16,6 +16,9 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Where the providers' own registration APIs listen; nowhere unless it is given.
     pub fronts_listen: Option<SocketAddr>,
+    /// The endpoint that the GoCardless front gives to every organisation; none unless it is given.
+    /// Its secret is no setting, so that no file holds it: `HOOKWHEEL_FRONTS_GOCARDLESS_SECRET`.
+    pub fronts_gocardless_url: Option<String>,
     /// The folder in which everything is kept.
     pub data_folder: PathBuf,
     /// A folder of more provider files.
@@ -41,6 +44,7 @@ impl Default for ServeConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8071)),
             fronts_listen: None,
+            fronts_gocardless_url: None,
             data_folder: PathBuf::from("hookwheel-data"),
             providers_folder: None,
             public_url: None,
@@ -140,6 +144,9 @@ impl ServeConfig {
                 return Err(Error::invalid("`tls_key_file` needs `tls_certificate_file` as well"));
             }
             _ => {}
+        }
+        if self.fronts_gocardless_url.is_some() && self.fronts_listen.is_none() {
+            return Err(Error::invalid("`fronts_gocardless_url` needs `fronts_listen` as well"));
         }
         if let Some(url) = &self.public_url {
             check_public_url(url)?;

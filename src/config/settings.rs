@@ -16,11 +16,19 @@ const PREFIX: &str = "HOOKWHEEL_";
 pub const FILE_VARIABLE: &str = "HOOKWHEEL_CONFIG";
 /// The variable that holds the master key.
 pub const MASTER_KEY_VARIABLE: &str = "HOOKWHEEL_MASTER_KEY";
+/// The variable that holds the secret of the GoCardless front's endpoint.
+pub const GOCARDLESS_SECRET_VARIABLE: &str = "HOOKWHEEL_FRONTS_GOCARDLESS_SECRET";
 /// The variable that stands for `log.filter`, for every command.
 pub const LOG_VARIABLE: &str = "HOOKWHEEL_LOG";
 /// Variables that are no settings of the service: each is read where it is needed.
-const OTHER_VARIABLES: [&str; 5] =
-    [FILE_VARIABLE, MASTER_KEY_VARIABLE, "HOOKWHEEL_SECRET", "HOOKWHEEL_URL", "HOOKWHEEL_TOKEN"];
+const OTHER_VARIABLES: [&str; 6] = [
+    FILE_VARIABLE,
+    MASTER_KEY_VARIABLE,
+    GOCARDLESS_SECRET_VARIABLE,
+    "HOOKWHEEL_SECRET",
+    "HOOKWHEEL_URL",
+    "HOOKWHEEL_TOKEN",
+];
 
 /// The settings of the service, and where each value comes from. What is put later counts more:
 /// first the file, then the environment, then flags.

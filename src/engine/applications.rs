@@ -23,14 +23,15 @@ impl Engine {
         let inner = &self.inner;
         inner.check_open()?;
         let _edit = inner.edits.lock().await;
+        let new = new.checked()?;
         self.check_free_uid(new.uid.as_deref())?;
         let now = inner.clock.wall();
         let application = Application {
             id: ApplicationId::from_uuid(inner.ids.next()?),
-            name: checked_application_name(new.name)?,
+            name: new.name,
             uid: new.uid,
-            metadata: check::checked_metadata(new.metadata)?,
-            rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
+            metadata: new.metadata,
+            rate_limit_per_second: new.rate_limit_per_second,
             retention: new.retention,
             secrets: Default::default(),
             deleted_at: None,

@@ -1,9 +1,10 @@
 //! What the engine is asked for.
 
+use crate::engine::checks::{checked_application_name, checked_rate};
 use crate::error::Result;
 use crate::model::{
     ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, Reach,
-    Secret, Timestamp,
+    Secret, Timestamp, check,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,19 @@ impl NewApplication {
     /// An application called `name`.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Refuses what no application could be made of, whoever is there already.
+    pub(crate) fn checked(self) -> Result<Self> {
+        if let Some(uid) = &self.uid {
+            check::check_uid(uid)?;
+        }
+        Ok(Self {
+            name: checked_application_name(self.name)?,
+            metadata: check::checked_metadata(self.metadata)?,
+            rate_limit_per_second: checked_rate(self.rate_limit_per_second)?,
+            ..self
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -49,7 +50,37 @@ pub async fn measured_service(
     let clock = Clock::manual(Timestamp::parse("2026-01-15T12:00:00Z").unwrap());
     let builder = Engine::builder().in_memory().config(config.engine.clone());
     let engine = builder.clock(clock.clone()).open().await.unwrap();
-    let server = Server::bind(engine.clone(), &config, prometheus).await.unwrap();
+    serve(engine, clock, &config, prometheus).await
+}
+
+/// A service for local endpoints on the data in a folder, once whoever had it has let go.
+pub async fn service_in(folder: &Path) -> Service {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = ServeConfig { listen: ([127, 0, 0, 1], 0).into(), ..ServeConfig::default() };
+    let clock = Clock::manual(Timestamp::parse("2026-01-15T12:00:00Z").unwrap());
+    let open = async || {
+        let builder = Engine::builder().data_folder(folder.join("data")).development();
+        builder.clock(clock.clone()).open().await
+    };
+    let engine = soon(async {
+        loop {
+            match open().await {
+                Err(error) if error.is_in_use() => {}
+                opened => return opened.unwrap(),
+            }
+        }
+    });
+    let engine = engine.await;
+    serve(engine, clock, &config, None).await
+}
+
+async fn serve(
+    engine: Engine,
+    clock: Clock,
+    config: &ServeConfig,
+    prometheus: Option<Prometheus>,
+) -> Service {
+    let server = Server::bind(engine.clone(), config, prometheus).await.unwrap();
     let (address, url) = (server.address(), server.url());
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(server.run(async { drop(stopped.await) }));

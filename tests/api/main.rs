@@ -3,8 +3,16 @@
 
 mod access;
 mod applications;
+mod attempts;
 mod common;
+mod deliveries;
+mod delivering;
 mod endpoint_parts;
 mod endpoints;
 mod event_types;
+mod idempotency;
+mod messages;
+mod providers;
+mod streams;
+mod tasks;
 mod tokens;

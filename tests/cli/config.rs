@@ -180,6 +180,14 @@ fn right_settings_are_said_to_be_right_and_secrets_are_not_shown() {
     let printed = config(folder.path(), &key, &[]);
     assert!(printed.out.contains("# master key: *** (environment HOOKWHEEL_MASTER_KEY)"));
     assert!(!printed.out.contains("c2VjcmV0"));
+
+    let secret = [("HOOKWHEEL_FRONTS_GOCARDLESS_SECRET", "c2VjcmV0")];
+    let flags =
+        ["--fronts-listen", "127.0.0.1:1", "--fronts-gocardless-url", "https://shop.example/"];
+    let printed = config(folder.path(), &secret, &flags);
+    let told = "endpoint: *** (environment HOOKWHEEL_FRONTS_GOCARDLESS_SECRET)";
+    assert!(printed.out.contains(told) && !printed.out.contains("c2VjcmV0"), "{}", printed.out);
+    assert!(config(folder.path(), &[], &flags).out.contains("endpoint: made at the start"));
 }
 
 #[test]

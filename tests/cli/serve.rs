@@ -1,7 +1,9 @@
 //! `hookwheel serve` as a service manager sees it: ready, told to stop, ended.
 
+use hmac::{Hmac, KeyInit, Mac};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{Config, DeliveryId, Engine, NewApplication, NewEndpoint, NewEvent};
+use sha2::Sha256;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
@@ -20,11 +22,11 @@ struct Service {
 impl Service {
     /// Starts one on the data in `data`, and waits until it is ready.
     fn start(data: &Path) -> Self {
-        Self::start_with(data, &[])
+        Self::start_with(data, &[], &[])
     }
 
-    /// Starts one with these arguments too.
-    fn start_with(data: &Path, arguments: &[&str]) -> Self {
+    /// Starts one with these arguments and this environment too.
+    fn start_with(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -34,6 +36,7 @@ impl Service {
         command.args(["--set", "log.format=json", "--data", data.to_str().unwrap()]);
         command.args(arguments);
         command.env_clear().env("NOTIFY_SOCKET", &path).current_dir(folder.path());
+        command.envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let service = Self { child, log, socket, _folder: folder };
@@ -53,6 +56,23 @@ impl Service {
         let lines = self.log.by_ref().lines();
         let mut lines = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap());
         lines.find(|line: &serde_json::Value| line["message"] == message).unwrap()
+    }
+
+    /// What the fronts answer to a request with this head, which is to be completed, and body.
+    #[allow(clippy::disallowed_methods, reason = "a client of our own listener, and no webhook")]
+    fn ask_fronts(&mut self, head: &str, body: &str) -> String {
+        let address = self.logged("listening")["address"].as_str().unwrap().to_owned();
+        let mut connection = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        write!(
+            connection,
+            "{head}Host: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .and_then(|()| connection.write_all(body.as_bytes()))
+        .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn terminate(&self) {
@@ -153,7 +173,8 @@ async fn the_first_start_prints_a_token_that_opens_everything() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let served = Service::start(&data).stop();
-    let token = served.out.strip_prefix("access token, shown only now: ").unwrap().trim_end();
+    assert!(served.out.starts_with("listening on http://127.0.0.1:"), "{}", served.out);
+    let token = shown(&served.out, "access token, shown only now").unwrap();
     assert!(!served.log.contains(token), "{}", served.log);
 
     let engine = open(&data).await;
@@ -162,24 +183,53 @@ async fn the_first_start_prints_a_token_that_opens_everything() {
     engine.close().await.unwrap();
     drop(engine);
 
-    assert_eq!(Service::start(&data).stop().out, "");
+    let again = Service::start(&data).stop().out;
+    assert_eq!(shown(&again, "access token, shown only now"), None, "{again}");
+}
+
+/// What is printed after these words.
+fn shown<'a>(out: &'a str, words: &str) -> Option<&'a str> {
+    out.lines().find_map(|line| line.strip_prefix(words)?.strip_prefix(": "))
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a client of our own listener, and no webhook")]
 fn the_fronts_are_served_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let mut service = Service::start_with(&data, &["--fronts-listen", "127.0.0.1:0"]);
-    let address = service.logged("listening")["address"].as_str().unwrap().to_owned();
-
-    let mut connection = TcpStream::connect(address).unwrap();
-    let request = "GET /webhooks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
+    let mut service = Service::start_with(&data, &["--fronts-listen", "127.0.0.1:0"], &[]);
+    let answer = service.ask_fronts("GET /webhooks HTTP/1.1\r\n", "");
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert_eq!(service.stop().code, Some(0));
+}
+
+const RUN: &str = "POST /scenario_simulators/payment_submitted/actions/run HTTP/1.1\r\n\
+                   Authorization: Bearer sandbox\r\nGoCardless-Version: 2015-07-06\r\n\
+                   Content-Type: application/json\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gocardless_front_signs_with_the_secret_that_it_was_given_or_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    for environment in [&[][..], &[("HOOKWHEEL_FRONTS_GOCARDLESS_SECRET", given)]] {
+        let receiver = Receiver::start(Consumer::GoCardless, "").await.unwrap();
+        let url = receiver.url();
+        let flags = ["--fronts-listen", "127.0.0.1:0", "--fronts-gocardless-url", &url];
+        let mut service = Service::start_with(&folder.path().join("data"), &flags, environment);
+        let answer = service.ask_fronts(RUN, r#"{"data": {"links": {"resource": "PM1"}}}"#);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let received = receiver.wait_for(1).await.unwrap().remove(0);
+
+        let served = service.stop();
+        let made = shown(&served.out, "GoCardless webhook secret, of this start only");
+        assert_eq!(made.is_some(), environment.is_empty(), "{}", served.out);
+        let secret = made.unwrap_or(given);
+        assert!(!served.log.contains(secret), "{}", served.log);
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(&received.body);
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(received.header("Webhook-Signature"), Some(hex.as_str()));
+    }
 }
 
 #[test]
@@ -195,6 +245,7 @@ fn what_cannot_be_served_is_said_with_the_exit_code_for_it() {
         (&["--set", "in_flight_max=none"][..], 2, "`in_flight_max` is `none`"),
         (&["--data", file], 1, "cannot make data folder"),
         (&["--data", data, "--fronts-listen", &taken], 2, "cannot listen on 127.0.0.1:"),
+        (&["--set", "fronts_gocardless_url=https://a.example/"], 2, "needs `fronts_listen`"),
     ] {
         let ran = crate::run(&[&["serve"], arguments].concat());
         assert_eq!(ran.code, code, "{arguments:?}: {}", ran.err);

@@ -5,7 +5,7 @@ pub(super) mod shape;
 use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, missing};
 use crate::api::input::{Path, Query};
-use crate::api::message::{Told, yes};
+use crate::api::message::{MessageOut, Told, yes};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
 use crate::api::refusal::Refusal;
@@ -36,8 +36,10 @@ pub struct AttemptQuery {
     #[param(minimum = 0, maximum = 500, multiple_of = 100)]
     status_code_class: Option<u16>,
     /// Only those of messages for this channel.
-    #[param(max_length = 128)]
     channel: Option<String>,
+    /// Only those of messages with this tag.
+    #[param(max_length = 128)]
+    tag: Option<String>,
     /// Only those to this endpoint, by id or uid; where a message's attempts are listed.
     #[param(max_length = 256)]
     endpoint_id: Option<String>,
@@ -54,6 +56,9 @@ pub struct AttemptQuery {
     #[serde(default = "yes")]
     #[param(default = true)]
     with_content: bool,
+    /// Whether the message is in the answer, without its data.
+    #[serde(default)]
+    with_msg: bool,
 }
 
 /// List the attempts to an endpoint
@@ -95,7 +100,7 @@ async fn page(
     mut filter: AttemptFilter,
     query: AttemptQuery,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref());
+    let place = Place::read(query.iterator.as_deref())?;
     let (position, order) = walk::<AttemptPosition>(&place)?;
     filter.position = position;
     filter.order = order;
@@ -105,6 +110,7 @@ async fn page(
     filter.until = instant("before", query.before.as_deref())?;
     filter.event_types = patterns(query.event_types.as_deref())?;
     filter.channel = query.channel;
+    filter.tag = query.tag;
     match query.status {
         None => {}
         Some(0) => filter.succeeded = Some(true),
@@ -115,9 +121,13 @@ async fn page(
             return Err(Refusal::fault(["query", "status"], text));
         }
     }
-    let page = api.engine.attempts(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.attempts(filter).await?;
     let position = |held: &AttemptEntry| held.position.to_string();
-    let show = |held: AttemptEntry| shown(&held, query.with_content);
+    let show = |held: AttemptEntry| {
+        let msg = held.events.first().filter(|_| query.with_msg);
+        let msg = msg.map(|event| MessageOut::new(event, false));
+        shown(&held, query.with_content).with_message(msg)
+    };
     Ok(Json(place.page(page.attempts, page.next.map(|next| next.to_string()), position, show)))
 }
 

@@ -6,7 +6,7 @@ pub(super) mod sending;
 pub(super) mod shape;
 
 use crate::api::Api;
-use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, path_part};
+use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, check_path, path_part};
 use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
@@ -89,6 +89,7 @@ pub(super) async fn replace(
 ) -> Result<axum::response::Response, Refusal> {
     use axum::response::IntoResponse;
     let Ok(held) = api.endpoint(&named.tenant.application, &named.name) else {
+        check_path("endpoint_id", &named.name)?;
         body.uid.get_or_insert(named.name);
         let made = api.make_endpoint(&named.tenant.application, body).await?;
         return Ok((StatusCode::CREATED, Json(made)).into_response());
@@ -133,7 +134,7 @@ pub(super) async fn delete(State(api): State<Api>, owned: Owned) -> Result<Statu
 ///
 /// One that is disabled or parked. Where its provider demands a challenge, it has to be answered.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/enable",
-    operation_id = "v1.endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.enable", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointOut)))]
 pub(super) async fn enable(
     State(api): State<Api>,
@@ -157,7 +158,7 @@ pub struct DisableIn {
 ///
 /// What waits stays waiting; new messages are recorded as skipped, and `recover` sends them later.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/disable",
-    operation_id = "v1.endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
+    operation_id = "endpoint.disable", tag = "Endpoint", params(AppPath, EndpointPath),
     request_body = DisableIn, responses((status = 200, body = EndpointOut)))]
 pub(super) async fn disable(
     State(api): State<Api>,
@@ -175,9 +176,13 @@ impl Api {
         body: EndpointIn,
     ) -> Result<EndpointCreated, Refusal> {
         let new = body.into_new();
-        // A word in the body, not something that the path names: the engine's error is no 404 here.
-        if let Err(error) = self.engine.providers().get(&new.provider) {
-            return Err(Refusal::fault(["body", "provider"], error.to_string()));
+        // The engine would say that it does not exist, which is 404 and about the path.
+        if !self.engine.providers().any(|held| held.name() == new.provider) {
+            let name: String = new.provider.chars().take(64).collect();
+            let name = name.escape_debug();
+            let message =
+                format!("provider `{name}` is unknown: `GET /api/v1/provider` lists them");
+            return Err(Refusal::fault(["body", "provider"], message));
         }
         let made = self.engine.create_endpoint(application.id, new).await?;
         Ok(EndpointCreated::new(&made.endpoint, &made.secret))

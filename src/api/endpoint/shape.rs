@@ -11,12 +11,7 @@ use utoipa::ToSchema;
 
 /// How to authenticate towards an endpoint, where its provider allows it.
 #[derive(Deserialize, ToSchema)]
-#[serde(
-    tag = "type",
-    rename_all = "lowercase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum AuthenticationIn {
     /// Not at all.
     None {},
@@ -35,6 +30,8 @@ pub enum AuthenticationIn {
         value: String,
     },
     /// OAuth 2.0 client credentials (RFC 6749, section 4.4).
+    // Said here and not of all variants, which the description of the API would not heed.
+    #[serde(rename_all = "camelCase")]
     OAuth2 {
         /// Where a token is asked for.
         token_url: String,
