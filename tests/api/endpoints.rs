@@ -259,7 +259,7 @@ async fn wrong_endpoints_are_refused_with_the_place_of_the_fault() {
     }
     for (body, word) in [
         (json!({"url": "not a url"}), "url"),
-        (json!({"url": "ftp://a.example/"}), "ftp"),
+        (json!({"url": "ftp://a.example/"}), "https://"),
         (json!({"url": URL, "uid": "a b"}), "uid `a b`"),
         (json!({"url": URL, "provider": "nobody"}), "nobody"),
         (json!({"url": URL, "eventTypes": ["a b"]}), "a b"),

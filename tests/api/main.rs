@@ -1,6 +1,7 @@
 //! The REST API as its users see it: black-box tests over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod access;
 mod applications;
 mod attempts;
 mod common;
@@ -14,3 +15,4 @@ mod messages;
 mod providers;
 mod streams;
 mod tasks;
+mod tokens;

@@ -11,7 +11,7 @@ use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::engine::EndpointChange;
-use crate::model::{Endpoint, EndpointState, Secret};
+use crate::model::{Application, Endpoint, EndpointState, Secret};
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
@@ -47,8 +47,7 @@ pub(super) async fn create(
     tenant: Tenant,
     Body(body): Body<EndpointIn>,
 ) -> Result<(StatusCode, Json<EndpointCreated>), Refusal> {
-    let made = api.engine.create_endpoint(tenant.application.id, body.into_new()).await?;
-    Ok((StatusCode::CREATED, Json(EndpointCreated::new(&made.endpoint, &made.secret))))
+    Ok((StatusCode::CREATED, Json(api.make_endpoint(&tenant.application, body).await?)))
 }
 
 /// Show an endpoint
@@ -92,9 +91,7 @@ pub(super) async fn replace(
     let Ok(held) = api.endpoint(&named.tenant.application, &named.name) else {
         check_path("endpoint_id", &named.name)?;
         body.uid.get_or_insert(named.name);
-        let application = named.tenant.application.id;
-        let made = api.engine.create_endpoint(application, body.into_new()).await?;
-        let made = EndpointCreated::new(&made.endpoint, &made.secret);
+        let made = api.make_endpoint(&named.tenant.application, body).await?;
         return Ok((StatusCode::CREATED, Json(made)).into_response());
     };
     if let Some(secret) = &body.secret {
@@ -176,6 +173,24 @@ impl Api {
     /// An endpoint as it is shown.
     fn shown(&self, endpoint: &Endpoint) -> EndpointOut {
         EndpointOut::from(endpoint).probed(self.engine.probe_status(endpoint.id))
+    }
+
+    async fn make_endpoint(
+        &self,
+        application: &Application,
+        body: EndpointIn,
+    ) -> Result<EndpointCreated, Refusal> {
+        let new = body.into_new();
+        // The engine would say that it does not exist, which is 404 and about the path.
+        if !self.engine.providers().any(|held| held.name() == new.provider) {
+            let name: String = new.provider.chars().take(64).collect();
+            let name = name.escape_debug();
+            let message =
+                format!("provider `{name}` is unknown: `GET /api/v1/provider` lists them");
+            return Err(Refusal::fault(["body", "provider"], message));
+        }
+        let made = self.engine.create_endpoint(application.id, new).await?;
+        Ok(EndpointCreated::new(&made.endpoint, &made.secret))
     }
 
     /// Refuses a secret that is another than the endpoint has: replacing is done by rotating.
