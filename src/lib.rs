@@ -62,7 +62,7 @@ pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
     EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
-    Outcomes, PutEventType, Reply, TestEvent,
+    Outcomes, ProbeStatus, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use history::{

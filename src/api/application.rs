@@ -174,12 +174,19 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<ApplicationOut>), Refusal> {
     caller.everything()?;
     let new = body.into_new()?;
-    let held = new.uid.as_deref().and_then(|uid| api.engine.application_by_uid(uid));
-    if let (Some(true), Some(held)) = (query.get_if_exists, held) {
+    let uid = new.uid.clone().filter(|_| query.get_if_exists == Some(true));
+    let held = || uid.as_deref().and_then(|uid| api.engine.application_by_uid(uid));
+    if let Some(held) = held() {
         return Ok((StatusCode::OK, Json((&*held).into())));
     }
-    let made = api.engine.create_application(new).await?;
-    Ok((StatusCode::CREATED, Json((&*made).into())))
+    match api.engine.create_application(new).await {
+        Ok(made) => Ok((StatusCode::CREATED, Json((&*made).into()))),
+        // Somebody else made it in between.
+        Err(error) => match held().filter(|_| error.is_conflict()) {
+            Some(held) => Ok((StatusCode::OK, Json((&*held).into()))),
+            None => Err(error.into()),
+        },
+    }
 }
 
 /// Show an application

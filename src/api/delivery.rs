@@ -144,7 +144,7 @@ pub(super) async fn list(
     filter.until = instant("before", query.before.as_deref())?;
     filter.event_types = patterns(query.event_types.as_deref())?;
     filter.channel = query.channel;
-    let page = api.engine.deliveries(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.deliveries(filter).await.map_err(Refusal::at(["query", "state"]))?;
     let id = |held: &Delivery| held.id.to_string();
     let show = |held: Delivery| DeliveryOut::from(&held);
     Ok(Json(place.page(page.deliveries, page.next.map(|next| next.to_string()), id, show)))
@@ -225,9 +225,12 @@ impl DeliverySelection {
         };
         let types = self.event_types.unwrap_or_default().into_iter().map(EventPattern::new);
         filter.state = self.state;
-        filter.event_types = types.collect::<Result<_, _>>()?;
-        filter.since = self.since.as_deref().map(Timestamp::parse).transpose()?;
-        filter.until = self.until.as_deref().map(Timestamp::parse).transpose()?;
+        let types = types.collect::<Result<_, _>>();
+        let (since, until) = (self.since.as_deref(), self.until.as_deref());
+        let (since, until) = (since.map(Timestamp::parse), until.map(Timestamp::parse));
+        filter.event_types = types.map_err(Refusal::at(["body", "eventTypes"]))?;
+        filter.since = since.transpose().map_err(Refusal::at(["body", "since"]))?;
+        filter.until = until.transpose().map_err(Refusal::at(["body", "until"]))?;
         Ok(filter)
     }
 }
@@ -253,7 +256,8 @@ pub(super) async fn count(
     tenant: Tenant,
     Body(body): Body<DeliverySelection>,
 ) -> Result<Json<DeliveryCountOut>, Refusal> {
-    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await?;
+    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await;
+    let counted = counted.map_err(Refusal::at(["body", "state"]))?;
     Ok(Json(DeliveryCountOut { count: counted.count, at_least: counted.at_least }))
 }
 
@@ -269,7 +273,8 @@ pub(super) async fn replay(
     tenant: Tenant,
     Body(body): Body<DeliverySelection>,
 ) -> Result<(StatusCode, Json<TaskOut>), Refusal> {
-    let task = api.engine.start_replay(body.filter(&api, &tenant)?).await?;
+    let task = api.engine.start_replay(body.filter(&api, &tenant)?).await;
+    let task = task.map_err(Refusal::at(["body", "state"]))?;
     Ok((StatusCode::ACCEPTED, Json((&task).into())))
 }
 
@@ -350,7 +355,7 @@ pub(super) async fn messages(
     filter.channel = query.channel;
     filter.tag = query.tag;
     let wanted = query.status.map(known_status).transpose()?;
-    let page = api.engine.events(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.events(filter).await?;
     let stands = page.events.into_iter().filter_map(|held| {
         let to = |delivery: &&Delivery| delivery.id.endpoint == owned.endpoint.id;
         let state = held.deliveries.iter().find(to)?.state;
@@ -392,6 +397,9 @@ pub struct MessageEndpointOut {
     status: u8,
     /// The same as a word.
     status_text: &'static str,
+    /// Where the delivery stands: `waiting`, `sending`, `succeeded`, `exhausted`, `cancelled` or
+    /// `skipped`. The endpoint's own `state` stands beside it.
+    delivery_state: &'static str,
     /// When the next attempt is due.
     #[schema(format = DateTime)]
     next_attempt: Option<String>,
@@ -437,9 +445,13 @@ pub(super) async fn destinations(
         |(delivery, _)| delivery.id.endpoint.to_string(),
         |(delivery, endpoint)| {
             let (status, status_text) = status(&delivery.state, query.expanded_statuses);
-            let next_attempt = due(&delivery.state);
-            let endpoint = (&*endpoint).into();
-            MessageEndpointOut { endpoint, status, status_text, next_attempt }
+            MessageEndpointOut {
+                endpoint: (&*endpoint).into(),
+                status,
+                status_text,
+                delivery_state: delivery.state.as_str(),
+                next_attempt: due(&delivery.state),
+            }
         },
     )?;
     Ok(Json(shown))

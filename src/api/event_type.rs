@@ -2,13 +2,13 @@
 
 use crate::api::Api;
 use crate::api::access::Caller;
-use crate::api::input::{Body, Query, nullable};
+use crate::api::input::{Body, Path, Query, nullable};
 use crate::api::page::{ListResponse, Ordering, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::engine::{EventTypeChange, NewEventType, PutEventType};
 use crate::model::EventTypeDefinition;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

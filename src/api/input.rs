@@ -7,7 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use url::form_urlencoded;
 
 /// A JSON body.
@@ -22,15 +24,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string())
         })?;
-        // A list would pass for a struct whose members stand in this order.
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
-            return Err(Refusal::fault(["body"], "the body is no JSON object"));
+        // serde takes a list for a struct whose members it holds in their order.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Refusal::fault(["body"], "the body is a list: expected an object"));
         }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let way = place("body", &error);
-            Refusal::fault(way, error.into_inner().to_string())
-        })?;
+        let value =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| fault("body", &error))?;
         json.end().map_err(|error| Refusal::fault(["body"], error.to_string()))?;
         Ok(Self(value))
     }
@@ -72,17 +72,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         }
         let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&merged).finish();
         let values = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
-        serde_path_to_error::deserialize(values).map(Self).map_err(|error| {
-            let way = place("query", &error);
-            Refusal::fault(way, error.into_inner().to_string())
-        })
+        serde_path_to_error::deserialize(values).map(Self).map_err(|error| fault("query", &error))
     }
 }
 
-fn place<E>(part: &str, error: &serde_path_to_error::Error<E>) -> Vec<String> {
-    let path = error.path().to_string();
-    let names = path.split('.').filter(|name| !name.is_empty() && *name != "?");
-    std::iter::once(part).chain(names).map(str::to_owned).collect()
+/// The parts of the path. What cannot be read names nothing that is there.
+pub(super) struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|error| Refusal::not_found(error.body_text()))
+    }
+}
+
+/// What is wrong with `part` of a request, and the way to it.
+fn fault<E: Display>(part: &str, error: &serde_path_to_error::Error<E>) -> Refusal {
+    let message = error.inner().to_string();
+    let mut way = vec![part.to_owned()];
+    way.extend(error.path().iter().filter_map(|step| match step {
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    }));
+    way.extend(missing_member(&message).map(str::to_owned));
+    Refusal::fault(way, message)
+}
+
+/// The member that is missing: it has no place in what was read, and serde names it only in the
+/// sentence.
+fn missing_member(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
 /// Reads a member that can be left out, null, or given: `None`, `Some(None)`, `Some(Some(…))`.

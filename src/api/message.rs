@@ -5,16 +5,17 @@ use crate::api::access::{AppPath, Caller, MessagePath, Tenant, missing, path_par
 use crate::api::application::ApplicationIn;
 use crate::api::endpoint::shape::some_items;
 use crate::api::idempotency;
-use crate::api::input::{Body, Query};
+use crate::api::input::{Body, Path, Query};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
 use crate::api::refusal::Refusal;
 use crate::engine::NewEvent;
-use crate::error::Error;
 use crate::history::{EventFilter, EventHistory};
-use crate::model::{Application, Event, EventId, EventType, Mode, Payload, Timestamp};
+use crate::model::{
+    Application, ApplicationId, Event, EventId, EventType, Mode, Payload, Timestamp, check,
+};
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -40,10 +41,10 @@ pub struct MessageIn {
     #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     event_id: Option<String>,
     /// The channels that it is meant for; all when left out.
-    #[schema(min_items = 1, max_items = 5)]
+    #[schema(min_items = 1, max_items = 10)]
     channels: Option<Vec<String>>,
     /// Words to find it by.
-    #[schema(max_items = 5)]
+    #[schema(max_items = 10)]
     tags: Option<Vec<String>>,
     /// Whether it is about real money or a trial; each provider marks that its own way.
     #[serde(default)]
@@ -53,6 +54,42 @@ pub struct MessageIn {
     occurred_at: Option<String>,
     /// Makes the application where it is not there yet.
     application: Option<ApplicationIn>,
+}
+
+impl MessageIn {
+    /// The event of an application that this is, and the application to make where it is missing.
+    fn checked(
+        self,
+        idempotency_key: Option<String>,
+    ) -> Result<(impl FnOnce(ApplicationId) -> NewEvent, Option<ApplicationIn>), Refusal> {
+        let event_type = EventType::new(self.event_type);
+        let event_type = event_type.map_err(Refusal::at(["body", "eventType"]))?;
+        let data = Payload::from_text(Box::<str>::from(self.payload));
+        let data = data.map_err(Refusal::at(["body", "payload"]))?;
+        let uid = self.event_id;
+        uid.iter()
+            .try_for_each(|uid| check::check_name("event id", uid))
+            .map_err(Refusal::at(["body", "eventId"]))?;
+        let channels = check::checked_channels(self.channels.unwrap_or_default());
+        let channels = channels.map_err(Refusal::at(["body", "channels"]))?;
+        let tags = check::checked_tags(self.tags.unwrap_or_default());
+        let tags = tags.map_err(Refusal::at(["body", "tags"]))?;
+        let time = self.occurred_at.as_deref().map(Timestamp::parse).transpose();
+        let time = time.map_err(Refusal::at(["body", "occurredAt"]))?;
+        let mode = self.mode.into();
+        let event_of = move |application| NewEvent {
+            application,
+            event_type,
+            data,
+            time,
+            mode,
+            channels,
+            uid,
+            tags,
+            idempotency_key,
+        };
+        Ok((event_of, self.application))
+    }
 }
 
 /// Live or test.
@@ -220,24 +257,12 @@ pub(super) async fn create(
     headers: HeaderMap,
     Body(body): Body<MessageIn>,
 ) -> Result<(StatusCode, Json<MessageOut>), Refusal> {
-    let application = api.application_or_new(&caller, name, body.application).await?;
+    let (event_of, new_application) = body.checked(idempotency::text(&headers)?)?;
+    // After the checks, since it may make the application.
+    let application = api.application_or_new(&caller, name, new_application).await?;
     caller.platform()?;
-    let in_body = |member: &'static str| {
-        move |error: Error| Refusal::fault(["body", member], error.to_string())
-    };
-    let time = body.occurred_at.as_deref().map(Timestamp::parse).transpose();
-    let event = NewEvent {
-        application: application.id,
-        event_type: EventType::new(body.event_type).map_err(in_body("eventType"))?,
-        data: Payload::from_text(Box::<str>::from(body.payload)).map_err(in_body("payload"))?,
-        time: time.map_err(in_body("occurredAt"))?,
-        mode: body.mode.into(),
-        channels: body.channels.unwrap_or_default(),
-        idempotency_key: idempotency::text(&headers)?,
-        uid: body.event_id,
-        tags: body.tags.unwrap_or_default(),
-    };
-    let emitted = api.engine.emit(event).await?;
+    let event = event_of(application.id);
+    let emitted = api.engine.emit(event).await.map_err(Refusal::at(["body", "payload"]))?;
     let shown = MessageOut::new(&emitted.accepted, query.with_content);
     Ok((StatusCode::ACCEPTED, Json(shown)))
 }

@@ -92,12 +92,13 @@ fn build(
     let closed = closed
         .layer(from_fn_with_state(api.clone(), idempotency::once))
         .layer(from_fn_with_state(api.clone(), limits::take_in))
-        .layer(from_fn_with_state(api.clone(), access::authenticate));
+        .layer(from_fn_with_state(api.clone(), access::authenticate))
+        // Not around health: a busy server is alive, and must not be started anew for being busy.
+        .layer(from_fn_with_state(api.clone(), limits::bounded));
     let (open, open_document) = health::routes().split_for_parts();
     let document = openapi::document(closed_document, open_document, &api.public_url);
     closed
         .merge(open)
-        .layer(from_fn_with_state(api.clone(), limits::bounded))
         .layer(from_fn(measured))
         .with_state(api)
         .merge(openapi::pages(document))

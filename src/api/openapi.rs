@@ -32,8 +32,8 @@ const REFUSALS: [(&str, &str); 9] = [
 /// What every path may be answered with before anything reads it, and so without a body.
 const UNREADABLE: [(&str, &str); 2] =
     [("414", "The URL is longer than 65,534 bytes"), ("431", "The head is longer than 64 KiB")];
-/// Of the refusals, what an operation without token and body may answer.
-const OPEN_REFUSALS: [&str; 2] = ["429", "503"];
+/// Of the refusals, what an operation that needs no token may answer.
+const OPEN_REFUSALS: [&str; 1] = ["503"];
 
 const INTRODUCTION: &str = "\
 Applications, their endpoints, the messages sent to them, and every attempt at it.

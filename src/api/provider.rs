@@ -2,12 +2,12 @@
 
 use crate::api::Api;
 use crate::api::access::{Caller, missing};
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::provider::{Mark, Provider, SecretOwner, SecretShown};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 

@@ -106,10 +106,10 @@ impl Refusal {
         Self { retry_after: Some(RETRY_SECONDS), ..refusal }
     }
 
-    /// What is wrong stands in the query and not in the body.
-    pub fn in_query(error: Error) -> Self {
-        match error.kind() {
-            ErrorKind::Invalid => Self::fault(["query"], error.to_string()),
+    /// Refuses for what is wrong at `place`, like `["query", "state"]`.
+    pub fn at<const N: usize>(place: [&'static str; N]) -> impl Fn(Error) -> Self {
+        move |error| match error.kind() {
+            ErrorKind::Invalid => Self::fault(place, error.to_string()),
             _ => error.into(),
         }
     }

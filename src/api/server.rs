@@ -10,7 +10,7 @@ use crate::telemetry::Prometheus;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -24,8 +24,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-/// How long a client may take for its TLS handshake, and for the head of a request.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a request's head at most.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait with the next connection when none can be accepted: no file descriptor is left,
@@ -41,6 +39,8 @@ pub struct Server {
     router: Router,
     closing: watch::Sender<bool>,
     connections: Arc<Semaphore>,
+    /// How long a client may take for its TLS handshake, and for the head of a request.
+    head_time: Duration,
     grace: Duration,
 }
 
@@ -76,8 +76,17 @@ impl Server {
         let closing = watch::Sender::new(false);
         let router = api::build(engine, &config.api, &public_url, prometheus, closing.subscribe());
         let connections = Arc::new(Semaphore::new(config.api.connections_max));
-        let grace = Duration::from_secs(config.engine.close_grace_seconds);
-        Ok(Self { listener, address, scheme, tls, router, closing, connections, grace })
+        Ok(Self {
+            listener,
+            address,
+            scheme,
+            tls,
+            router,
+            closing,
+            connections,
+            head_time: Duration::from_secs(config.api.head_seconds),
+            grace: Duration::from_secs(config.engine.close_grace_seconds),
+        })
     }
 
     /// The URL at which it is reached from this machine.
@@ -104,16 +113,16 @@ impl Server {
                 clock::pause(ACCEPT_PAUSE).await;
                 continue;
             };
-            let (tls, router, watcher) =
-                (self.tls.clone(), self.router.clone(), graceful.watcher());
+            let (tls, router, head_time) = (self.tls.clone(), self.router.clone(), self.head_time);
+            let watcher = graceful.watcher();
             tokio::spawn(async move {
                 let _place = place;
                 match tls {
-                    None => serve(stream, router, watcher).await,
+                    None => serve(stream, router, head_time, watcher).await,
                     Some(tls) => {
-                        if let Some(Ok(stream)) = clock::within(HEAD_TIME, tls.accept(stream)).await
+                        if let Some(Ok(stream)) = clock::within(head_time, tls.accept(stream)).await
                         {
-                            serve(stream, router, watcher).await;
+                            serve(stream, router, head_time, watcher).await;
                         }
                     }
                 }
@@ -146,14 +155,14 @@ impl Server {
 }
 
 /// Serves one connection. What goes wrong with it concerns its client only.
-async fn serve<S>(stream: S, router: Router, watcher: hyper_util::server::graceful::Watcher)
+async fn serve<S>(stream: S, router: Router, head_time: Duration, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = router.map_request(api::without_trailing_slash);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(head_time)
         .max_buf_size(HEAD_MAX_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection).await {

@@ -96,6 +96,7 @@ impl Watch {
         loop {
             let outcome = tokio::select! {
                 _ = self.closing.wait_for(|closing| *closing) => return None,
+                () = self.api.engine.access_token_removed(self.token) => return None,
                 outcome = self.outcomes.next() => outcome?,
             };
             if !self.api.engine.is_access_token_valid(self.token) {

@@ -2,14 +2,14 @@
 
 use crate::api::Api;
 use crate::api::access::{Caller, missing};
-use crate::api::input::Query;
-use crate::api::page::{ListResponse, limit};
+use crate::api::input::{Path, Query};
+use crate::api::page::{ListResponse, Place, limit};
+use crate::api::query::walk;
 use crate::api::refusal::Refusal;
-use crate::error::Error;
 use crate::history::TaskFilter;
 use crate::model::{Task, TaskKind, TaskState};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -102,7 +102,7 @@ pub struct TaskQuery {
     /// How many items a page has at most.
     #[param(minimum = 1, maximum = 250, default = 50)]
     limit: Option<u16>,
-    /// The `iterator` of the page before.
+    /// The `iterator` or `prevIterator` of another page.
     #[param(max_length = 512)]
     iterator: Option<String>,
     /// Only with this status: `running`, `finished` or `failed`.
@@ -124,25 +124,25 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<TaskQuery>,
 ) -> Result<Json<ListResponse<TaskOut>>, Refusal> {
+    let place = Place::read(query.iterator.as_deref())?;
+    let (position, order) = walk(&place)?;
     let mut filter = TaskFilter {
         application: caller.0.application,
+        kind: None,
         state: query.status,
+        position,
+        order,
         limit: limit(query.limit)?,
-        ..TaskFilter::default()
     };
-    let in_query =
-        |name: &'static str| move |error: Error| Refusal::fault(["query", name], error.to_string());
-    filter.position =
-        query.iterator.map(|id| id.parse()).transpose().map_err(in_query("iterator"))?;
     if let Some(name) = &query.task {
         filter.kind = Some(kind(name).ok_or_else(|| {
             Refusal::fault(["query", "task"], format!("`{}` is no task", name.escape_debug()))
         })?);
     }
-    let page = api.engine.tasks(&filter).map_err(Refusal::in_query)?;
-    let last = page.tasks.last().map(|task| task.id.to_string());
-    let data = page.tasks.iter().map(Into::into).collect();
-    Ok(Json(ListResponse::new(data, None, last, page.next.is_none())))
+    let page = api.engine.tasks(&filter).map_err(Refusal::at(["query", "status"]))?;
+    let id = |task: &Task| task.id.to_string();
+    let next = page.next.map(|next| next.to_string());
+    Ok(Json(place.page(page.tasks, next, id, |task| (&task).into())))
 }
 
 /// The task that the path names.
@@ -165,9 +165,10 @@ pub(super) async fn get(
     Path(name): Path<String>,
 ) -> Result<Json<TaskOut>, Refusal> {
     let id = name.parse().map_err(|_| missing("task", &name))?;
-    let task = api.engine.task(id)?;
-    match caller.0.application.is_none_or(|own| own == task.application) {
-        true => Ok(Json((&task).into())),
-        false => Err(missing("task", &name)),
+    let is_seen = |task: &Task| caller.0.application.is_none_or(|own| own == task.application);
+    match api.engine.task(id) {
+        Ok(task) if is_seen(&task) => Ok(Json((&task).into())),
+        // In the same words, or they would tell that another tenant has it.
+        _ => Err(missing("task", &name)),
     }
 }

@@ -3,13 +3,13 @@
 use crate::api::Api;
 use crate::api::access::{AppPath, Caller, check_path};
 use crate::api::application::ApplicationIn;
-use crate::api::input::{Body, Query};
+use crate::api::input::{Body, Path, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::engine::NewAccessToken;
 use crate::model::AccessToken;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -224,8 +224,18 @@ impl Api {
         match (found, new) {
             (Err(_), Some(mut new)) if caller.0.application.is_none() => {
                 check_path("app_id", &name)?;
-                new.uid.get_or_insert(name);
-                Ok(self.engine.create_application(new).await?)
+                let uid = new.uid.get_or_insert_with(|| name.clone());
+                if *uid != name {
+                    return Err(Refusal::fault(
+                        ["body", "application", "uid"],
+                        format!("uid `{}` is not the one of the path", uid.escape_debug()),
+                    ));
+                }
+                match self.engine.create_application(new).await {
+                    // Another request may have made it meanwhile.
+                    Err(error) if error.is_conflict() => self.application(caller, &name),
+                    made => made.map_err(Refusal::at(["body", "application"])),
+                }
             }
             (found, _) => found,
         }

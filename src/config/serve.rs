@@ -89,6 +89,9 @@ pub enum LogFormat {
 pub struct ApiConfig {
     /// Bytes of one request's body at most.
     pub body_max_bytes: usize,
+    /// Seconds within which a client has to send the head of its next request, or end its TLS
+    /// handshake; then its connection is closed.
+    pub head_seconds: u64,
     /// Seconds within which a request has to be answered.
     pub request_seconds: u64,
     /// Open connections at most.
@@ -105,6 +108,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             body_max_bytes: 2 * 1024 * 1024,
+            head_seconds: 10,
             request_seconds: 30,
             connections_max: 1024,
             requests_per_second: 200,
@@ -122,6 +126,7 @@ impl ServeConfig {
     pub fn check(&self) -> Result<()> {
         let limits = [
             ("api.body_max_bytes", self.api.body_max_bytes as u64),
+            ("api.head_seconds", self.api.head_seconds),
             ("api.request_seconds", self.api.request_seconds),
             ("api.connections_max", self.api.connections_max as u64),
             ("api.requests_per_second", u64::from(self.api.requests_per_second)),

@@ -176,6 +176,7 @@ impl EngineBuilder {
             tokens: TokenCache::default(),
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
+            probes: Arc::default(),
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),

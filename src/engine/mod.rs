@@ -9,6 +9,7 @@ mod event_types;
 mod input;
 mod parking;
 mod pipeline;
+mod probes;
 mod queueing;
 mod recipients;
 mod replies;
@@ -26,6 +27,7 @@ pub use input::{
     ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
 };
 pub use pipeline::Outcome;
+pub use probes::ProbeStatus;
 pub(crate) use queueing::fresh_item;
 pub use replies::Reply;
 pub use tokens::NewAccessToken;
@@ -100,6 +102,7 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
+    pub probes: Arc<probes::Probes>,
     pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.

@@ -2,7 +2,7 @@
 
 use crate::dispatch::OutboundRequest;
 use crate::dispatch::recipient::Recipient;
-use crate::engine::Inner;
+use crate::engine::{Engine, Inner, ProbeStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Endpoint, EndpointId, EndpointState};
 use crate::provider::Moment;
@@ -10,6 +10,15 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use bytes::Bytes;
 use std::sync::Arc;
+
+impl Engine {
+    /// How the probing of a parked endpoint stands; `None` for one that is not parked.
+    pub fn probe_status(&self, id: EndpointId) -> Option<ProbeStatus> {
+        let endpoint = self.inner.directory.endpoint(id).ok()?;
+        let is_parked = matches!(endpoint.state, EndpointState::Parked { .. });
+        self.inner.probes.status(id).filter(|_| is_parked)
+    }
+}
 
 impl Inner {
     /// Challenges an endpoint, where its provider does that at `moment`.
@@ -102,22 +111,28 @@ impl Inner {
     pub(super) fn probe(self: &Arc<Self>, endpoint: EndpointId) {
         let inner = Arc::downgrade(self);
         let mut ended = self.ended.subscribe();
-        let clock = self.clock.clone();
+        let (clock, probes) = (self.clock.clone(), Arc::clone(&self.probes));
         let Some(mut waits) = self.waits(endpoint) else { return };
         // From the beginning of one probe to that of the next, however long the answer takes.
         let mut began = clock.now();
+        let number = probes.begin(endpoint, began.after(waits.current_interval));
         tokio::spawn(async move {
             while let Some(wait) = waits.next_backoff() {
+                let next = began.after(wait);
+                if !probes.wait(endpoint, number, next) {
+                    return;
+                }
                 tokio::select! {
-                    () = clock.sleep_until(began.after(wait)) => {}
+                    () = clock.sleep_until(next) => {}
                     _ = ended.wait_for(|ended| *ended) => return,
                 }
                 began = clock.now();
                 let Some(inner) = inner.upgrade() else { return };
-                if inner.probed(endpoint).await {
-                    return;
+                if !probes.is_current(endpoint, number) || inner.probed(endpoint).await {
+                    break;
                 }
             }
+            probes.end(endpoint, number);
         });
     }
 
@@ -148,6 +163,7 @@ impl Inner {
         let Some(held) = is_parked(self) else { return true };
         if let Err(error) = self.challenge(&held, Moment::Resume).await {
             tracing::debug!(%endpoint, %error, "still parked");
+            self.probes.failed(endpoint, error.to_string());
             return false;
         }
         let _edit = self.edits.lock().await;

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 /// Tokens at most.
@@ -95,6 +96,14 @@ impl Engine {
     pub fn is_access_token_valid(&self, id: AccessTokenId) -> bool {
         let token = self.inner.access_tokens.read().get(&id).cloned();
         token.is_some_and(|token| !token.is_expired(self.inner.clock.wall()))
+    }
+
+    /// Waits until an access token is revoked, or was removed as its time is over.
+    pub async fn access_token_removed(&self, id: AccessTokenId) {
+        let tokens = &self.inner.access_tokens;
+        let mut removed = tokens.removed.subscribe();
+        // The sender lives as long as this engine.
+        let _ = removed.wait_for(|()| !tokens.read().contains_key(&id)).await;
     }
 
     /// The access token whose text this is, unless it was revoked or has expired.
@@ -193,7 +202,11 @@ fn document(id: AccessTokenId, value: Option<Vec<u8>>) -> Change {
 
 /// The access tokens in memory, oldest first.
 #[derive(Default)]
-pub(crate) struct AccessTokens(RwLock<BTreeMap<AccessTokenId, Arc<AccessToken>>>);
+pub(crate) struct AccessTokens {
+    held: RwLock<BTreeMap<AccessTokenId, Arc<AccessToken>>>,
+    /// Told when some are removed.
+    removed: watch::Sender<()>,
+}
 
 impl AccessTokens {
     /// Those that a store holds.
@@ -206,11 +219,11 @@ impl AccessTokens {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<AccessTokenId, Arc<AccessToken>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<AccessTokenId, Arc<AccessToken>>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, token: AccessToken) -> Arc<AccessToken> {
@@ -224,5 +237,7 @@ impl AccessTokens {
         for id in ids {
             tokens.remove(id);
         }
+        drop(tokens);
+        self.removed.send_replace(());
     }
 }

@@ -31,6 +31,8 @@ pub struct AttemptFilter {
     pub event_types: Vec<EventPattern>,
     /// Only those that carried an event meant for this channel.
     pub channel: Option<String>,
+    /// Only those that carried an event with this tag.
+    pub tag: Option<String>,
     /// Only those that began at or after.
     pub since: Option<Timestamp>,
     /// Only those that began before.
@@ -68,6 +70,7 @@ impl AttemptFilter {
             status_class: None,
             event_types: Vec::new(),
             channel: None,
+            tag: None,
             since: None,
             until: None,
             position: None,
@@ -93,8 +96,10 @@ impl AttemptFilter {
         };
         let in_channel =
             |channel: &String| events.iter().any(|event| event.channels.contains(channel));
+        let tagged = |tag: &String| events.iter().any(|event| event.tags.contains(tag));
         (self.event_types.is_empty() || events.iter().any(|event| of_type(event)))
             && self.channel.as_ref().is_none_or(in_channel)
+            && self.tag.as_ref().is_none_or(tagged)
     }
 
     /// Whether nothing more can follow that began in the time that is asked for.

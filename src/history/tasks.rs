@@ -3,7 +3,9 @@
 use crate::engine::Engine;
 use crate::engine::tasks::{Resend, What};
 use crate::error::{Error, Result};
-use crate::model::{ApplicationId, EndpointId, Task, TaskId, TaskKind, TaskState, Timestamp};
+use crate::model::{
+    ApplicationId, EndpointId, Order, Task, TaskId, TaskKind, TaskState, Timestamp,
+};
 use crate::query::{DeliveryFilter, Page};
 use crate::store::Owner;
 
@@ -30,13 +32,22 @@ pub struct TaskFilter {
     pub state: Option<String>,
     /// Go on after this task, the last of the page before.
     pub position: Option<TaskId>,
+    /// Which way.
+    pub order: Order,
     /// How many, 250 at most.
     pub limit: usize,
 }
 
 impl Default for TaskFilter {
     fn default() -> Self {
-        Self { application: None, kind: None, state: None, position: None, limit: 50 }
+        Self {
+            application: None,
+            kind: None,
+            state: None,
+            position: None,
+            order: Order::default(),
+            limit: 50,
+        }
     }
 }
 
@@ -48,7 +59,7 @@ impl TaskFilter {
     }
 }
 
-/// A part of a listing of background tasks, newest first.
+/// A part of a listing of background tasks.
 #[derive(Clone, Debug, Default)]
 pub struct TaskPage {
     /// The tasks.
@@ -134,7 +145,8 @@ impl Engine {
         task.ok_or_else(|| Error::not_found(format!("task `{id}` does not exist or has expired")))
     }
 
-    /// Background tasks, newest first.
+    /// Background tasks, in the order in which they were asked for. Walking page by page shows each
+    /// once, though new ones begin meanwhile; oldest first, those are shown too.
     ///
     /// # Errors
     /// Refuses a state that is none.
@@ -151,7 +163,8 @@ impl Engine {
         }
         let mut page = Page::new(filter.limit);
         let wanted = |task: &Task| filter.wants(task);
-        for task in self.inner.tasks.list(filter.position, page.at_once(), wanted) {
+        let (position, order) = (filter.position, filter.order);
+        for task in self.inner.tasks.list(position, order, page.room(), wanted) {
             page.push(task.id, task);
         }
         let (tasks, next) = page.finish(None);

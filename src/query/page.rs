@@ -28,6 +28,11 @@ impl<P: Copy, T> Page<P, T> {
         self.items.len() > self.limit
     }
 
+    /// How many items more are enough.
+    pub fn room(&self) -> usize {
+        (self.limit + 1).saturating_sub(self.items.len())
+    }
+
     /// How many records to read at once.
     pub fn at_once(&self) -> usize {
         self.limit.saturating_add(1).clamp(16, 200)

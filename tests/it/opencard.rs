@@ -173,3 +173,43 @@ async fn a_parked_endpoint_can_be_enabled_by_hand_once_it_answers() {
     assert_eq!(orders(&posts(&receiver)), [1, 1]);
     assert_eq!(body(&posts(&receiver)[1])["orderId"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_probe_is_told_and_why_the_last_one_failed() {
+    let bench = bench().await;
+    let (receiver, created) = bench.parked().await;
+    let id = created.endpoint.id;
+    let parked = bench.clock.now();
+    let status = bench.engine.probe_status(id).unwrap();
+    assert_eq!((status.next, status.failure), (parked.after(minutes(1)), None));
+    receiver.set_secret("another secret");
+    receiver.resume().await.unwrap();
+    bench.advance(minutes(1)).await;
+    until(|| {
+        let status = bench.engine.probe_status(id).unwrap();
+        status.failure.is_some() && status.next == parked.after(minutes(3))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_parked_again_is_probed_once_each_time() {
+    let bench = bench().await;
+    let (receiver, created) = bench.parked().await;
+    let id = created.endpoint.id;
+    receiver.resume().await.unwrap();
+    bench.engine.enable_endpoint(id).await.unwrap();
+    assert_eq!(bench.engine.probe_status(id), None, "it is served");
+    // It answers challenges, and refuses the event that tries the way.
+    posts_arrived(&receiver, 2).await;
+    bench.until_served(id, "parked").await;
+    bench.engine.settle().await;
+    let before = challenges(&receiver);
+    let wait = bench.engine.probe_status(id).unwrap().next.since(bench.clock.now());
+    assert_eq!(wait, minutes(2), "longer than the first time");
+    bench.advance(wait - Duration::from_millis(1)).await;
+    bench.engine.settle().await;
+    assert_eq!(challenges(&receiver), before, "the probe of the first time is called off");
+    bench.advance(Duration::from_millis(1)).await;
+    challenged(&receiver, before + 1).await;
+}

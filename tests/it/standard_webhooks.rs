@@ -1,7 +1,9 @@
 //! What Standard Webhooks asks of senders, and that the others keep to their own pages.
 
-use crate::common::{bench, hours, minutes, posts, seconds};
+use crate::common::{bench, bench_with, hours, minutes, posts, seconds};
 use hookwheel::simulate::receiver::{Answer, Consumer};
+use hookwheel::{NewEvent, Payload};
+use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,4 +107,19 @@ async fn a_redirect_is_a_failure_and_not_followed() {
         }
         assert!(elsewhere.requests().is_empty(), "{consumer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_moves_over_from_svix_keeps_the_bodies_as_they_were() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/providers");
+    let bench = bench_with(|builder| builder.development().providers_folder(folder)).await;
+    let (receiver, _) = bench.receiver(Consumer::StandardWebhooks).await;
+    let data = r#"{ "b": 1.0, "a": "\u0041" }"#;
+    let mut event = NewEvent::new(bench.application, "order.created", &json!({})).unwrap();
+    event.data = Payload::from_text(data).unwrap();
+    bench.engine.emit(event).await.unwrap();
+    bench.engine.settle().await;
+    let posts = posts(&receiver);
+    assert_eq!(posts[0].body, data.as_bytes(), "the payload is the body, byte for byte");
+    assert_eq!(posts[0].answered, Some(200), "signed as before: {:?}", posts[0].verdict);
 }

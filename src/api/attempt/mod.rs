@@ -4,15 +4,15 @@ pub(super) mod shape;
 
 use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, missing};
-use crate::api::input::Query;
-use crate::api::message::{Told, yes};
+use crate::api::input::{Path, Query};
+use crate::api::message::{MessageOut, Told, yes};
 use crate::api::page::{ListResponse, Place, limit};
 use crate::api::query::{instant, patterns, walk};
 use crate::api::refusal::Refusal;
 use crate::history::{AttemptEntry, AttemptFilter};
 use crate::model::{AttemptId, AttemptPosition, StatusClass};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use shape::MessageAttemptOut;
@@ -37,6 +37,8 @@ pub struct AttemptQuery {
     status_code_class: Option<u16>,
     /// Only those of messages for this channel.
     channel: Option<String>,
+    /// Only those of messages with this tag.
+    tag: Option<String>,
     /// Only those begun before.
     #[param(format = DateTime)]
     before: Option<String>,
@@ -50,6 +52,9 @@ pub struct AttemptQuery {
     #[serde(default = "yes")]
     #[param(default = true)]
     with_content: bool,
+    /// Whether the message is in the answer, without its data.
+    #[serde(default)]
+    with_msg: bool,
 }
 
 /// To which endpoint the attempts of a message are listed.
@@ -111,6 +116,7 @@ async fn page(
     filter.until = instant("before", query.before.as_deref())?;
     filter.event_types = patterns(query.event_types.as_deref())?;
     filter.channel = query.channel;
+    filter.tag = query.tag;
     match query.status {
         None => {}
         Some(0) => filter.succeeded = Some(true),
@@ -121,9 +127,13 @@ async fn page(
             return Err(Refusal::fault(["query", "status"], text));
         }
     }
-    let page = api.engine.attempts(filter).await.map_err(Refusal::in_query)?;
+    let page = api.engine.attempts(filter).await?;
     let position = |held: &AttemptEntry| held.position.to_string();
-    let show = |held: AttemptEntry| shown(&held, query.with_content);
+    let show = |held: AttemptEntry| {
+        let msg = held.events.first().filter(|_| query.with_msg);
+        let msg = msg.map(|event| MessageOut::new(event, false));
+        shown(&held, query.with_content).with_message(msg)
+    };
     Ok(Json(place.page(page.attempts, page.next.map(|next| next.to_string()), position, show)))
 }
 

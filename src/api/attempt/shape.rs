@@ -1,5 +1,6 @@
 //! How an attempt is written in JSON.
 
+use crate::api::message::MessageOut;
 use crate::model::{
     Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, SkipReason, Trigger,
 };
@@ -18,10 +19,10 @@ pub struct FailureOut {
     detail: String,
 }
 
-/// A header, as it went over the wire.
+/// A header.
 #[derive(Serialize, ToSchema)]
 pub struct HeaderOut {
-    /// Its name.
+    /// Its name: as it was sent, and of an answer in lower case.
     name: String,
     /// Its value; a credential is masked.
     value: String,
@@ -40,6 +41,9 @@ pub struct MessageAttemptOut {
     msg_id: String,
     /// All messages that it carried: a batching provider sends several at once.
     msg_ids: Vec<String>,
+    /// The message, where a listing was asked for it; never with its data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg: Option<MessageOut>,
     /// The webhook that it was an attempt of.
     webhook_id: String,
     /// Where it was sent.
@@ -101,6 +105,7 @@ impl MessageAttemptOut {
             endpoint_id: endpoint.to_string(),
             msg_id: events.first().map(EventId::to_string).unwrap_or_default(),
             msg_ids: events.iter().map(EventId::to_string).collect(),
+            msg: None,
             webhook_id: attempt.webhook.to_string(),
             url: attempt.request.url.clone(),
             response: response.map(|held| body(&held.body)).unwrap_or_default(),
@@ -117,6 +122,13 @@ impl MessageAttemptOut {
             request_body: body(&attempt.request.body),
             response_headers: response.map(|held| headers(&held.headers)).unwrap_or_default(),
         }
+    }
+}
+
+impl MessageAttemptOut {
+    /// The same with its message.
+    pub(super) fn with_message(self, msg: Option<MessageOut>) -> Self {
+        Self { msg, ..self }
     }
 }
 

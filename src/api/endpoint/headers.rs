@@ -26,11 +26,14 @@ pub struct EndpointHeadersIn {
 
 /// Headers to change.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"headers": {"X-Region": null}}))]
 pub struct EndpointHeadersPatchIn {
     /// Value by name; null takes the header away.
     headers: BTreeMap<String, Option<String>>,
+    /// More names of headers to take away: some client libraries cannot send null.
+    #[schema(max_items = 64)]
+    delete_headers: Option<Vec<String>>,
 }
 
 /// The headers sent besides the provider's own.
@@ -83,7 +86,8 @@ pub(in crate::api) async fn patch(
     let mut headers = owned.endpoint.headers.clone();
     let mut set = BTreeMap::new();
     let mut authentication = None;
-    for (name, value) in body.headers {
+    let deleted = body.delete_headers.into_iter().flatten().map(|name| (name, None));
+    for (name, value) in deleted.chain(body.headers) {
         headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
         match value {
             Some(value) => drop(set.insert(name, value)),

@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 
 /// Seconds for which the old secret signs too when nobody says how long (as Svix's API).
 const GRACE_SECONDS: u32 = 86_400;
+/// Seconds for which it does at most.
+const GRACE_SECONDS_MAX: u32 = 604_800;
 
 /// A secret.
 #[derive(Serialize, ToSchema)]
@@ -59,7 +61,14 @@ pub(in crate::api) async fn rotate(
     owned: Owned,
     Body(body): Body<EndpointSecretRotateIn>,
 ) -> Result<Json<EndpointSecretOut>, Refusal> {
-    let grace = Duration::from_secs(body.grace_period_seconds.unwrap_or(GRACE_SECONDS).into());
+    let seconds = body.grace_period_seconds.unwrap_or(GRACE_SECONDS);
+    if seconds > GRACE_SECONDS_MAX {
+        return Err(Refusal::fault(
+            ["body", "gracePeriodSeconds"],
+            format!("{seconds} s are more than {GRACE_SECONDS_MAX}, which is 7 days"),
+        ));
+    }
+    let grace = Duration::from_secs(seconds.into());
     let new = body.key.map(Secret::new);
     let secret = api.engine.rotate_secret(owned.endpoint.id, new, grace).await?;
     Ok(Json(shown(&secret)))

@@ -66,11 +66,14 @@ pub struct EventExampleIn {
     /// sample of.
     #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     event_type: String,
+    /// Which of the examples in the schema to send, from 0; the first when left out.
+    #[schema(minimum = 0)]
+    example_index: Option<usize>,
 }
 
 /// Send an example
 ///
-/// Once, marked as a test. The data is the first example in the newest schema of the event type or,
+/// Once, marked as a test. The data is an example in the newest schema of the event type or,
 /// without one, the provider's sample.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/send-example",
     operation_id = "v1.endpoint.send-example", tag = "Endpoint", params(AppPath, EndpointPath),
@@ -82,7 +85,7 @@ pub(in crate::api) async fn send_example(
 ) -> Result<Json<MessageOut>, Refusal> {
     let data = match body.event_type.as_str() {
         PING => Some(Payload::from_value(&serde_json::json!({"success": true}))?),
-        name => api.example(name)?,
+        name => api.example(name, body.example_index.unwrap_or(0))?,
     };
     let test = TestEvent { data, ..TestEvent::of(body.event_type) };
     let attempt = api.engine.test(owned.endpoint.id, test).await?;
@@ -91,16 +94,24 @@ pub(in crate::api) async fn send_example(
 }
 
 impl Api {
-    /// The first example in the newest schema of an event type, if it has one.
-    fn example(&self, name: &str) -> Result<Option<Payload>, Refusal> {
+    /// An example in the newest schema of an event type, if that has examples.
+    fn example(&self, name: &str, index: usize) -> Result<Option<Payload>, Refusal> {
         let Ok(definition) = self.engine.event_type(name) else { return Ok(None) };
         let Some(schemas) = &definition.schemas else { return Ok(None) };
         let schemas: BTreeMap<String, serde_json::Value> =
             serde_json::from_str(schemas.as_str()).unwrap_or_default();
         // Versions are numbers mostly, and then 10 comes after 9.
         let newest = schemas.iter().max_by_key(|(version, _)| (version.len(), *version));
-        let example = newest.and_then(|(_, schema)| schema.get("examples")?.get(0));
-        Ok(example.map(Payload::from_value).transpose()?)
+        let examples = newest.and_then(|(_, schema)| schema.get("examples")?.as_array());
+        let Some(examples) = examples.filter(|examples| !examples.is_empty()) else {
+            return Ok(None);
+        };
+        let example = examples.get(index).ok_or_else(|| {
+            let count = examples.len();
+            let message = format!("the schema has {count} examples, and none of index {index}");
+            Refusal::fault(["body", "exampleIndex"], message)
+        })?;
+        Ok(Some(Payload::from_value(example)?))
     }
 }
 
@@ -206,7 +217,7 @@ pub(in crate::api) async fn stats(
     let since = instant("since", query.since.as_deref())?;
     let since = since.unwrap_or_else(|| until.before(STATISTICS_RANGE_MAX));
     let counts = api.engine.statistics(owned.endpoint.id, since, until).await;
-    let counts = counts.map_err(Refusal::in_query)?;
+    let counts = counts.map_err(Refusal::at(["query", "since"]))?;
     Ok(Json(EndpointStats {
         success: counts.succeeded,
         pending: counts.waiting,

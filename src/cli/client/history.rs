@@ -121,10 +121,7 @@ struct Message {
 struct Destination {
     id: String,
     url: String,
-    status_text: String,
-    /// Our word for the status, where the server tells it.
-    #[serde(default)]
-    state: Option<String>,
+    delivery_state: String,
     #[serde(default)]
     next_attempt: Option<String>,
 }
@@ -225,7 +222,7 @@ impl Destination {
         let next = self.next_attempt.as_ref();
         let next = next.map(|next| format!(", next at {}", time(next, 0))).unwrap_or_default();
         let (id, url) = (paint::name(harmless(&self.id)), harmless(&self.url));
-        let state = show::state(self.state.as_ref().unwrap_or(&self.status_text));
+        let state = show::state(&self.delivery_state);
         writeln!(out, "\n{id} {url}: {state}{next}")
     }
 }

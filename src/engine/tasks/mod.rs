@@ -8,9 +8,10 @@ pub(crate) use resend::{Resend, What};
 use crate::engine::queueing::STORE_RETRY;
 use crate::engine::{Inner, whole};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EndpointId, Task, TaskId, TaskState, Timestamp};
+use crate::model::{EndpointId, Order, Task, TaskId, TaskState, Timestamp};
 use crate::store::{Change, DocumentKind, Store, codec};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -56,17 +57,28 @@ impl Tasks {
         self.all().get(&id).cloned()
     }
 
-    /// The newest tasks before `before` that `wanted` wants, at most `limit`.
+    /// The next tasks after `position` that `wanted` wants, at most `limit`.
     pub(crate) fn list(
         &self,
-        before: Option<TaskId>,
+        position: Option<TaskId>,
+        order: Order,
         limit: usize,
         wanted: impl Fn(&Task) -> bool,
     ) -> Vec<Task> {
         let all = self.all();
-        let before = before.unwrap_or(TaskId::all().end);
-        let found = all.range(..before).rev().map(|(_, task)| task).filter(|task| wanted(task));
-        found.take(limit).cloned().collect()
+        let position = position.map_or(Bound::Unbounded, Bound::Excluded);
+        let wanted = |(_, task): &(&TaskId, &Task)| wanted(task);
+        let taken = |(_, task): (&TaskId, &Task)| task.clone();
+        match order {
+            Order::NewestFirst => {
+                let older = all.range((Bound::Unbounded, position)).rev();
+                older.filter(wanted).take(limit).map(taken).collect()
+            }
+            Order::OldestFirst => {
+                let newer = all.range((position, Bound::Unbounded));
+                newer.filter(wanted).take(limit).map(taken).collect()
+            }
+        }
     }
 
     /// Takes in a new task, unless too many are not finished.

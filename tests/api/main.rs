@@ -1,0 +1,16 @@
+//! The REST API as its users see it: black-box tests over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod applications;
+mod attempts;
+mod common;
+mod deliveries;
+mod delivering;
+mod endpoint_parts;
+mod endpoints;
+mod event_types;
+mod idempotency;
+mod messages;
+mod providers;
+mod streams;
+mod tasks;
