@@ -1,7 +1,7 @@
 //! Event types, with their schemas.
 
 use crate::api::Api;
-use crate::api::access::Caller;
+use crate::api::access::{Caller, missing};
 use crate::api::input::{Body, Path, Query, nullable};
 use crate::api::page::{ListResponse, Ordering, PageQuery, page_of};
 use crate::api::refusal::Refusal;
@@ -10,7 +10,7 @@ use crate::model::EventTypeDefinition;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
@@ -40,9 +40,32 @@ pub struct EventTypeIn {
     /// The group that it is shown in.
     #[schema(max_length = 256)]
     group_name: Option<String>,
-    /// The feature flags of which a portal needs one to show it.
+    /// The feature flags of which a portal's token needs one to see it; everybody sees it where
+    /// there are none. `featureFlag` with a single one is understood too.
+    #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
     #[schema(max_items = 64)]
     feature_flags: Option<Vec<String>>,
+}
+
+/// A flag as older clients send it, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Flags {
+    One(String),
+    More(Vec<String>),
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    Ok(Option::<Flags>::deserialize(from)?.map(|flags| match flags {
+        Flags::One(flag) => vec![flag],
+        Flags::More(flags) => flags,
+    }))
+}
+
+fn one_or_more_or_null<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<Vec<String>>>, D::Error> {
+    one_or_more(from).map(Some)
 }
 
 /// What an event type is, besides its name.
@@ -65,7 +88,9 @@ pub struct EventTypeUpdate {
     /// The group that it is shown in.
     #[schema(max_length = 256)]
     group_name: Option<String>,
-    /// The feature flags of which a portal needs one to show it.
+    /// The feature flags of which a portal's token needs one to see it; everybody sees it where
+    /// there are none. `featureFlag` with a single one is understood too.
+    #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
     #[schema(max_items = 64)]
     feature_flags: Option<Vec<String>>,
 }
@@ -90,8 +115,9 @@ pub struct EventTypePatch {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, max_length = 256)]
     group_name: Option<Option<String>>,
-    /// The feature flags of which a portal needs one to show it; null for none.
-    #[serde(default, deserialize_with = "nullable")]
+    /// The feature flags of which a portal's token needs one to see it; null for none.
+    /// `featureFlag` with a single one is understood too.
+    #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more_or_null")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     feature_flags: Option<Option<Vec<String>>>,
 }
@@ -113,8 +139,10 @@ pub struct EventTypeOut {
     schemas: Option<Box<RawValue>>,
     /// The group that it is shown in.
     group_name: Option<String>,
-    /// The feature flags of which a portal needs one to show it.
+    /// The feature flags of which a portal's token needs one to see it.
     feature_flags: Vec<String>,
+    /// The first of them, for clients that know one only.
+    feature_flag: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -135,6 +163,7 @@ impl EventTypeOut {
             schemas: schemas.and_then(|text| RawValue::from_string(text.as_str().into()).ok()),
             group_name: held.group_name.clone(),
             feature_flags: held.feature_flags.clone(),
+            feature_flag: held.feature_flags.first().cloned(),
             created_at: held.created_at.rfc3339(6),
             updated_at: held.updated_at.rfc3339(6),
         }
@@ -215,12 +244,15 @@ pub struct EventTypePath {
     responses((status = 200, body = ListResponse<EventTypeOut>)))]
 pub(super) async fn list(
     State(api): State<Api>,
-    _: Caller,
+    caller: Caller,
     Query(query): Query<EventTypeQuery>,
 ) -> Result<Json<ListResponse<EventTypeOut>>, Refusal> {
     let page = PageQuery { limit: query.limit, iterator: query.iterator, order: query.order };
     let types = api.engine.event_types();
-    let shown = types.into_iter().filter(|held| query.include_archived || !held.archived);
+    let shown = types
+        .into_iter()
+        .filter(|held| query.include_archived || !held.archived)
+        .filter(|held| is_for(&caller, held));
     let name = |held: &std::sync::Arc<EventTypeDefinition>| held.name.to_string();
     Ok(Json(page_of(shown, &page, name, |held| EventTypeOut::new(&held, query.with_content))?))
 }
@@ -247,11 +279,21 @@ pub(super) async fn create(
     responses((status = 200, body = EventTypeOut)))]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Caller,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<EventTypeOut>, Refusal> {
     let held = api.engine.event_type(&name)?;
-    Ok(Json(EventTypeOut::new(&held, true)))
+    match is_for(&caller, &held) {
+        true => Ok(Json(EventTypeOut::new(&held, true))),
+        false => Err(missing("event type", &name)),
+    }
+}
+
+/// Whether an event type is offered to a caller: a portal sees those with flags only by a flag.
+fn is_for(caller: &Caller, held: &EventTypeDefinition) -> bool {
+    !caller.0.portal
+        || held.feature_flags.is_empty()
+        || held.feature_flags.iter().any(|flag| caller.0.feature_flags.contains(flag))
 }
 
 /// Replace an event type, or make it

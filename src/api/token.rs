@@ -111,6 +111,7 @@ pub(super) async fn create(
         application: application.map(|held| held.id),
         read_only: body.read_only,
         portal: false,
+        feature_flags: Vec::new(),
         expires_in: seconds.map(|seconds| Duration::from_secs(seconds.into())),
     };
     let (token, text) = api.engine.create_access_token(new).await?;
@@ -152,6 +153,9 @@ pub struct AppPortalAccessIn {
     /// Whether it may only read.
     #[serde(default)]
     read_only: bool,
+    /// Which event types it sees besides those for everybody: the ones with one of these flags.
+    #[schema(max_items = 64)]
+    feature_flags: Option<Vec<String>>,
     /// Seconds until it expires; 7 days when left out.
     #[schema(minimum = 1, maximum = 604_800)]
     expiry: Option<u32>,
@@ -194,6 +198,7 @@ pub(super) async fn portal_access(
         application: Some(application.id),
         read_only: body.read_only,
         portal: true,
+        feature_flags: body.feature_flags.unwrap_or_default(),
         expires_in: Some(Duration::from_secs(seconds.into())),
     };
     let (_, token) = api.engine.create_access_token(new).await?;
