@@ -212,8 +212,8 @@ pub struct EventTypeQuery {
     /// The `iterator` or `prevIterator` of another page.
     #[param(max_length = 512)]
     iterator: Option<String>,
-    /// In which order they come, by name.
-    #[param(inline, default = "ascending")]
+    /// In which order they come, by name; ascending when left out.
+    #[param(inline)]
     order: Option<Ordering>,
     /// Whether archived ones are shown.
     #[serde(default)]

@@ -150,7 +150,7 @@ pub(super) async fn enable(
 #[schema(example = json!({"reason": "moving to another host"}))]
 pub struct DisableIn {
     /// Why, for whoever asks later.
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(max_length = 1024)]
     reason: String,
 }
 
