@@ -49,7 +49,7 @@ pub struct EventTypeIn {
 
 /// A flag as older clients send it, or several.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "feature flags must be a list of texts")]
 enum Flags {
     One(String),
     More(Vec<String>),
