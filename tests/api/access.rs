@@ -125,6 +125,8 @@ async fn a_read_only_token_reads_and_does_nothing_else() {
     for path in ["/app", "/app/shop", "/app/shop/endpoint", "/app/shop/endpoint/main/stats"] {
         reader.get(path).await.ok(200);
     }
+    // Whoever has it can sign.
+    reader.get("/app/shop/endpoint/main/secret").await.refused(403, "forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,10 +160,13 @@ async fn to_a_token_of_one_application_no_other_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_one_application_keeps_it_and_makes_no_other() {
-    let (service, _) = shop().await;
+async fn a_token_of_one_application_emits_to_it_and_changes_or_makes_none() {
+    let (service, client) = shop().await;
     let own = bound(&service, "shop", false).await;
-    own.patch("/app/shop", json!({"name": "Store"})).await.ok(200);
+    let name = json!({"name": "Store", "uid": "another"});
+    own.patch("/app/shop", name.clone()).await.refused(403, "forbidden");
+    own.put("/app/shop", name).await.refused(403, "forbidden");
+    own.delete("/app/shop").await.refused(403, "forbidden");
     let message = json!({"eventType": "a.b", "payload": {}});
     own.post("/app/shop/msg", message).await.ok(202);
     own.post("/app", json!({"name": "New"})).await.refused(404, "not_found");
@@ -170,7 +175,7 @@ async fn a_token_of_one_application_keeps_it_and_makes_no_other() {
     own.post("/token", json!({"name": "x"})).await.refused(404, "not_found");
     own.get("/metrics").await.refused(404, "not_found");
     own.get("/outcome/stream").await.refused(404, "not_found");
-    own.delete("/app/shop").await.is_empty(204);
+    client.delete("/app/shop").await.is_empty(204);
     own.get("/app").await.refused(401, "authentication_failed");
 }
 
