@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -29,6 +30,8 @@ impl Log {
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -61,10 +64,10 @@ fn authentications(token_url: &str) -> [Value; 3] {
 }
 
 /// Uses every route that takes or gives a secret, rightly.
-async fn use_secrets(client: &Client, receiver: &Receiver) -> Vec<String> {
+async fn use_secrets(client: &Client, receiver: &Receiver, tokens: &Receiver) -> Vec<String> {
     let secret = format!("whsec_{}", &CANARY[..44]);
     let mut secrets = Vec::new();
-    for (number, authentication) in authentications(&receiver.url()).into_iter().enumerate() {
+    for (number, authentication) in authentications(&tokens.url()).into_iter().enumerate() {
         let path = format!("/app/shop/endpoint/number-{number}");
         let body = json!({"url": receiver.url(), "uid": format!("number-{number}"), "secret": secret,
             "authentication": authentication});
@@ -128,10 +131,12 @@ async fn no_secret_and_no_token_is_in_an_error_or_a_log() {
     let service = service().await;
     let client = service.shop().await;
     let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    let tokens = Receiver::start(Consumer::Unchecked, "").await.unwrap();
     let token = json!({"access_token": CANARY, "token_type": "bearer", "expires_in": 60});
     let answer = receiver::Answer::status(200).header("Content-Type", "application/json");
-    receiver.answer_always(Some(answer.body(token.to_string())));
-    let mut secrets = use_secrets(&client, &receiver).await;
+    tokens.answer_always(Some(answer.body(token.to_string())));
+    let mut secrets = use_secrets(&client, &receiver, &tokens).await;
+    assert_eq!(tokens.requests().len(), 1, "a token was asked for");
     misuse_secrets(&client, &receiver).await;
     let made = client.post("/token", json!({"name": "ops"})).await.ok(201);
     secrets.push(made["token"].as_str().unwrap().to_owned());
@@ -143,7 +148,7 @@ async fn no_secret_and_no_token_is_in_an_error_or_a_log() {
     secrets.push("YWRhOmNhbmFyeUNBTkFSWT".to_owned());
     service.engine.settle().await;
     let text = log.text();
-    assert!(text.contains("TRACE") && text.contains("/api/v1/token"), "it is the whole log");
+    assert!(text.contains("TRACE") && text.contains("/api/v1/token"), "it is not all there");
     for secret in secrets {
         let secret = secret.trim_start_matches("whsec_");
         let line = text.lines().find(|line| line.contains(secret));
