@@ -10,8 +10,10 @@ use crate::model::EventTypeDefinition;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use std::fmt;
 use utoipa::{IntoParams, ToSchema};
 
 /// An event type to be made.
@@ -47,19 +49,35 @@ pub struct EventTypeIn {
     feature_flags: Option<Vec<String>>,
 }
 
-/// A flag as older clients send it, or several.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "feature flags must be a list of texts")]
-enum Flags {
-    One(String),
-    More(Vec<String>),
+/// Reads a flag, as older clients send it, or several.
+struct Flags;
+
+impl<'de> Visitor<'de> for Flags {
+    type Value = Option<Vec<String>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of feature flags, or null")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: de::Error>(self, flag: &str) -> Result<Self::Value, E> {
+        Ok(Some(vec![flag.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut flags: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(flag) = flags.next_element()? {
+            all.push(flag);
+        }
+        Ok(Some(all))
+    }
 }
 
 fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
-    Ok(Option::<Flags>::deserialize(from)?.map(|flags| match flags {
-        Flags::One(flag) => vec![flag],
-        Flags::More(flags) => flags,
-    }))
+    from.deserialize_any(Flags)
 }
 
 fn one_or_more_or_null<'de, D: Deserializer<'de>>(

@@ -114,8 +114,7 @@ async fn what_is_wrong_is_refused_with_its_place() {
     post(json!({"name": "a", "description": 1})).await.fault(&["body", "description"]);
     post(json!({"name": "a", "description": "", "x": 1})).await.fault(&["body", "x"]);
     let flags = json!({"name": "a", "description": "", "featureFlags": ["b", 1]});
-    let refused = post(flags).await;
-    assert!(refused.fault(&["body", "featureFlags"]).contains("a list of texts"), "{refused:?}");
+    post(flags).await.fault(&["body", "featureFlags", "1"]);
     for (body, word) in [
         (json!({"name": "a b", "description": ""}), "a b"),
         (json!({"name": "a", "description": "", "schemas": [1]}), "schemas"),
