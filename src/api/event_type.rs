@@ -38,20 +38,22 @@ pub struct EventTypeIn {
     #[schema(value_type = Option<Object>)]
     schemas: Option<Box<RawValue>>,
     /// The group that it is shown in.
-    #[schema(max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<String>,
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Vec<String>>,
 }
 
 /// A flag as older clients send it, or several.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum Flags {
+pub enum Flags {
+    /// One.
     One(String),
+    /// Several: 64 at most.
     More(Vec<String>),
 }
 
@@ -86,12 +88,12 @@ pub struct EventTypeUpdate {
     #[schema(value_type = Option<Object>)]
     schemas: Option<Box<RawValue>>,
     /// The group that it is shown in.
-    #[schema(max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<String>,
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Vec<String>>,
 }
 
@@ -113,12 +115,13 @@ pub struct EventTypePatch {
     schemas: Option<Option<Box<RawValue>>>,
     /// The group that it is shown in; null for none.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>, max_length = 256)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256,
+        pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<Option<String>>,
     /// The feature flags of which a portal's token needs one to see it; null for none.
     /// `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more_or_null")]
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Option<Vec<String>>>,
 }
 
