@@ -31,7 +31,7 @@ async fn routes(service: &Service) -> Vec<Route> {
             routes.push(Route {
                 method: method.to_uppercase().parse().unwrap(),
                 described: described.clone(),
-                path: path.replace('{', "").replace('}', ""),
+                path: path.replace(['{', '}'], ""),
                 is_open: operation["security"] == json!([{}]),
             });
         }
@@ -125,6 +125,8 @@ async fn a_read_only_token_reads_and_does_nothing_else() {
     for path in ["/app", "/app/shop", "/app/shop/endpoint", "/app/shop/endpoint/main/stats"] {
         reader.get(path).await.ok(200);
     }
+    // Whoever has it can sign.
+    reader.get("/app/shop/endpoint/main/secret").await.refused(403, "forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread")]

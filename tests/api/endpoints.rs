@@ -57,7 +57,7 @@ async fn an_endpoint_is_made_and_shown_by_id_and_uid() {
     assert!(id.starts_with("ep_"));
     assert_eq!(answer["provider"], "standard-webhooks");
     assert_eq!(answer["createdAt"], "2026-01-15T12:00:00.000000Z");
-    let state = json!({"status": "disabled", "reason": answer["state"]["reason"],
+    let state = json!({"status": "disabled", "reason": "it was made disabled", "probe": null,
         "since": "2026-01-15T12:00:00.000000Z"});
     assert_eq!(answer["state"], state);
     let mut shown = answer.clone();
@@ -83,7 +83,7 @@ async fn an_endpoint_is_made_and_shown_by_id_and_uid() {
         ("settings", json!({})),
         ("authentication", json!("none")),
         ("clientCertificate", json!(false)),
-        ("state", json!({"status": "enabled", "reason": null, "since": null})),
+        ("state", json!({"status": "enabled", "reason": null, "since": null, "probe": null})),
     ] {
         assert_eq!(plain[member], value, "{member}");
     }
@@ -171,7 +171,7 @@ async fn an_endpoint_is_disabled_with_a_reason_and_enabled_again() {
     assert_eq!(disabled["disabled"], true);
     assert_eq!(
         disabled["state"],
-        json!({"status": "disabled", "reason": "moving",
+        json!({"status": "disabled", "reason": "moving", "probe": null,
         "since": "2026-01-15T12:00:00.000000Z"})
     );
     let enabled = client.post(&format!("{path}/enable"), json!({})).await.ok(200);

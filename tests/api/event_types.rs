@@ -32,6 +32,7 @@ async fn an_event_type_is_made_shown_changed_archived_and_removed() {
     for (member, value) in order_created().as_object().unwrap() {
         assert_eq!(&made[member], value, "{member}");
     }
+    assert_eq!(made["featureFlag"], "beta");
     assert_eq!((&made["archived"], &made["deprecated"]), (&json!(false), &json!(false)));
     let path = "/event-type/order.created";
     assert_eq!(client.get(path).await.ok(200), made);
