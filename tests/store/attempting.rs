@@ -68,6 +68,38 @@ pub fn attempts_are_listed_in_the_order_they_were_recorded(store: &dyn Store) {
     assert_eq!(store.attempts_to(endpoint(3), None, Order::NewestFirst, 9).unwrap(), []);
 }
 
+pub fn a_large_commit_of_several_events_is_listed_once_in_any_pages(store: &dyn Store) {
+    // Accepted apart, so that their attempts lie apart; and too much for a single page of each.
+    let events = [1, 2].map(|n| accepted(n, &[(endpoint(1), Place::Queued)]));
+    events.iter().for_each(|held| store.accept(std::slice::from_ref(held)));
+    let large = |(held, n): (&Acceptance, u64)| {
+        let mut record = tried(endpoint(1), held, n);
+        record.attempt.request.body = vec![b'x'; 9_000].into();
+        record
+    };
+    let of_the_first = (10..40).map(|n| (&events[0], n));
+    let of_the_second = (40..70).map(|n| (&events[1], n));
+    store.record(&of_the_first.chain(of_the_second).map(large).collect::<Vec<_>>());
+    let check = || {
+        for (order, limit) in [
+            (Order::OldestFirst, 1),
+            (Order::NewestFirst, 1),
+            (Order::OldestFirst, 7),
+            (Order::NewestFirst, 99),
+        ] {
+            let mut all = listed(store, endpoint(1), order, limit);
+            all.sort();
+            assert_eq!(all, ids(10..70), "{order:?}, {limit}");
+        }
+    };
+    check();
+    // As after a crash, and from what is written then.
+    store.reopen().unwrap();
+    check();
+    store.close().unwrap();
+    check();
+}
+
 pub fn attempts_of_an_event_and_of_a_set_are_found(store: &dyn Store) {
     let both = [(endpoint(1), Place::Queued), (endpoint(2), Place::Queued)];
     let events = [accepted(1, &both), accepted(2, &both), accepted(3, &both)];

@@ -26,6 +26,12 @@ pub(super) struct Attempted {
     position: AttemptPosition,
 }
 
+impl Attempted {
+    pub(super) fn position(&self) -> AttemptPosition {
+        self.position
+    }
+}
+
 /// An attempt in an index.
 pub(super) type Item = [u8; AttemptPosition::WIDTH];
 
@@ -62,7 +68,7 @@ impl AttemptIndex {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what a commit recorded.
+    /// Takes in what a commit recorded, in the order of positions.
     pub(super) fn add(&self, commit: u64, attempts: &[Attempted]) {
         if attempts.is_empty() {
             return;
@@ -130,6 +136,7 @@ impl Opened {
                 let Some(value) = self.get(&Key::EntryPage(page, name).encode())? else { continue };
                 attempts.extend(attempts_in((page, name), codec::decode_all_entries(&value)?));
             }
+            attempts.sort_unstable_by_key(Attempted::position);
             self.attempts.add(u64::from_be_bytes(*commit), &attempts);
         }
         Ok(())

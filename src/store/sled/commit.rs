@@ -363,6 +363,8 @@ impl<'a> Assembly<'a> {
         }
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);
+        // They were gathered page by page, and each page begins to number its parts anew.
+        attempts.sort_unstable_by_key(Attempted::position);
         Ok((self.batch, attempts))
     }
 }
