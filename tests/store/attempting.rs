@@ -182,3 +182,42 @@ fn after_a_crash_every_attempt_is_listed_and_no_journal_outlives_the_index() {
     let db = sled::open(folder.path().join("sled")).unwrap();
     assert_eq!(db.scan_prefix("j").count(), 0);
 }
+
+#[test]
+fn an_attempt_that_is_recorded_again_is_listed_once_though_the_index_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = sled_in(folder.path());
+    let held = accepted(1, &[(endpoint(1), Place::Queued)]);
+    store.accept(std::slice::from_ref(&held));
+    // So many that the next commit would write them down.
+    let many: Vec<_> = (2..2 + 65_536).map(|n| tried(endpoint(1), &held, n)).collect();
+    store.record(&many);
+    // As after a failure that left open whether the commit is there.
+    store.reopen().unwrap();
+    store.record(&many[..1]);
+    let count = |store: &dyn Store| {
+        store.attempts_to(endpoint(1), None, Order::OldestFirst, usize::MAX).unwrap().len()
+    };
+    assert_eq!(count(&store), many.len());
+    store.record(&[tried(endpoint(1), &held, 1)]);
+    drop(store);
+    store = sled_in(folder.path());
+    assert_eq!(count(&store), many.len() + 1);
+}
+
+#[test]
+fn a_journal_goes_though_its_attempts_expired_before_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled_in(folder.path());
+    store.put_endpoints(&[endpoint(1)]);
+    let held = accepted(1, &[(endpoint(1), Place::Queued)]);
+    store.accept(std::slice::from_ref(&held));
+    let mut done = first_attempt(endpoint(1), &held, 2, succeeded(2));
+    done.dequeue = vec![place(1, 1)];
+    store.record(&[done]);
+    assert_eq!(store.expire_before(9_999, 0), 1);
+    drop(store);
+    assert_eq!(raw(folder.path()).scan_prefix("j").count(), 1);
+    sled_in(folder.path()).close().unwrap();
+    assert_eq!(raw(folder.path()).scan_prefix("j").count(), 0);
+}
