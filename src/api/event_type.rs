@@ -40,19 +40,19 @@ pub struct EventTypeIn {
     #[schema(value_type = Option<Object>)]
     schemas: Option<Box<RawValue>>,
     /// The group that it is shown in.
-    #[schema(max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<String>,
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Vec<String>>,
 }
 
 /// Reads a flag, as older clients send it, or several.
-struct Flags;
+struct ReadFlags;
 
-impl<'de> Visitor<'de> for Flags {
+impl<'de> Visitor<'de> for ReadFlags {
     type Value = Option<Vec<String>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +76,19 @@ impl<'de> Visitor<'de> for Flags {
     }
 }
 
+/// A flag as older clients send it, or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes what `ReadFlags` reads")]
+pub enum Flags {
+    /// One.
+    One(String),
+    /// Several: 64 at most.
+    More(Vec<String>),
+}
+
 fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
-    from.deserialize_any(Flags)
+    from.deserialize_any(ReadFlags)
 }
 
 fn one_or_more_or_null<'de, D: Deserializer<'de>>(
@@ -104,12 +115,12 @@ pub struct EventTypeUpdate {
     #[schema(value_type = Option<Object>)]
     schemas: Option<Box<RawValue>>,
     /// The group that it is shown in.
-    #[schema(max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<String>,
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Vec<String>>,
 }
 
@@ -131,12 +142,13 @@ pub struct EventTypePatch {
     schemas: Option<Option<Box<RawValue>>>,
     /// The group that it is shown in; null for none.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>, max_length = 256)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256,
+        pattern = "^[a-zA-Z0-9\\-_.]+$")]
     group_name: Option<Option<String>>,
     /// The feature flags of which a portal's token needs one to see it; null for none.
     /// `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more_or_null")]
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    #[schema(value_type = Option<Flags>)]
     feature_flags: Option<Option<Vec<String>>>,
 }
 

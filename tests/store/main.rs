@@ -69,6 +69,7 @@ macro_rules! conformance {
                 listing::what_happened_is_told_for_many_events_at_once
                 listing::a_delivery_that_is_added_later_is_like_the_others
                 attempting::attempts_are_listed_in_the_order_they_were_recorded
+                attempting::a_large_commit_of_several_events_is_listed_once_in_any_pages
                 attempting::attempts_of_an_event_and_of_a_set_are_found
                 attempting::an_attempt_that_is_recorded_again_is_listed_once
                 attempting::attempts_go_with_their_events

@@ -113,7 +113,7 @@ pub struct EndpointIn {
     pub disabled: bool,
     /// Webhooks a second at most.
     #[serde(alias = "rateLimit")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<u16>,
     /// Requests in flight at once at most.
     #[schema(minimum = 1, maximum = 1024)]
@@ -245,7 +245,7 @@ pub struct EndpointPatch {
     pub(super) disabled: Option<bool>,
     /// Webhooks a second at most; null for no limit.
     #[serde(default, alias = "rateLimit", deserialize_with = "nullable")]
-    #[schema(value_type = Option<u16>, minimum = 1)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 65_535)]
     throttle_rate: Option<Option<u16>>,
     /// Requests in flight at once at most.
     #[schema(minimum = 1, maximum = 1024)]

@@ -53,7 +53,9 @@ impl Opened {
         if writes_events {
             self.write_event_index(writer.last_event, &mut sled_batch);
         }
-        let writes_attempts = self.attempts.buffer().is_due();
+        // Nor while an attempt comes that the buffer holds: it is known there for the same one.
+        let writes_attempts =
+            self.attempts.buffer().is_due() && !self.attempts.holds_any(&attempts);
         if writes_attempts {
             self.attempts.write(&mut sled_batch);
         }
@@ -70,7 +72,9 @@ impl Opened {
             self.index_event(acceptance);
             writer.last_event = acceptance.event.id.as_u128();
         }
-        self.attempts.add(sequence, &attempts);
+        if !attempts.is_empty() {
+            self.attempts.add(sequence, &attempts);
+        }
         writer.sequence = sequence;
         Ok(())
     }
@@ -363,6 +367,8 @@ impl<'a> Assembly<'a> {
         }
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);
+        // They were gathered page by page, and each page begins to number its parts anew.
+        attempts.sort_unstable_by_key(Attempted::position);
         Ok((self.batch, attempts))
     }
 }
