@@ -10,8 +10,10 @@ use crate::model::EventTypeDefinition;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use std::fmt;
 use utoipa::{IntoParams, ToSchema};
 
 /// An event type to be made.
@@ -43,25 +45,50 @@ pub struct EventTypeIn {
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Vec<String>>,
 }
 
-/// A flag as older clients send it, or several.
+/// A feature flag, as older clients send it, or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-pub enum Flags {
+#[allow(dead_code, reason = "describes what `Flags` reads")]
+pub enum FeatureFlagsIn {
     /// One.
     One(String),
     /// Several: 64 at most.
     More(Vec<String>),
 }
 
+/// Reads a flag, as older clients send it, or several.
+struct Flags;
+
+impl<'de> Visitor<'de> for Flags {
+    type Value = Option<Vec<String>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of feature flags, or null")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: de::Error>(self, flag: &str) -> Result<Self::Value, E> {
+        Ok(Some(vec![flag.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut flags: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(flag) = flags.next_element()? {
+            all.push(flag);
+        }
+        Ok(Some(all))
+    }
+}
+
 fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
-    Ok(Option::<Flags>::deserialize(from)?.map(|flags| match flags {
-        Flags::One(flag) => vec![flag],
-        Flags::More(flags) => flags,
-    }))
+    from.deserialize_any(Flags)
 }
 
 fn one_or_more_or_null<'de, D: Deserializer<'de>>(
@@ -93,7 +120,7 @@ pub struct EventTypeUpdate {
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Vec<String>>,
 }
 
@@ -121,7 +148,7 @@ pub struct EventTypePatch {
     /// The feature flags of which a portal's token needs one to see it; null for none.
     /// `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more_or_null")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Option<Vec<String>>>,
 }
 

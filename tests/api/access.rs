@@ -158,10 +158,13 @@ async fn to_a_token_of_one_application_no_other_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_one_application_keeps_it_and_makes_no_other() {
+async fn a_token_of_one_application_sends_for_it_and_changes_none() {
     let (service, _) = shop().await;
     let own = bound(&service, "shop", false).await;
-    own.patch("/app/shop", json!({"name": "Store"})).await.ok(200);
+    // With another uid it could take the place of a customer who comes later.
+    own.patch("/app/shop", json!({"uid": "other"})).await.refused(403, "forbidden");
+    own.put("/app/shop", json!({"name": "Store"})).await.refused(403, "forbidden");
+    own.delete("/app/shop").await.refused(403, "forbidden");
     let message = json!({"eventType": "a.b", "payload": {}});
     own.post("/app/shop/msg", message).await.ok(202);
     own.post("/app", json!({"name": "New"})).await.refused(404, "not_found");
@@ -170,8 +173,37 @@ async fn a_token_of_one_application_keeps_it_and_makes_no_other() {
     own.post("/token", json!({"name": "x"})).await.refused(404, "not_found");
     own.get("/metrics").await.refused(404, "not_found");
     own.get("/outcome/stream").await.refused(404, "not_found");
-    own.delete("/app/shop").await.is_empty(204);
+    service.client().await.delete("/app/shop").await.is_empty(204);
     own.get("/app").await.refused(401, "authentication_failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_only_reads_sees_no_secret() {
+    let (service, client) = shop().await;
+    let token = NewAccessToken { read_only: true, ..NewAccessToken::default() };
+    let reader = service.client_of(token).await;
+    reader.get("/app/shop/endpoint/main").await.ok(200);
+    reader.get("/app/shop/endpoint/main/secret").await.refused(403, "forbidden");
+    client.get("/app/shop/endpoint/main/secret").await.ok(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portal_sees_the_event_types_that_its_flags_open() {
+    let (service, client) = shop().await;
+    for (name, flags) in [("a", json!(["beta"])), ("b", json!(null)), ("c", json!("gamma"))] {
+        let body = json!({"name": name, "description": "", "featureFlag": flags});
+        client.post("/event-type", body).await.ok(201);
+    }
+    let access = json!({"featureFlags": ["beta"]});
+    let access = client.post("/auth/app-portal-access/shop", access).await.ok(200);
+    let portal = service.client_with(access["token"].as_str().unwrap());
+    let seen = portal.get("/event-type").await.ok(200);
+    assert_eq!(crate::common::each(&seen, "name"), ["a", "b"]);
+    portal.get("/event-type/a").await.ok(200);
+    portal.get("/event-type/c").await.refused(404, "not_found");
+    let all = client.get("/event-type").await.ok(200);
+    assert_eq!(crate::common::each(&all, "name"), ["a", "b", "c"]);
+    assert_eq!(all["data"][2]["featureFlag"], "gamma");
 }
 
 #[tokio::test(flavor = "multi_thread")]

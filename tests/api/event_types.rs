@@ -5,11 +5,12 @@ use hookwheel::NewAccessToken;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 10] = [
     "archived",
     "createdAt",
     "deprecated",
     "description",
+    "featureFlag",
     "featureFlags",
     "groupName",
     "name",

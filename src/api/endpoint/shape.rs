@@ -294,7 +294,8 @@ pub struct StateOut {
     /// Since when.
     #[schema(format = DateTime)]
     since: Option<String>,
-    /// How the probing of a parked endpoint stands.
+    /// How its probing stands, of a parked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     probe: Option<ProbeOut>,
 }
 
