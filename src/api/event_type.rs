@@ -45,14 +45,25 @@ pub struct EventTypeIn {
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Vec<String>>,
 }
 
-/// Reads a flag, as older clients send it, or several.
-struct ReadFlags;
+/// A feature flag, as older clients send it, or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes what `Flags` reads")]
+pub enum FeatureFlagsIn {
+    /// One.
+    One(String),
+    /// Several: 64 at most.
+    More(Vec<String>),
+}
 
-impl<'de> Visitor<'de> for ReadFlags {
+/// Reads a flag, as older clients send it, or several.
+struct Flags;
+
+impl<'de> Visitor<'de> for Flags {
     type Value = Option<Vec<String>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,19 +87,8 @@ impl<'de> Visitor<'de> for ReadFlags {
     }
 }
 
-/// A flag as older clients send it, or several.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "describes what `ReadFlags` reads")]
-pub enum Flags {
-    /// One.
-    One(String),
-    /// Several: 64 at most.
-    More(Vec<String>),
-}
-
 fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
-    from.deserialize_any(ReadFlags)
+    from.deserialize_any(Flags)
 }
 
 fn one_or_more_or_null<'de, D: Deserializer<'de>>(
@@ -120,7 +120,7 @@ pub struct EventTypeUpdate {
     /// The feature flags of which a portal's token needs one to see it; everybody sees it where
     /// there are none. `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Vec<String>>,
 }
 
@@ -148,7 +148,7 @@ pub struct EventTypePatch {
     /// The feature flags of which a portal's token needs one to see it; null for none.
     /// `featureFlag` with a single one is understood too.
     #[serde(default, alias = "featureFlag", deserialize_with = "one_or_more_or_null")]
-    #[schema(value_type = Option<Flags>)]
+    #[schema(value_type = Option<FeatureFlagsIn>)]
     feature_flags: Option<Option<Vec<String>>>,
 }
 
