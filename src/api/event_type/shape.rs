@@ -1,20 +1,13 @@
-//! Event types, with their schemas.
+//! How an event type is written in JSON.
 
-use crate::api::Api;
-use crate::api::access::{Caller, missing};
-use crate::api::input::{Body, Path, Query, nullable};
-use crate::api::page::{ListResponse, Ordering, PageQuery, page_of};
-use crate::api::refusal::Refusal;
-use crate::engine::{EventTypeChange, NewEventType, PutEventType};
+use crate::api::input::nullable;
+use crate::engine::{EventTypeChange, NewEventType};
 use crate::model::EventTypeDefinition;
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::fmt;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// An event type to be made.
 #[derive(Deserialize, ToSchema)]
@@ -182,7 +175,7 @@ pub struct EventTypeOut {
 }
 
 impl EventTypeOut {
-    fn new(held: &EventTypeDefinition, with_schemas: bool) -> Self {
+    pub(super) fn new(held: &EventTypeDefinition, with_schemas: bool) -> Self {
         let schemas = held.schemas.as_ref().filter(|_| with_schemas);
         Self {
             name: held.name.to_string(),
@@ -205,7 +198,7 @@ fn text(schemas: Box<RawValue>) -> String {
 }
 
 impl EventTypeIn {
-    fn into_new(self) -> NewEventType {
+    pub(super) fn into_new(self) -> NewEventType {
         let contents = EventTypeUpdate {
             description: self.description,
             archived: self.archived,
@@ -219,7 +212,7 @@ impl EventTypeIn {
 }
 
 impl EventTypeUpdate {
-    fn into_new(self, name: String) -> NewEventType {
+    pub(super) fn into_new(self, name: String) -> NewEventType {
         NewEventType {
             name,
             description: self.description,
@@ -232,164 +225,15 @@ impl EventTypeUpdate {
     }
 }
 
-/// Which event types to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct EventTypeQuery {
-    /// How many items a page has at most.
-    #[param(minimum = 1, maximum = 250, default = 50)]
-    limit: Option<u16>,
-    /// The `iterator` or `prevIterator` of another page.
-    #[param(max_length = 512)]
-    iterator: Option<String>,
-    /// In which order they come, by name; ascending when left out.
-    #[param(inline)]
-    order: Option<Ordering>,
-    /// Whether archived ones are shown.
-    #[serde(default)]
-    include_archived: bool,
-    /// Whether schemas are shown.
-    #[serde(default)]
-    with_content: bool,
-}
-
-/// The event type that the path names.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[allow(dead_code, reason = "describes the path")]
-pub struct EventTypePath {
-    /// Its name.
-    #[param(
-        min_length = 1,
-        max_length = 256,
-        pattern = "^[a-zA-Z0-9\\-_.]+$",
-        example = "order.created"
-    )]
-    event_type_name: String,
-}
-
-/// List event types
-#[utoipa::path(get, path = "/api/v1/event-type", operation_id = "v1.event-type.list",
-    tag = "Event type", params(EventTypeQuery),
-    responses((status = 200, body = ListResponse<EventTypeOut>)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    caller: Caller,
-    Query(query): Query<EventTypeQuery>,
-) -> Result<Json<ListResponse<EventTypeOut>>, Refusal> {
-    let page = PageQuery { limit: query.limit, iterator: query.iterator, order: query.order };
-    let types = api.engine.event_types();
-    let shown = types
-        .into_iter()
-        .filter(|held| query.include_archived || !held.archived)
-        .filter(|held| is_for(&caller, held));
-    let name = |held: &std::sync::Arc<EventTypeDefinition>| held.name.to_string();
-    Ok(Json(page_of(shown, &page, name, |held| EventTypeOut::new(&held, query.with_content))?))
-}
-
-/// Make an event type
-///
-/// One that was archived is brought back, with the new contents.
-#[utoipa::path(post, path = "/api/v1/event-type", operation_id = "v1.event-type.create",
-    tag = "Event type", request_body = EventTypeIn,
-    responses((status = 201, body = EventTypeOut)))]
-pub(super) async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    Body(body): Body<EventTypeIn>,
-) -> Result<(StatusCode, Json<EventTypeOut>), Refusal> {
-    caller.everything()?;
-    let made = api.engine.create_event_type(body.into_new()).await?;
-    Ok((StatusCode::CREATED, Json(EventTypeOut::new(&made, true))))
-}
-
-/// Show an event type
-#[utoipa::path(get, path = "/api/v1/event-type/{event_type_name}",
-    operation_id = "v1.event-type.get", tag = "Event type", params(EventTypePath),
-    responses((status = 200, body = EventTypeOut)))]
-pub(super) async fn get(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(name): Path<String>,
-) -> Result<Json<EventTypeOut>, Refusal> {
-    let held = api.engine.event_type(&name)?;
-    match is_for(&caller, &held) {
-        true => Ok(Json(EventTypeOut::new(&held, true))),
-        false => Err(missing("event type", &name)),
+impl EventTypePatch {
+    pub(super) fn into_change(self) -> EventTypeChange {
+        EventTypeChange {
+            description: self.description,
+            archived: self.archived,
+            deprecated: self.deprecated,
+            schemas: self.schemas.map(|given| given.map(text)),
+            group_name: self.group_name,
+            feature_flags: self.feature_flags.map(Option::unwrap_or_default),
+        }
     }
-}
-
-/// Whether an event type is offered to a caller: a portal sees those with flags only by a flag.
-fn is_for(caller: &Caller, held: &EventTypeDefinition) -> bool {
-    !caller.0.portal
-        || held.feature_flags.is_empty()
-        || held.feature_flags.iter().any(|flag| caller.0.feature_flags.contains(flag))
-}
-
-/// Replace an event type, or make it
-#[utoipa::path(put, path = "/api/v1/event-type/{event_type_name}",
-    operation_id = "v1.event-type.update", tag = "Event type", params(EventTypePath),
-    request_body = EventTypeUpdate, responses((status = 200, body = EventTypeOut),
-        (status = 201, description = "It was made", body = EventTypeOut)))]
-pub(super) async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(name): Path<String>,
-    Body(body): Body<EventTypeUpdate>,
-) -> Result<(StatusCode, Json<EventTypeOut>), Refusal> {
-    caller.everything()?;
-    let put = api.engine.put_event_type(body.into_new(name)).await?;
-    let (status, held) = match &put {
-        PutEventType::Created(held) => (StatusCode::CREATED, held),
-        PutEventType::Replaced(held) => (StatusCode::OK, held),
-    };
-    Ok((status, Json(EventTypeOut::new(held, true))))
-}
-
-/// Change an event type
-#[utoipa::path(patch, path = "/api/v1/event-type/{event_type_name}",
-    operation_id = "v1.event-type.patch", tag = "Event type", params(EventTypePath),
-    request_body = EventTypePatch, responses((status = 200, body = EventTypeOut)))]
-pub(super) async fn patch(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(name): Path<String>,
-    Body(body): Body<EventTypePatch>,
-) -> Result<Json<EventTypeOut>, Refusal> {
-    caller.everything()?;
-    let schemas = body.schemas.map(|given| given.map(text));
-    let change = EventTypeChange {
-        description: body.description,
-        archived: body.archived,
-        deprecated: body.deprecated,
-        schemas,
-        group_name: body.group_name,
-        feature_flags: body.feature_flags.map(Option::unwrap_or_default),
-    };
-    let held = api.engine.update_event_type(&name, change).await?;
-    Ok(Json(EventTypeOut::new(&held, true)))
-}
-
-/// How an event type is deleted.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct DeleteQuery {
-    /// Remove it for good instead of archiving it.
-    #[serde(default)]
-    expunge: bool,
-}
-
-/// Archive or remove an event type
-#[utoipa::path(delete, path = "/api/v1/event-type/{event_type_name}",
-    operation_id = "v1.event-type.delete", tag = "Event type",
-    params(EventTypePath, DeleteQuery), responses((status = 204, description = "It is gone")))]
-pub(super) async fn delete(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(name): Path<String>,
-    Query(query): Query<DeleteQuery>,
-) -> Result<StatusCode, Refusal> {
-    caller.everything()?;
-    api.engine.delete_event_type(&name, query.expunge).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
