@@ -9,6 +9,7 @@ mod delivering;
 mod endpoint_parts;
 mod endpoints;
 mod event_types;
+mod hardening;
 mod idempotency;
 mod messages;
 mod providers;
