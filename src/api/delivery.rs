@@ -84,8 +84,13 @@ pub(super) fn due(state: &DeliveryState) -> Option<String> {
 pub struct DeliveryDetail {
     #[serde(flatten)]
     delivery: DeliveryOut,
-    /// Its attempts, oldest first.
+    /// Its newest 250 attempts, oldest first.
     attempt_list: Vec<MessageAttemptOut>,
+    /// Whether it has older ones; the message's attempts list them all.
+    has_older_attempts: bool,
+    /// How many of these, from the first on, are shown without their bodies, as those of the newer
+    /// ones are long; each attempt by itself shows them.
+    without_bodies: usize,
 }
 
 /// Which deliveries to list.
@@ -177,7 +182,7 @@ impl FromRequestParts<Api> for Named {
     }
 }
 
-/// Show a delivery with all its attempts
+/// Show a delivery with its attempts
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/delivery/{delivery_id}",
     operation_id = "delivery.get", tag = "Delivery", params(AppPath, DeliveryPath),
     responses((status = 200, body = DeliveryDetail)))]
@@ -190,6 +195,8 @@ pub(super) async fn get(
     Ok(Json(DeliveryDetail {
         delivery: (&history.delivery).into(),
         attempt_list: history.attempts.iter().map(shown).collect(),
+        has_older_attempts: history.has_older_attempts,
+        without_bodies: history.without_bodies,
     }))
 }
 

@@ -6,7 +6,7 @@ use crate::dispatch::run::Command;
 use crate::engine::checks::{
     checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
 };
-use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint, whole};
+use crate::engine::{EndpointChange, Engine, HeaderChange, Inner, NewEndpoint, whole};
 use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{
@@ -360,8 +360,10 @@ impl Inner {
         set(&mut endpoint.channels, change.channels, check::checked_channels)?;
         set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
         set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
-        let headers = |headers| checked_headers(provider, headers);
-        set(&mut endpoint.headers, change.headers, headers)?;
+        if let Some(change) = change.headers {
+            let headers = change_headers(&mut endpoint, change);
+            endpoint.headers = checked_headers(provider, headers)?;
+        }
         set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
         set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
         if let Some(authentication) = change.authentication {
@@ -440,4 +442,27 @@ fn set<T, U>(field: &mut T, change: Option<U>, check: impl FnOnce(U) -> Result<T
         *field = check(value)?;
     }
     Ok(())
+}
+
+/// The headers of an endpoint after a change, not checked yet. The header by which we authenticate
+/// goes when it is taken away by its name.
+fn change_headers(endpoint: &mut Endpoint, change: HeaderChange) -> Vec<(String, String)> {
+    let changes = match change {
+        HeaderChange::Replace(headers) => return headers,
+        HeaderChange::Merge(changes) => changes,
+    };
+    let mut headers = std::mem::take(&mut endpoint.headers);
+    for (name, value) in changes {
+        headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
+        let is_credential = matches!(
+            &endpoint.authentication,
+            SealedAuthentication::Header { name: held, .. } if held.eq_ignore_ascii_case(&name)
+        );
+        match value {
+            Some(value) => headers.push((name, value)),
+            None if is_credential => endpoint.authentication = SealedAuthentication::None,
+            None => {}
+        }
+    }
+    headers
 }

@@ -167,7 +167,7 @@ pub struct EndpointChange {
     /// Settings that the provider's headers use.
     pub settings: Option<BTreeMap<String, String>>,
     /// Headers sent besides the provider's own.
-    pub headers: Option<Vec<(String, String)>>,
+    pub headers: Option<HeaderChange>,
     /// Webhooks a second at most.
     pub rate_limit_per_second: Option<Option<u32>>,
     /// Requests in flight at once at most.
@@ -176,6 +176,17 @@ pub struct EndpointChange {
     pub authentication: Option<Authentication>,
     /// Certificate and key that we show to it.
     pub client_certificate: Option<Option<(String, Secret)>>,
+}
+
+/// What to change of an endpoint's headers.
+#[derive(Clone, Debug)]
+pub enum HeaderChange {
+    /// These, and no others.
+    Replace(Vec<(String, String)>),
+    /// Each of these names gets its value or, without one, is taken away, also where it is that of
+    /// the header by which we authenticate. The other headers stay as they are by then: of two such
+    /// changes at once neither is lost.
+    Merge(Vec<(String, Option<String>)>),
 }
 
 /// An event to be emitted.

@@ -24,7 +24,8 @@ pub use builder::EngineBuilder;
 pub use endpoints::CreatedEndpoint;
 pub use event_types::{EventTypeChange, NewEventType, PutEventType};
 pub use input::{
-    ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
+    ApplicationChange, Emitted, EndpointChange, HeaderChange, NewApplication, NewEndpoint,
+    NewEvent, TestEvent,
 };
 pub use pipeline::Outcome;
 pub use probes::ProbeStatus;

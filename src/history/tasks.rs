@@ -165,7 +165,7 @@ impl Engine {
         let wanted = |task: &Task| filter.wants(task);
         let (position, order) = (filter.position, filter.order);
         for task in self.inner.tasks.list(position, order, page.room(), wanted) {
-            page.push(task.id, task);
+            page.push(task.id, task, 0);
         }
         let (tasks, next) = page.finish(None);
         Ok(TaskPage { tasks, next })

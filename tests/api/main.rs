@@ -10,6 +10,7 @@ mod delivering;
 mod endpoint_parts;
 mod endpoints;
 mod event_types;
+mod hardening;
 mod idempotency;
 mod limits;
 mod messages;

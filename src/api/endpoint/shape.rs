@@ -2,7 +2,7 @@
 
 use crate::api::input::nullable;
 use crate::api::refusal::Refusal;
-use crate::engine::{EndpointChange, NewEndpoint, ProbeStatus};
+use crate::engine::{EndpointChange, HeaderChange, NewEndpoint, ProbeStatus};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{Authentication, Endpoint, EndpointState, EventPattern, Secret};
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl EndpointIn {
             channels: Some(self.channels.unwrap_or_default()),
             metadata: Some(self.metadata.unwrap_or_default()),
             settings: self.settings,
-            headers,
+            headers: headers.map(HeaderChange::Replace),
             rate_limit_per_second: Some(self.throttle_rate.map(u32::from)),
             concurrency: self.concurrency,
             authentication: self.authentication.map(Into::into).or(credential),
