@@ -119,7 +119,8 @@ pub enum Change {
     Application(Application),
     /// An endpoint, new or changed.
     Endpoint(Box<Endpoint>),
-    /// An item enters an endpoint's queue: a replay.
+    /// An item enters an endpoint's queue: a replay. Where one of its webhook waits already, nothing
+    /// happens.
     Enqueue(EndpointId, QueueItem),
     /// An item leaves an endpoint's queue: its delivery is settled, or was asked for by hand.
     Dequeue(EndpointId, QueueItem),
@@ -331,6 +332,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Items of an endpoint's queue that are due at `until`, at most `limit`.
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage>;
+
+    /// Whether a replay of `webhook` is in an endpoint's queue.
+    fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool>;
 
     /// Every endpoint with something in its queue, and its earliest due time.
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>>;

@@ -3,10 +3,12 @@
 use super::State;
 use crate::model::{
     DeliveryState, Endpoint, EndpointId, EndpointState, QueueItem, QueueProgress, Trigger,
+    WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::{Acceptance, Change, IdempotencyRecord, Place, Record};
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn accept(&mut self, acceptance: &Acceptance) {
@@ -85,6 +87,8 @@ impl State {
                 }
                 self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
+            Change::Enqueue(endpoint, item)
+                if item.manual && self.replay_waits(*endpoint, item.webhook) => {}
             Change::Enqueue(endpoint, item) => {
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
@@ -146,6 +150,11 @@ impl State {
                 }
             }
         }
+    }
+
+    pub(super) fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> bool {
+        let mut waiting = self.queues.get(&endpoint).into_iter().flat_map(BTreeMap::keys);
+        waiting.any(|item| item.manual && item.webhook == webhook)
     }
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem, progress: QueueProgress) {

@@ -8,6 +8,7 @@ use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
 use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
+use crate::store::sled::replays::Replays;
 use crate::store::sled::{Opened, Writer, failed, record};
 use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ struct Assembly<'a> {
     entries: BTreeMap<u128, Vec<EncodedEntry>>,
     /// Documents by their keys in the store, each as the last change leaves it.
     documents: BTreeMap<Vec<u8>, Option<&'a [u8]>>,
+    replays: Replays,
 }
 
 impl Opened {
@@ -42,6 +44,7 @@ impl Opened {
             batch: ::sled::Batch::default(),
             entries: BTreeMap::new(),
             documents: BTreeMap::new(),
+            replays: Replays::default(),
         };
         assembly.accept(&batch.accept)?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
@@ -212,7 +215,7 @@ impl<'a> Assembly<'a> {
                 _ => {}
             }
         }
-        record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, *item));
+        record.dequeue.iter().try_for_each(|item| self.dequeue(record.endpoint, *item))?;
         if let Some(item) = record.enqueue {
             self.enqueue_tried(record.endpoint, item, &record.progress)?;
         }
@@ -246,8 +249,12 @@ impl<'a> Assembly<'a> {
                     self.writer.fresh.retain(|(_, held)| *held != endpoint.id);
                 }
             }
-            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
-            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item),
+            Change::Enqueue(endpoint, item) => {
+                if !item.manual || self.replays.begin(self.opened, *endpoint, *item)? {
+                    self.enqueue(*endpoint, *item);
+                }
+            }
+            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item)?,
             Change::Spill(endpoint, item) => {
                 self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
@@ -277,7 +284,7 @@ impl<'a> Assembly<'a> {
                     let change = EntryChange::Formed { webhook: webhook.id };
                     self.plain_entry(event.as_u128(), webhook.endpoint, change)?;
                 }
-                dequeue.iter().for_each(|item| self.dequeue(webhook.endpoint, *item));
+                dequeue.iter().try_for_each(|item| self.dequeue(webhook.endpoint, *item))?;
                 let item = QueueItem { due: webhook.due, webhook: webhook.id, manual: false };
                 self.enqueue(webhook.endpoint, item);
                 let key = Key::Webhook(webhook.id).encode();
@@ -315,8 +322,12 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {
+    fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) -> Result<()> {
         self.batch.remove(Key::Queue(endpoint, item).encode());
+        match item.manual {
+            true => self.replays.end(self.opened, endpoint, item),
+            false => Ok(()),
+        }
     }
 
     fn page_of(&self, event: u128) -> Result<u128> {
@@ -357,6 +368,7 @@ impl<'a> Assembly<'a> {
                 (None, None) => {}
             }
         }
+        std::mem::take(&mut self.replays).write(&mut self.batch)?;
         if sequence.is_multiple_of(LOW_WATER_EVERY) {
             // Without a fresh delivery anywhere, the newest page is the first that may hold one.
             let first_fresh = self.writer.fresh.first().map(|(event, _)| event.as_u128());
