@@ -180,6 +180,22 @@ async fn a_set_is_sent_again_as_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_sent_again_for_any_of_its_events() {
+    let bench = bench().await;
+    let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
+    let event = |number| bench.event("payments.created", json!({ "links": { "payment": number } }));
+    let emitted = bench.engine.emit_batch(vec![event(1), event(2), event(3)]).await.unwrap();
+    bench.engine.settle().await;
+    assert_eq!(posts(&receiver).len(), 1);
+    for (sent, of) in emitted.iter().enumerate() {
+        let filter = DeliveryFilter::endpoint(created.endpoint.id).event(of.event);
+        let task = bench.engine.start_replay(filter).await.unwrap();
+        assert_eq!(ended(&bench.engine, task.id).await.done, 1);
+        assert_eq!(posts(&receiver).len(), sent + 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tasks_are_listed_fail_with_a_reason_and_expire() {
     let (bench, receiver, id) = shop().await;
     exhausted(&bench, &receiver, 0..1).await;

@@ -306,8 +306,9 @@ impl<'a> Step<'a> {
         events.retain(|event| range.contains(event));
         let carried = self.store.happened(&events)?;
         let is_asked_for = |event: &Event| match what {
-            _ if event.expunged => false,
-            What::Matching(filter) => filter.wants_event(event),
+            What::Matching(filter) => {
+                filter.range().contains(&event.id) && filter.wants_event(event)
+            }
             _ => true,
         };
         let mut carried = carried.iter().map(|happened| &happened.acceptance.event);
