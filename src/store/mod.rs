@@ -126,7 +126,8 @@ pub enum Change {
     Dequeue(EndpointId, QueueItem),
     /// A fresh delivery moves from its lane's memory to the queue, due when it was accepted.
     Spill(EndpointId, QueueItem),
-    /// A delivery gets another state without an attempt, and a place in the queue.
+    /// A delivery gets another state without an attempt, and a place in the queue. Where its event
+    /// is not there any more, or was expunged, nothing happens.
     Move {
         /// The delivery.
         delivery: DeliveryId,
@@ -137,7 +138,8 @@ pub enum Change {
         /// Attempts made before.
         attempts: u32,
     },
-    /// An event that did not go to an endpoint goes there from now on.
+    /// An event that did not go to an endpoint goes there from now on, unless it is not there any
+    /// more or was expunged.
     Deliver {
         /// The new delivery.
         delivery: DeliveryId,

@@ -98,7 +98,7 @@ impl State {
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
-                if self.is_expunged(delivery.event) => {}
+                if !self.is_sendable(delivery.event) => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));

@@ -27,6 +27,8 @@ const LOW_WATER_EVERY: u64 = 64;
 struct Assembly<'a> {
     opened: &'a Opened,
     writer: &'a mut Writer,
+    /// What the commit accepts.
+    accepted: &'a [Acceptance],
     batch: ::sled::Batch,
     entries: BTreeMap<u128, Vec<EncodedEntry>>,
     /// Documents by their keys in the store, each as the last change leaves it.
@@ -41,12 +43,13 @@ impl Opened {
         let mut assembly = Assembly {
             opened: self,
             writer: &mut writer,
+            accepted: &batch.accept,
             batch: ::sled::Batch::default(),
             entries: BTreeMap::new(),
             documents: BTreeMap::new(),
             replays: Replays::default(),
         };
-        assembly.accept(&batch.accept)?;
+        assembly.accept()?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
         batch.change.iter().try_for_each(|change| assembly.change(change))?;
         let (mut sled_batch, attempts) = assembly.finish(sequence)?;
@@ -133,9 +136,9 @@ impl Page {
 }
 
 impl<'a> Assembly<'a> {
-    fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
+    fn accept(&mut self) -> Result<()> {
         let mut page = Page::default();
-        for acceptance in accepted {
+        for acceptance in self.accepted {
             self.event(acceptance)?;
             let event = codec::encode_event(acceptance)?;
             if !page.has_room(event.len()) {
@@ -222,6 +225,17 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
+    /// Whether anything of an event is left to be sent: it may have expired or been expunged since
+    /// it was chosen to be.
+    fn is_sendable(&self, event: EventId) -> Result<bool> {
+        // The newest ones come with this commit.
+        let held = match self.accepted.binary_search_by_key(&event, |held| held.event.id) {
+            Ok(at) => self.accepted.get(at).cloned(),
+            Err(_) => self.opened.acceptance(event)?,
+        };
+        Ok(held.is_some_and(|held| !held.event.expunged))
+    }
+
     /// Whether an attempt carried something that was expunged meanwhile. The schedule's own did
     /// not: what it still has to send is not expunged.
     fn is_expunged(&self, record: &Record) -> Result<bool> {
@@ -259,9 +273,8 @@ impl<'a> Assembly<'a> {
                 self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
             }
-            // Nothing of it is left to be sent.
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
-                if self.opened.is_expunged(delivery.event)? => {}
+                if !self.is_sendable(delivery.event)? => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 self.writer.fresh.remove(&(delivery.event, delivery.endpoint));
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
