@@ -79,9 +79,9 @@ impl Inner {
         Ok(gone)
     }
 
-    /// Looks something up that an attempt cannot do without, again and again while the store is
+    /// Looks up what one cannot go on without, again and again while the store is
     /// failing.
-    async fn look_up<T: Send + 'static>(
+    pub(super) async fn look_up<T: Send + 'static>(
         self: &Arc<Self>,
         look_up: impl Fn(&dyn Store) -> Result<T> + Clone + Send + 'static,
     ) -> Result<T> {
