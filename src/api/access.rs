@@ -89,6 +89,23 @@ impl Caller {
         Ok(())
     }
 
+    /// Refuses what only a token for everything may do to an application, also to its own: a
+    /// tenant that chose its uid could take another's place.
+    pub fn administers(&self) -> Result<(), Refusal> {
+        match self.0.application {
+            None => Ok(()),
+            Some(_) => Err(forbidden("only a token for everything may change an application")),
+        }
+    }
+
+    /// Refuses secrets to a token that may only read: whoever has them can sign.
+    pub fn signs(&self) -> Result<(), Refusal> {
+        match self.0.read_only {
+            false => Ok(()),
+            true => Err(forbidden("a token that may only read does not see secrets")),
+        }
+    }
+
     /// Whether this caller may see an application.
     pub fn sees(&self, application: &Application) -> bool {
         self.0.application.is_none_or(|own| own == application.id)

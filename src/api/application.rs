@@ -31,7 +31,7 @@ pub struct ApplicationIn {
     pub uid: Option<String>,
     /// Messages a second at most to all its endpoints together.
     #[serde(alias = "rateLimit")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<u16>,
     /// The platform's own notes: 64 at most, 16 KiB in all.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -55,7 +55,7 @@ pub struct ApplicationPatch {
     pub uid: Option<Option<String>>,
     /// Messages a second at most; null for no limit.
     #[serde(default, alias = "rateLimit", deserialize_with = "nullable")]
-    #[schema(value_type = Option<u16>, minimum = 1)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<Option<u16>>,
     /// The platform's own notes, all of them anew.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -223,7 +223,6 @@ pub(super) async fn replace(
     named: Named,
     Body(mut body): Body<ApplicationIn>,
 ) -> Result<(StatusCode, Json<ApplicationOut>), Refusal> {
-    named.caller.platform()?;
     let Ok(held) = api.application(&named.caller, &named.name) else {
         named.caller.everything()?;
         check_path("app_id", &named.name)?;
@@ -231,6 +230,7 @@ pub(super) async fn replace(
         let made = api.engine.create_application(body.into_new()?).await?;
         return Ok((StatusCode::CREATED, Json((&*made).into())));
     };
+    named.caller.administers()?;
     let changed = api.engine.update_application(held.id, body.into_change()?).await?;
     Ok((StatusCode::OK, Json((&*changed).into())))
 }
@@ -244,7 +244,7 @@ pub(super) async fn patch(
     tenant: Tenant,
     Body(body): Body<ApplicationPatch>,
 ) -> Result<Json<ApplicationOut>, Refusal> {
-    tenant.caller.platform()?;
+    tenant.caller.administers()?;
     let change = ApplicationChange {
         name: body.name,
         uid: body.uid,
@@ -262,7 +262,7 @@ pub(super) async fn patch(
 #[utoipa::path(delete, path = "/api/v1/app/{app_id}", operation_id = "v1.application.delete",
     tag = "Application", params(AppPath), responses((status = 204, description = "It is gone")))]
 pub(super) async fn delete(State(api): State<Api>, tenant: Tenant) -> Result<StatusCode, Refusal> {
-    tenant.caller.platform()?;
+    tenant.caller.administers()?;
     api.engine.delete_application(tenant.application.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,7 @@ mod access;
 mod application;
 mod attempt;
 mod delivery;
+mod destination;
 mod endpoint;
 mod event_type;
 mod health;
@@ -207,9 +208,9 @@ fn messages() -> OpenApiRouter<Api> {
         .routes(routes!(delivery::get))
         .routes(routes!(delivery::count))
         .routes(routes!(delivery::replay))
-        .routes(routes!(delivery::messages))
-        .routes(routes!(delivery::destinations))
-        .routes(routes!(delivery::resend))
+        .routes(routes!(destination::messages))
+        .routes(routes!(destination::destinations))
+        .routes(routes!(destination::resend))
         .routes(routes!(stream::of_application))
         .routes(routes!(stream::of_everything))
 }

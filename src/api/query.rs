@@ -15,9 +15,17 @@ pub(super) fn instant(name: &str, given: Option<&str>) -> Result<Option<Timestam
     time.map(Some).map_err(|error| Refusal::fault(["query", name], error.to_string()))
 }
 
+/// Bytes of a list of event types at most.
+const EVENT_TYPES_MAX_BYTES: usize = 8192;
+
 /// Event types, separated by commas.
 pub(super) fn patterns(given: Option<&str>) -> Result<Vec<EventPattern>, Refusal> {
-    let names = given.unwrap_or_default().split(',').map(str::trim);
+    let given = given.unwrap_or_default();
+    if given.len() > EVENT_TYPES_MAX_BYTES {
+        let text = format!("the event types are longer than {EVENT_TYPES_MAX_BYTES} bytes");
+        return Err(Refusal::fault(["query", "event_types"], text));
+    }
+    let names = given.split(',').map(str::trim);
     names
         .filter(|name| !name.is_empty())
         .map(EventPattern::new)

@@ -37,6 +37,21 @@ pub struct TokenIn {
     expires_in_seconds: Option<u32>,
 }
 
+impl TokenIn {
+    fn check(&self) -> Result<(), Refusal> {
+        if !(1..=256).contains(&self.name.len()) {
+            return Err(Refusal::fault(["body", "name"], "a name has 1 to 256 bytes"));
+        }
+        if self.expires_in_seconds == Some(0) {
+            return Err(Refusal::fault(
+                ["body", "expiresInSeconds"],
+                "a token that expires in 0 s would open nothing: give it longer, or no end",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A token, without its text.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +119,7 @@ pub(super) async fn create(
     Body(body): Body<TokenIn>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
     caller.everything()?;
+    body.check()?;
     let application = body.app_id.map(|name| api.application(&caller, &name)).transpose()?;
     let seconds = body.expires_in_seconds;
     let new = NewAccessToken {
@@ -111,6 +127,7 @@ pub(super) async fn create(
         application: application.map(|held| held.id),
         read_only: body.read_only,
         portal: false,
+        feature_flags: Vec::new(),
         expires_in: seconds.map(|seconds| Duration::from_secs(seconds.into())),
     };
     let (token, text) = api.engine.create_access_token(new).await?;
@@ -152,6 +169,9 @@ pub struct AppPortalAccessIn {
     /// Whether it may only read.
     #[serde(default)]
     read_only: bool,
+    /// Which event types it sees besides those for everybody: the ones with one of these flags.
+    #[schema(max_items = 64)]
+    feature_flags: Option<Vec<String>>,
     /// Seconds until it expires; 7 days when left out.
     #[schema(minimum = 1, maximum = 604_800)]
     expiry: Option<u32>,
@@ -194,6 +214,7 @@ pub(super) async fn portal_access(
         application: Some(application.id),
         read_only: body.read_only,
         portal: true,
+        feature_flags: body.feature_flags.unwrap_or_default(),
         expires_in: Some(Duration::from_secs(seconds.into())),
     };
     let (_, token) = api.engine.create_access_token(new).await?;

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::record::{self, Effect, Facts, Verdict};
 use crate::store::ledger;
-use crate::store::{Record, Store};
+use crate::store::{Change, Record, Store};
 use crate::wheel::window;
 use std::sync::Arc;
 
@@ -44,14 +44,55 @@ impl Inner {
     pub async fn send(self: Arc<Self>, recipient: &Arc<Recipient>, item: ReadyWebhook) {
         let endpoint = recipient.endpoint.id;
         let webhook = item.webhook;
-        let gone = match self.attempt(recipient, item).await {
-            Ok((_, gone)) => gone,
+        let gone = match self.attempt_what_is_left(recipient, item).await {
+            Ok(gone) => gone,
             Err(error) => {
                 tracing::error!(%endpoint, %webhook, %error, "an attempt could not be recorded");
                 Vec::new()
             }
         };
         self.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+    }
+
+    /// Makes one attempt, unless nothing is left to be sent; with it come the places in the queue
+    /// that are removed.
+    async fn attempt_what_is_left(
+        self: &Arc<Self>,
+        recipient: &Arc<Recipient>,
+        mut item: ReadyWebhook,
+    ) -> Result<Vec<QueueItem>> {
+        // What is finished may be expunged, also while a replay of it waits in its lane. Nothing
+        // else that waits can be.
+        if let (Trigger::Manual, Held::Queued(place)) = (item.trigger, item.held) {
+            let webhook = item.webhook;
+            match self.look_up(move |store| ledger::load(store, webhook)).await? {
+                Some(loaded) => item.events = loaded.events,
+                None => {
+                    let endpoint = recipient.endpoint.id;
+                    self.insist(vec![Change::Dequeue(endpoint, place)]).await?;
+                    self.window.tell(window::Command::Released(endpoint, place));
+                    return Ok(vec![place]);
+                }
+            }
+        }
+        let (_, gone) = self.attempt(recipient, item).await?;
+        Ok(gone)
+    }
+
+    /// Looks up what one cannot go on without, again and again while the store is
+    /// failing.
+    pub(super) async fn look_up<T: Send + 'static>(
+        self: &Arc<Self>,
+        look_up: impl Fn(&dyn Store) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<T> {
+        loop {
+            match self.blocking(look_up.clone()).await {
+                Err(error) if error.is_unavailable() && !*self.ended.borrow() => {
+                    crate::clock::pause(STORE_RETRY).await;
+                }
+                found => return found,
+            }
+        }
     }
 
     /// Makes one attempt and records it; with it come the places in the queue that this removed.
@@ -159,16 +200,8 @@ impl Inner {
         let mut scheduled = None;
         if item.trigger == Trigger::Manual {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
-            let look_up = move |store: &dyn Store| ledger::ledger(store, endpoint, webhook);
-            let ledger = loop {
-                match self.blocking(look_up).await {
-                    // The attempt was made and must be recorded, also when the store is failing.
-                    Err(error) if error.is_unavailable() && !*self.ended.borrow() => {
-                        crate::clock::pause(STORE_RETRY).await;
-                    }
-                    ledger => break ledger?,
-                }
-            };
+            let ledger =
+                self.look_up(move |store| ledger::ledger(store, endpoint, webhook)).await?;
             scheduled = ledger.and_then(|ledger| ledger.place());
         }
         Ok(record::decide(&Facts {

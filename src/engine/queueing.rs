@@ -74,7 +74,7 @@ impl Inner {
     }
 
     /// Commits `changes`, again and again while the store is failing.
-    async fn insist(&self, changes: Vec<Change>) -> Result<()> {
+    pub(super) async fn insist(&self, changes: Vec<Change>) -> Result<()> {
         loop {
             match self.committer.change(changes.clone()).await {
                 Err(error) if error.is_unavailable() => crate::clock::pause(STORE_RETRY).await,

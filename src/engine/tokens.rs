@@ -3,7 +3,7 @@
 //! A token is `hw_`, its id and a secret of 256 random bits, each number as 22 letters and digits:
 //! it is looked up by the one, and the other compared, by its digest, in constant time.
 
-use crate::engine::checks::checked_text;
+use crate::engine::checks::{checked_names, checked_text};
 use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::id_source::fill_random;
@@ -41,6 +41,9 @@ pub struct NewAccessToken {
     pub read_only: bool,
     /// Whether it is an endpoint owner's, which needs an application.
     pub portal: bool,
+    /// Which event types a portal's token sees besides those for everybody; each like the name of
+    /// a type, up to 64.
+    pub feature_flags: Vec<String>,
     /// For how long it opens anything; `None` until it is revoked.
     pub expires_in: Option<Duration>,
 }
@@ -147,6 +150,7 @@ impl Inner {
             application: new.application,
             read_only: new.read_only,
             portal: new.portal,
+            feature_flags: checked_names("feature flags", new.feature_flags)?,
             digest: digest(&secret),
             created_at,
             expires_at: new.expires_in.map(|time| created_at.after(time)),

@@ -11,7 +11,7 @@ use crate::wheel::window;
 impl Engine {
     /// Sends a webhook again by hand, also one that succeeded: one attempt, trigger `manual`. The
     /// request to do so is durable when this returns; the attempt follows, never beside a
-    /// scheduled one of the same webhook.
+    /// scheduled one of the same webhook. Asked for again before it was made, it is made once.
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled, for a delivery whose first attempt is

@@ -18,6 +18,9 @@ pub struct AccessToken {
     /// Whether it is an endpoint owner's: it looks after endpoints and deliveries, and neither
     /// emits nor changes the application.
     pub portal: bool,
+    /// Which event types a portal's token sees besides those for everybody: the ones with one of
+    /// these flags.
+    pub feature_flags: Vec<String>,
     /// SHA-256 of the token's secret part. That has 256 random bits, so a slow hash adds nothing.
     pub(crate) digest: [u8; 32],
     /// When it was made.

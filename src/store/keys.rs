@@ -44,6 +44,9 @@ pub enum Key<'a> {
     /// `q` shard, endpoint, due, webhook, manual: an item of an endpoint's queue. A
     /// `QueueProgress`, or nothing before the first attempt and for a replay.
     Queue(EndpointId, QueueItem),
+    /// `v` endpoint, webhook: when the replay of that webhook is due that waits in the endpoint's
+    /// queue, a `Timestamp`.
+    Replay(EndpointId, WebhookId),
     /// `x` owner, first event: ids of events of that application or endpoint, in order, 16 bytes
     /// each. Written some time after the events; what is missing comes after `indexed`. And `t`
     /// endpoint, first position: the positions of attempts, in order, 26 bytes each; what is
@@ -90,6 +93,10 @@ impl Key<'_> {
                 bytes.extend_from_slice(&item.due.as_micros().to_be_bytes());
                 bytes.extend_from_slice(&item.webhook.as_u128().to_be_bytes());
                 bytes.push(u8::from(item.manual));
+            }
+            Self::Replay(endpoint, webhook) => {
+                push(&mut bytes, b'v', endpoint.as_u128());
+                bytes.extend_from_slice(&webhook.as_u128().to_be_bytes());
             }
             Self::Index(kind, owner, first) => {
                 push(&mut bytes, *kind as u8, *owner);

@@ -158,6 +158,10 @@ impl Store for MemoryStore {
         Ok(QueuePage { items, next_due })
     }
 
+    fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
+        Ok(self.state().replay_waits(endpoint, webhook))
+    }
+
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
         let state = self.state();
         let first = |queue: &BTreeMap<QueueItem, QueueProgress>| {

@@ -119,13 +119,15 @@ pub enum Change {
     Application(Application),
     /// An endpoint, new or changed.
     Endpoint(Box<Endpoint>),
-    /// An item enters an endpoint's queue: a replay.
+    /// An item enters an endpoint's queue: a replay. Where one of its webhook waits already, nothing
+    /// happens.
     Enqueue(EndpointId, QueueItem),
     /// An item leaves an endpoint's queue: its delivery is settled, or was asked for by hand.
     Dequeue(EndpointId, QueueItem),
     /// A fresh delivery moves from its lane's memory to the queue, due when it was accepted.
     Spill(EndpointId, QueueItem),
-    /// A delivery gets another state without an attempt, and a place in the queue.
+    /// A delivery gets another state without an attempt, and a place in the queue. Where its event
+    /// is not there any more, or was expunged, nothing happens.
     Move {
         /// The delivery.
         delivery: DeliveryId,
@@ -136,7 +138,8 @@ pub enum Change {
         /// Attempts made before.
         attempts: u32,
     },
-    /// An event that did not go to an endpoint goes there from now on.
+    /// An event that did not go to an endpoint goes there from now on, unless it is not there any
+    /// more or was expunged.
     Deliver {
         /// The new delivery.
         delivery: DeliveryId,
@@ -331,6 +334,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Items of an endpoint's queue that are due at `until`, at most `limit`.
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage>;
+
+    /// Whether a replay of `webhook` is in an endpoint's queue.
+    fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool>;
 
     /// Every endpoint with something in its queue, and its earliest due time.
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>>;

@@ -66,6 +66,27 @@ async fn what_waits_or_is_in_flight_is_not_expunged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_is_about_to_go_out_ends_with_the_event() {
+    let bench = bench().await;
+    let one_a_second = |new| NewEndpoint { rate_limit_per_second: Some(1), ..new };
+    let (receiver, _) = bench.receiver_with(Consumer::TicketNation, one_a_second).await;
+    let delivery = bench.settled_order(1).await;
+    // It is in its lane, and waits for the limit.
+    bench.engine.replay(delivery).await.unwrap();
+    bench.engine.settle().await;
+    assert_eq!(posts(&receiver).len(), 1);
+    bench.engine.expunge_event(delivery.event).await.unwrap();
+    bench.advance(seconds(1)).await;
+    assert_eq!(posts(&receiver).len(), 1);
+    assert_eq!(bench.history(delivery).await.attempts.len(), 1);
+    bench.order(2).await;
+    for _ in 0..3 {
+        bench.advance(seconds(1)).await;
+    }
+    assert_eq!(orders(&posts(&receiver)), [1, 2], "the lane goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_expunged_is_neither_recovered_nor_replayed_with_the_rest() {
     let bench = bench().await;
     let (receiver, created) = bench.receiver(Consumer::TicketNation).await;

@@ -73,6 +73,31 @@ async fn a_recovery_goes_on_by_itself_and_tells_how_far_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_again_before_it_went_out_goes_out_once() {
+    let (bench, receiver, id) = shop().await;
+    exhausted(&bench, &receiver, 0..3).await;
+    // One goes out a second, so that the rest waits.
+    let rate_limit_per_second = Some(Some(1));
+    let change = EndpointChange { rate_limit_per_second, ..EndpointChange::default() };
+    bench.engine.update_endpoint(id, change).await.unwrap();
+    bench.settled_order(3).await;
+    let before = posts(&receiver).len();
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 3);
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 0);
+    let all = DeliveryFilter::endpoint(id).state("exhausted");
+    let task = bench.engine.start_replay(all.clone()).await.unwrap();
+    assert_eq!(ended(&bench.engine, task.id).await.done, 0);
+    let waiting = bench.engine.deliveries(all).await.unwrap().deliveries;
+    bench.engine.replay(waiting[0].id).await.unwrap();
+    for _ in 0..9 {
+        bench.advance(seconds(1)).await;
+    }
+    let mut sent = orders(&posts(&receiver)[before..]);
+    sent.sort_unstable();
+    assert_eq!(sent, [0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_gets_what_was_there_before_it() {
     let bench = bench().await;
     for number in 0..5 {
@@ -152,6 +177,22 @@ async fn a_set_is_sent_again_as_one() {
     let task = bench.engine.start_replay(filter).await.unwrap();
     assert_eq!(ended(&bench.engine, task.id).await.done, sent as u64);
     assert_eq!(posts(&receiver).len(), 2 * sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_sent_again_for_any_of_its_events() {
+    let bench = bench().await;
+    let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
+    let event = |number| bench.event("payments.created", json!({ "links": { "payment": number } }));
+    let emitted = bench.engine.emit_batch(vec![event(1), event(2), event(3)]).await.unwrap();
+    bench.engine.settle().await;
+    assert_eq!(posts(&receiver).len(), 1);
+    for (sent, of) in emitted.iter().enumerate() {
+        let filter = DeliveryFilter::endpoint(created.endpoint.id).event(of.event);
+        let task = bench.engine.start_replay(filter).await.unwrap();
+        assert_eq!(ended(&bench.engine, task.id).await.done, 1);
+        assert_eq!(posts(&receiver).len(), sent + 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,38 @@ pub fn attempts_are_listed_in_the_order_they_were_recorded(store: &dyn Store) {
     assert_eq!(store.attempts_to(endpoint(3), None, Order::NewestFirst, 9).unwrap(), []);
 }
 
+pub fn a_large_commit_of_several_events_is_listed_once_in_any_pages(store: &dyn Store) {
+    // Accepted apart, so that their attempts lie apart; and too much for a single page of each.
+    let events = [1, 2].map(|n| accepted(n, &[(endpoint(1), Place::Queued)]));
+    events.iter().for_each(|held| store.accept(std::slice::from_ref(held)));
+    let large = |(held, n): (&Acceptance, u64)| {
+        let mut record = tried(endpoint(1), held, n);
+        record.attempt.request.body = vec![b'x'; 9_000].into();
+        record
+    };
+    let of_the_first = (10..40).map(|n| (&events[0], n));
+    let of_the_second = (40..70).map(|n| (&events[1], n));
+    store.record(&of_the_first.chain(of_the_second).map(large).collect::<Vec<_>>());
+    let check = || {
+        for (order, limit) in [
+            (Order::OldestFirst, 1),
+            (Order::NewestFirst, 1),
+            (Order::OldestFirst, 7),
+            (Order::NewestFirst, 99),
+        ] {
+            let mut all = listed(store, endpoint(1), order, limit);
+            all.sort();
+            assert_eq!(all, ids(10..70), "{order:?}, {limit}");
+        }
+    };
+    check();
+    // As after a crash, and from what is written then.
+    store.reopen().unwrap();
+    check();
+    store.close().unwrap();
+    check();
+}
+
 pub fn attempts_of_an_event_and_of_a_set_are_found(store: &dyn Store) {
     let both = [(endpoint(1), Place::Queued), (endpoint(2), Place::Queued)];
     let events = [accepted(1, &both), accepted(2, &both), accepted(3, &both)];
@@ -149,4 +181,43 @@ fn after_a_crash_every_attempt_is_listed_and_no_journal_outlives_the_index() {
     drop(store);
     let db = sled::open(folder.path().join("sled")).unwrap();
     assert_eq!(db.scan_prefix("j").count(), 0);
+}
+
+#[test]
+fn an_attempt_that_is_recorded_again_is_listed_once_though_the_index_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = sled_in(folder.path());
+    let held = accepted(1, &[(endpoint(1), Place::Queued)]);
+    store.accept(std::slice::from_ref(&held));
+    // So many that the next commit would write them down.
+    let many: Vec<_> = (2..2 + 65_536).map(|n| tried(endpoint(1), &held, n)).collect();
+    store.record(&many);
+    // As after a failure that left open whether the commit is there.
+    store.reopen().unwrap();
+    store.record(&many[..1]);
+    let count = |store: &dyn Store| {
+        store.attempts_to(endpoint(1), None, Order::OldestFirst, usize::MAX).unwrap().len()
+    };
+    assert_eq!(count(&store), many.len());
+    store.record(&[tried(endpoint(1), &held, 1)]);
+    drop(store);
+    store = sled_in(folder.path());
+    assert_eq!(count(&store), many.len() + 1);
+}
+
+#[test]
+fn a_journal_goes_though_its_attempts_expired_before_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled_in(folder.path());
+    store.put_endpoints(&[endpoint(1)]);
+    let held = accepted(1, &[(endpoint(1), Place::Queued)]);
+    store.accept(std::slice::from_ref(&held));
+    let mut done = first_attempt(endpoint(1), &held, 2, succeeded(2));
+    done.dequeue = vec![place(1, 1)];
+    store.record(&[done]);
+    assert_eq!(store.expire_before(9_999, 0), 1);
+    drop(store);
+    assert_eq!(raw(folder.path()).scan_prefix("j").count(), 1);
+    sled_in(folder.path()).close().unwrap();
+    assert_eq!(raw(folder.path()).scan_prefix("j").count(), 0);
 }

@@ -1,7 +1,7 @@
 //! What is removed when it is old, and what is not.
 
 use crate::world::*;
-use hookwheel::model::{EventId, Order, SkipReason};
+use hookwheel::model::{DeliveryId, EventId, Order, SkipReason};
 use hookwheel::store::{Acceptance, Change, Expiry, Owner, Place, Store, ledger};
 use std::sync::Arc;
 
@@ -203,6 +203,24 @@ pub fn applications_have_their_own_times(store: &dyn Store) {
     };
     assert_eq!(list(short), [event(10)]);
     assert_eq!(list(long), [event(9), event(7), event(5)]);
+}
+
+pub fn what_expired_meanwhile_is_not_sent(store: &dyn Store) {
+    store.put_endpoints(&[endpoint(1), endpoint(2)]);
+    store.accept(&[accepted(1, &[(endpoint(1), SKIPPED)])]);
+    assert_eq!(store.expire_before(9_999, 0), 1);
+    let to = |number| DeliveryId { event: event(1), endpoint: endpoint(number) };
+    let enqueue = place(1, 5);
+    store.change(&[
+        Change::Move { delivery: to(1), state: waiting_until(5), enqueue, attempts: 0 },
+        Change::Deliver { delivery: to(2), enqueue },
+    ]);
+    assert_eq!(store.waiting().unwrap(), []);
+    assert_eq!(store.entries(event(1).as_u128(), false).unwrap(), []);
+    for owner in [Owner::Endpoint(endpoint(1)), Owner::Endpoint(endpoint(2))] {
+        let listed = store.events_of(owner, EventId::all(), Order::NewestFirst, 9).unwrap();
+        assert_eq!(listed, []);
+    }
 }
 
 pub fn a_deleted_endpoint_goes_with_its_last_event(store: &dyn Store) {

@@ -138,6 +138,9 @@ impl<S: Store> Store for Faulty<S> {
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
         self.inner.queue(endpoint, until, limit)
     }
+    fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
+        self.inner.replay_waits(endpoint, webhook)
+    }
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
         self.inner.waiting()
     }

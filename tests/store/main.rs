@@ -51,6 +51,7 @@ macro_rules! conformance {
                 recording::a_replay_goes_beside_the_schedule
                 recording::a_test_event_without_attempt_is_exhausted
                 queueing::a_queue_is_in_order_of_due_time
+                queueing::a_webhook_has_one_replay_in_a_queue
                 queueing::a_page_of_a_queue_tells_what_is_due_next
                 queueing::everything_that_waits_is_found
                 queueing::progress_stays_beside_its_place
@@ -69,6 +70,7 @@ macro_rules! conformance {
                 listing::what_happened_is_told_for_many_events_at_once
                 listing::a_delivery_that_is_added_later_is_like_the_others
                 attempting::attempts_are_listed_in_the_order_they_were_recorded
+                attempting::a_large_commit_of_several_events_is_listed_once_in_any_pages
                 attempting::attempts_of_an_event_and_of_a_set_are_found
                 attempting::an_attempt_that_is_recorded_again_is_listed_once
                 attempting::attempts_go_with_their_events
@@ -79,6 +81,7 @@ macro_rules! conformance {
                 expiring::idempotency_keys_have_their_own_time
                 expiring::uids_are_free_again_with_their_events
                 expiring::applications_have_their_own_times
+                expiring::what_expired_meanwhile_is_not_sent
                 expiring::a_deleted_endpoint_goes_with_its_last_event
             }
         }

@@ -22,6 +22,35 @@ pub fn a_queue_is_in_order_of_due_time(store: &dyn Store) {
     assert_eq!(store.due(endpoint(1), 1000), in_order);
 }
 
+pub fn a_webhook_has_one_replay_in_a_queue(store: &dyn Store) {
+    let manual = |due| QueueItem { manual: true, ..place(1, due) };
+    let waits = |number| store.replay_waits(endpoint(number), webhook(1)).unwrap();
+    put(store, 1, &[place(1, 5)]);
+    assert!(!waits(1));
+    // In one commit, and in another one.
+    put(store, 1, &[manual(20), manual(10)]);
+    put(store, 1, &[manual(30)]);
+    put(store, 2, &[manual(30)]);
+    assert_eq!(store.due(endpoint(1), 99), [place(1, 5), manual(20)]);
+    assert_eq!(store.due(endpoint(2), 99), [manual(30)]);
+    assert!(waits(1) && waits(2) && !waits(3));
+    // Another one that leaves is not this one.
+    store.change(&[Change::Dequeue(endpoint(1), manual(30))]);
+    assert!(waits(1));
+    store.change(&[
+        Change::Dequeue(endpoint(1), manual(20)),
+        Change::Enqueue(endpoint(1), manual(40)),
+        Change::Dequeue(endpoint(2), manual(30)),
+    ]);
+    assert_eq!(store.due(endpoint(1), 99), [place(1, 5), manual(40)]);
+    assert!(waits(1) && !waits(2));
+    // It goes with a deleted endpoint's queue.
+    store.put_endpoints(&[endpoint(1)]);
+    store.delete_endpoint(endpoint(1));
+    store.expire_before(1, 0);
+    assert!(!waits(1));
+}
+
 pub fn a_page_of_a_queue_tells_what_is_due_next(store: &dyn Store) {
     put(store, 1, &[place(1, 10), place(2, 20), place(3, 30)]);
     let page = |until, limit| store.queue(endpoint(1), time(until), limit).unwrap();

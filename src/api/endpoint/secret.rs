@@ -1,7 +1,7 @@
 //! An endpoint's signing secret.
 
 use crate::api::Api;
-use crate::api::access::{AppPath, EndpointPath, Owned};
+use crate::api::access::{AppPath, Caller, EndpointPath, Owned};
 use crate::api::input::Body;
 use crate::api::refusal::Refusal;
 use crate::model::Secret;
@@ -40,14 +40,17 @@ pub struct EndpointSecretRotateIn {
 
 /// Show an endpoint's signing secret
 ///
-/// A conflict where the provider shows a secret only once, when it is made.
+/// A conflict where the provider shows a secret only once, when it is made. Not for a token that may
+/// only read.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/secret",
     operation_id = "v1.endpoint.get-secret", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointSecretOut)))]
 pub(in crate::api) async fn get(
     State(api): State<Api>,
+    caller: Caller,
     owned: Owned,
 ) -> Result<Json<EndpointSecretOut>, Refusal> {
+    caller.signs()?;
     let secret = api.engine.endpoint_secret(owned.endpoint.id).await?;
     Ok(Json(shown(&secret)))
 }

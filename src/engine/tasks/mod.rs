@@ -141,11 +141,7 @@ impl Inner {
         self.tasks.begin(&task)?;
         let inner = Arc::clone(self);
         whole(async move {
-            let committed = match document(&task, &resend) {
-                Ok(change) => inner.committer.change(vec![change]).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = committed {
+            if let Err(error) = inner.store_task(&task, &resend).await {
                 inner.tasks.all().remove(&task.id);
                 return Err(error);
             }
@@ -153,6 +149,17 @@ impl Inner {
             Ok(task)
         })
         .await
+    }
+
+    async fn store_task(self: &Arc<Self>, task: &Task, resend: &Resend) -> Result<()> {
+        match self.committer.change(vec![document(task, resend)?]).await {
+            // It may have reached the disk all the same, and would begin at the next start though
+            // it was refused.
+            Err(error) if error.is_unavailable() => {
+                self.reread_task(task.id).await?.map(drop).ok_or(error)
+            }
+            ended => ended,
+        }
     }
 
     /// Takes up the tasks that the store holds.
@@ -221,7 +228,9 @@ impl Inner {
             Ok(()) => {}
             // It may have reached the disk all the same: what is there tells.
             Err(error) if error.is_unavailable() => {
-                (task, gone_on) = self.reread_task(task.id).await?;
+                let stored = self.reread_task(task.id).await?;
+                let gone = || Error::internal(format!("task `{}` is gone", task.id));
+                (task, gone_on) = stored.ok_or_else(gone)?;
             }
             Err(error) => return Err(error),
         }
@@ -230,18 +239,11 @@ impl Inner {
         Ok((task, gone_on))
     }
 
-    async fn reread_task(self: &Arc<Self>, id: TaskId) -> Result<(Task, Resend)> {
-        loop {
-            crate::clock::pause(STORE_RETRY).await;
-            let key = id.to_string();
-            let look_up = move |store: &dyn Store| store.document(DocumentKind::Task, &key);
-            match self.blocking(look_up).await {
-                Ok(Some(value)) => return read_document(&value),
-                Ok(None) => return Err(Error::internal(format!("task `{id}` is gone"))),
-                Err(error) if error.is_unavailable() && !*self.ended.borrow() => {}
-                Err(error) => return Err(error),
-            }
-        }
+    /// A task as the store holds it, if it does, once that is back.
+    async fn reread_task(self: &Arc<Self>, id: TaskId) -> Result<Option<(Task, Resend)>> {
+        let key = id.to_string();
+        let look_up = move |store: &dyn Store| store.document(DocumentKind::Task, &key);
+        self.look_up(look_up).await?.map(|value| read_document(&value)).transpose()
     }
 
     /// Removes finished tasks that are kept no longer.

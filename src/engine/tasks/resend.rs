@@ -210,7 +210,7 @@ impl<'a> Step<'a> {
         if matches!(held.state, DeliveryState::Exhausted { .. })
             && self.is_chosen(held, range, what)?
         {
-            self.replay(held);
+            self.replay(held)?;
         }
         Ok(())
     }
@@ -237,15 +237,20 @@ impl<'a> Step<'a> {
                 && self.inner.replayable(held.id.endpoint).is_ok()
                 && self.is_chosen(held, range, what)?
             {
-                self.replay(held);
+                self.replay(held)?;
             }
         }
         Ok(())
     }
 
-    fn replay(&mut self, held: &Delivery) {
-        let item = self.inner.replay_of(held.webhook);
-        self.part.add(held.id.endpoint, Change::Enqueue(held.id.endpoint, item));
+    /// Sends a webhook again, unless that waits to be done since it was asked for before.
+    fn replay(&mut self, held: &Delivery) -> Result<()> {
+        let endpoint = held.id.endpoint;
+        if !self.store.replay_waits(endpoint, held.webhook)? {
+            let item = self.inner.replay_of(held.webhook);
+            self.part.add(endpoint, Change::Enqueue(endpoint, item));
+        }
+        Ok(())
     }
 
     /// Gives a skipped delivery a place in the queue, as if it were new.
@@ -301,8 +306,9 @@ impl<'a> Step<'a> {
         events.retain(|event| range.contains(event));
         let carried = self.store.happened(&events)?;
         let is_asked_for = |event: &Event| match what {
-            _ if event.expunged => false,
-            What::Matching(filter) => filter.wants_event(event),
+            What::Matching(filter) => {
+                filter.range().contains(&event.id) && filter.wants_event(event)
+            }
             _ => true,
         };
         let mut carried = carried.iter().map(|happened| &happened.acceptance.event);

@@ -3,10 +3,12 @@
 use super::State;
 use crate::model::{
     DeliveryState, Endpoint, EndpointId, EndpointState, QueueItem, QueueProgress, Trigger,
+    WebhookId,
 };
 use crate::store::codec::attempted_change;
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::{Acceptance, Change, IdempotencyRecord, Place, Record};
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn accept(&mut self, acceptance: &Acceptance) {
@@ -85,6 +87,8 @@ impl State {
                 }
                 self.endpoints.insert(endpoint.id, Endpoint::clone(endpoint));
             }
+            Change::Enqueue(endpoint, item)
+                if item.manual && self.replay_waits(*endpoint, item.webhook) => {}
             Change::Enqueue(endpoint, item) => {
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
@@ -94,7 +98,7 @@ impl State {
                 self.enqueue(*endpoint, *item, QueueProgress::default());
             }
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
-                if self.is_expunged(delivery.event) => {}
+                if !self.is_sendable(delivery.event) => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 let of = delivery.event.as_u128();
                 self.fresh.remove(&(delivery.event, delivery.endpoint));
@@ -146,6 +150,11 @@ impl State {
                 }
             }
         }
+    }
+
+    pub(super) fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> bool {
+        let mut waiting = self.queues.get(&endpoint).into_iter().flat_map(BTreeMap::keys);
+        waiting.any(|item| item.manual && item.webhook == webhook)
     }
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem, progress: QueueProgress) {

@@ -45,6 +45,10 @@ impl State {
         self.events.get(&event).is_some_and(|held| held.event.expunged)
     }
 
+    pub(super) fn is_sendable(&self, event: EventId) -> bool {
+        self.events.get(&event).is_some_and(|held| !held.event.expunged)
+    }
+
     pub(super) fn expunge(&mut self, webhooks: &[u128], expunge: Expunge) {
         let only = match expunge {
             Expunge::Attempt(_, attempt) => Some(attempt),

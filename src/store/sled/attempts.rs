@@ -26,6 +26,12 @@ pub(super) struct Attempted {
     position: AttemptPosition,
 }
 
+impl Attempted {
+    pub(super) fn position(&self) -> AttemptPosition {
+        self.position
+    }
+}
+
 /// An attempt in an index.
 pub(super) type Item = [u8; AttemptPosition::WIDTH];
 
@@ -39,8 +45,8 @@ pub(super) struct AttemptIndex {
 struct Recent {
     /// Attempts in the buffer: the same one is recorded again when its commit's fate was unknown.
     /// What was recorded since the index was last written is found again when the store is
-    /// reopened, and no commit writes an index of its own attempts, so that one is always among
-    /// these.
+    /// reopened, and no commit that records one of these again writes the index, so that it is
+    /// always among these.
     seen: HashSet<AttemptId>,
     /// Commits that have a journal.
     journals: Vec<u64>,
@@ -62,11 +68,14 @@ impl AttemptIndex {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what a commit recorded.
+    /// Whether some of `attempts` are in the buffer.
+    pub(super) fn holds_any(&self, attempts: &[Attempted]) -> bool {
+        let recent = self.recent();
+        attempts.iter().any(|attempt| recent.seen.contains(&attempt.id))
+    }
+
+    /// Takes in what a commit that has a journal recorded, in the order of positions.
     pub(super) fn add(&self, commit: u64, attempts: &[Attempted]) {
-        if attempts.is_empty() {
-            return;
-        }
         let (mut buffer, mut recent) = (self.buffer(), self.recent());
         recent.journals.push(commit);
         for attempt in attempts {
@@ -130,6 +139,7 @@ impl Opened {
                 let Some(value) = self.get(&Key::EntryPage(page, name).encode())? else { continue };
                 attempts.extend(attempts_in((page, name), codec::decode_all_entries(&value)?));
             }
+            attempts.sort_unstable_by_key(Attempted::position);
             self.attempts.add(u64::from_be_bytes(*commit), &attempts);
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
 use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
+use crate::store::sled::replays::Replays;
 use crate::store::sled::{Opened, Writer, failed, record};
 use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
@@ -26,10 +27,13 @@ const LOW_WATER_EVERY: u64 = 64;
 struct Assembly<'a> {
     opened: &'a Opened,
     writer: &'a mut Writer,
+    /// What the commit accepts.
+    accepted: &'a [Acceptance],
     batch: ::sled::Batch,
     entries: BTreeMap<u128, Vec<EncodedEntry>>,
     /// Documents by their keys in the store, each as the last change leaves it.
     documents: BTreeMap<Vec<u8>, Option<&'a [u8]>>,
+    replays: Replays,
 }
 
 impl Opened {
@@ -39,11 +43,13 @@ impl Opened {
         let mut assembly = Assembly {
             opened: self,
             writer: &mut writer,
+            accepted: &batch.accept,
             batch: ::sled::Batch::default(),
             entries: BTreeMap::new(),
             documents: BTreeMap::new(),
+            replays: Replays::default(),
         };
-        assembly.accept(&batch.accept)?;
+        assembly.accept()?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
         batch.change.iter().try_for_each(|change| assembly.change(change))?;
         let (mut sled_batch, attempts) = assembly.finish(sequence)?;
@@ -53,7 +59,9 @@ impl Opened {
         if writes_events {
             self.write_event_index(writer.last_event, &mut sled_batch);
         }
-        let writes_attempts = self.attempts.buffer().is_due();
+        // Nor while an attempt comes that the buffer holds: it is known there for the same one.
+        let writes_attempts =
+            self.attempts.buffer().is_due() && !self.attempts.holds_any(&attempts);
         if writes_attempts {
             self.attempts.write(&mut sled_batch);
         }
@@ -70,7 +78,9 @@ impl Opened {
             self.index_event(acceptance);
             writer.last_event = acceptance.event.id.as_u128();
         }
-        self.attempts.add(sequence, &attempts);
+        if !attempts.is_empty() {
+            self.attempts.add(sequence, &attempts);
+        }
         writer.sequence = sequence;
         Ok(())
     }
@@ -126,9 +136,9 @@ impl Page {
 }
 
 impl<'a> Assembly<'a> {
-    fn accept(&mut self, accepted: &[Acceptance]) -> Result<()> {
+    fn accept(&mut self) -> Result<()> {
         let mut page = Page::default();
-        for acceptance in accepted {
+        for acceptance in self.accepted {
             self.event(acceptance)?;
             let event = codec::encode_event(acceptance)?;
             if !page.has_room(event.len()) {
@@ -208,11 +218,22 @@ impl<'a> Assembly<'a> {
                 _ => {}
             }
         }
-        record.dequeue.iter().for_each(|item| self.dequeue(record.endpoint, *item));
+        record.dequeue.iter().try_for_each(|item| self.dequeue(record.endpoint, *item))?;
         if let Some(item) = record.enqueue {
             self.enqueue_tried(record.endpoint, item, &record.progress)?;
         }
         Ok(())
+    }
+
+    /// Whether anything of an event is left to be sent: it may have expired or been expunged since
+    /// it was chosen to be.
+    fn is_sendable(&self, event: EventId) -> Result<bool> {
+        // The newest ones come with this commit.
+        let held = match self.accepted.binary_search_by_key(&event, |held| held.event.id) {
+            Ok(at) => self.accepted.get(at).cloned(),
+            Err(_) => self.opened.acceptance(event)?,
+        };
+        Ok(held.is_some_and(|held| !held.event.expunged))
     }
 
     /// Whether an attempt carried something that was expunged meanwhile. The schedule's own did
@@ -242,15 +263,18 @@ impl<'a> Assembly<'a> {
                     self.writer.fresh.retain(|(_, held)| *held != endpoint.id);
                 }
             }
-            Change::Enqueue(endpoint, item) => self.enqueue(*endpoint, *item),
-            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item),
+            Change::Enqueue(endpoint, item) => {
+                if !item.manual || self.replays.begin(self.opened, *endpoint, *item)? {
+                    self.enqueue(*endpoint, *item);
+                }
+            }
+            Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item)?,
             Change::Spill(endpoint, item) => {
                 self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
                 self.enqueue(*endpoint, *item);
             }
-            // Nothing of it is left to be sent.
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
-                if self.opened.is_expunged(delivery.event)? => {}
+                if !self.is_sendable(delivery.event)? => {}
             Change::Move { delivery, state, enqueue, attempts } => {
                 self.writer.fresh.remove(&(delivery.event, delivery.endpoint));
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
@@ -273,7 +297,7 @@ impl<'a> Assembly<'a> {
                     let change = EntryChange::Formed { webhook: webhook.id };
                     self.plain_entry(event.as_u128(), webhook.endpoint, change)?;
                 }
-                dequeue.iter().for_each(|item| self.dequeue(webhook.endpoint, *item));
+                dequeue.iter().try_for_each(|item| self.dequeue(webhook.endpoint, *item))?;
                 let item = QueueItem { due: webhook.due, webhook: webhook.id, manual: false };
                 self.enqueue(webhook.endpoint, item);
                 let key = Key::Webhook(webhook.id).encode();
@@ -311,8 +335,12 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) {
+    fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) -> Result<()> {
         self.batch.remove(Key::Queue(endpoint, item).encode());
+        match item.manual {
+            true => self.replays.end(self.opened, endpoint, item),
+            false => Ok(()),
+        }
     }
 
     fn page_of(&self, event: u128) -> Result<u128> {
@@ -353,6 +381,7 @@ impl<'a> Assembly<'a> {
                 (None, None) => {}
             }
         }
+        std::mem::take(&mut self.replays).write(&mut self.batch)?;
         if sequence.is_multiple_of(LOW_WATER_EVERY) {
             // Without a fresh delivery anywhere, the newest page is the first that may hold one.
             let first_fresh = self.writer.fresh.first().map(|(event, _)| event.as_u128());
@@ -363,6 +392,8 @@ impl<'a> Assembly<'a> {
         }
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);
+        // They were gathered page by page, and each page begins to number its parts anew.
+        attempts.sort_unstable_by_key(Attempted::position);
         Ok((self.batch, attempts))
     }
 }

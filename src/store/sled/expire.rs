@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::{EndpointState, EventId, Order, Timestamp, WebhookId};
-use crate::store::keys::{Key, decode_number, entries_prefix, queue_prefix};
+use crate::store::keys::{Key, decode_number, decode_queue, entries_prefix, queue_prefix};
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Store, codec};
@@ -286,7 +286,11 @@ impl Opened {
             }
             let mut found = 0;
             for key in self.db.scan_prefix(queue_prefix(endpoint.id)).keys().take(step) {
-                batch.remove(key.map_err(failed)?);
+                let key = key.map_err(failed)?;
+                if let Some((to, item)) = decode_queue(&key).filter(|(_, item)| item.manual) {
+                    batch.remove(Key::Replay(to, item.webhook).encode());
+                }
+                batch.remove(key);
                 found += 1;
             }
             if found > 0 {

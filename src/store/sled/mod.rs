@@ -17,6 +17,7 @@ mod listing;
 mod open;
 mod read;
 mod record;
+mod replays;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -260,6 +261,10 @@ impl Store for SledStore {
 
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
         self.read(|opened| opened.queue(endpoint, until, limit))
+    }
+
+    fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
+        self.read(|opened| opened.replay_waits(endpoint, webhook))
     }
 
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {

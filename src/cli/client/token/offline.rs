@@ -44,7 +44,13 @@ async fn make(new: &New, folder: &Path) -> Result<(Arc<AccessToken>, Secret)> {
     let made = async {
         let application = new.app.as_deref().map(|name| named(&engine, name)).transpose()?;
         let (name, read_only, expires_in) = (new.name.clone(), new.read_only, new.expires_in);
-        let new = NewAccessToken { name, application, read_only, portal: false, expires_in };
+        let new = NewAccessToken {
+            name,
+            application,
+            read_only,
+            expires_in,
+            ..NewAccessToken::default()
+        };
         engine.create_access_token(new).await
     };
     let made = made.await;
