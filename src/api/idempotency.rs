@@ -83,6 +83,7 @@ async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Res
         }
         return Ok(repeated(kept));
     }
+    let application = parts.extensions.get::<Caller>().and_then(|caller| caller.0.application);
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if !response.status().is_success() {
         return Ok(response);
@@ -101,7 +102,7 @@ async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Res
         return Ok(Response::from_parts(parts, Body::from(body)));
     }
     let reply = Reply { request_digest, status: parts.status.as_u16(), body: body.to_vec() };
-    if let Err(error) = api.engine.keep_reply(&key, reply).await {
+    if let Err(error) = api.engine.keep_reply(&key, application, reply).await {
         tracing::warn!(%error, "an answer could not be kept: asked again, it would be done again");
     }
     Ok(Response::from_parts(parts, Body::from(body)))

@@ -190,7 +190,8 @@ pub struct AppPortalAccessOut {
 /// Give an endpoint's owner access
 ///
 /// The token sees this application only; it looks after endpoints and deliveries, and can neither
-/// emit nor change the application. `url` is the page of this API, until there is a portal.
+/// emit nor change the application. An application has 1,000 at most: then the one that ends first
+/// makes room. `url` is the page of this API, until there is a portal.
 #[utoipa::path(post, path = "/api/v1/auth/app-portal-access/{app_id}",
     operation_id = "v1.authentication.app-portal-access", tag = "Token", params(AppPath),
     request_body = AppPortalAccessIn, responses((status = 200, body = AppPortalAccessOut)))]

@@ -74,8 +74,8 @@ impl Engine {
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled, and with
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) while 1,000 tasks are not
-    /// finished.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) while 20 tasks of the application,
+    /// or 1,000 in all, are not finished.
     pub async fn start_recovery(
         &self,
         endpoint: EndpointId,
