@@ -30,9 +30,6 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait with the next connection when none can be accepted: no file descriptor is left,
 /// which asking again at once would not change.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a client may read nothing of an answer; then its connection is closed. Live views send
-/// a line more often, so that one who is there reads.
-const STALLED_MAX: Duration = Duration::from_secs(30);
 
 /// A server that listens.
 pub struct Server {
@@ -43,9 +40,17 @@ pub struct Server {
     router: Router,
     closing: watch::Sender<bool>,
     connections: Arc<Semaphore>,
-    /// How long a client may take for its TLS handshake, and for the head of a request.
-    head_time: Duration,
+    times: Times,
     grace: Duration,
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy)]
+struct Times {
+    /// For its TLS handshake, and for the head of a request.
+    head: Duration,
+    /// Until it reads on in an answer: who reads nothing would keep the connection and the answer.
+    stalled: Duration,
 }
 
 impl Server {
@@ -88,7 +93,10 @@ impl Server {
             router,
             closing,
             connections,
-            head_time: Duration::from_secs(config.api.head_seconds),
+            times: Times {
+                head: Duration::from_secs(config.api.head_seconds),
+                stalled: Duration::from_secs(config.api.request_seconds),
+            },
             grace: Duration::from_secs(config.engine.close_grace_seconds),
         })
     }
@@ -117,16 +125,17 @@ impl Server {
                 clock::pause(ACCEPT_PAUSE).await;
                 continue;
             };
-            let (tls, router, head_time) = (self.tls.clone(), self.router.clone(), self.head_time);
+            let (tls, router, times) = (self.tls.clone(), self.router.clone(), self.times);
             let watcher = graceful.watcher();
             tokio::spawn(async move {
                 let _place = place;
                 match tls {
-                    None => serve(stream, router, head_time, watcher).await,
+                    None => serve(stream, router, times, watcher).await,
                     Some(tls) => {
-                        if let Some(Ok(stream)) = clock::within(head_time, tls.accept(stream)).await
+                        if let Some(Ok(stream)) =
+                            clock::within(times.head, tls.accept(stream)).await
                         {
-                            serve(stream, router, head_time, watcher).await;
+                            serve(stream, router, times, watcher).await;
                         }
                     }
                 }
@@ -159,16 +168,16 @@ impl Server {
 }
 
 /// Serves one connection. What goes wrong with it concerns its client only.
-async fn serve<S>(stream: S, router: Router, head_time: Duration, watcher: Watcher)
+async fn serve<S>(stream: S, router: Router, times: Times, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = router.map_request(api::without_trailing_slash);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(STALLED_MAX));
+    stream.set_write_timeout(Some(times.stalled));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_time)
+        .header_read_timeout(times.head)
         .max_buf_size(HEAD_MAX_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection).await {

@@ -96,7 +96,8 @@ pub struct ApiConfig {
     /// Seconds within which a client has to send the head of its next request, or end its TLS
     /// handshake; then its connection is closed.
     pub head_seconds: u64,
-    /// Seconds within which a request has to be answered.
+    /// Seconds within which a request has to be answered, and for which a client may read nothing of
+    /// its answer; then its connection is closed.
     pub request_seconds: u64,
     /// Open connections at most.
     pub connections_max: usize,

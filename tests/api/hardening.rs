@@ -2,11 +2,13 @@
 
 use crate::common::{Answer, Client, Service, answer, each, service_with, soon};
 use crate::delivering::shop;
-use hookwheel::NewAccessToken;
 use hookwheel::simulate::receiver::{self, Consumer, Receiver};
+use hookwheel::{NewAccessToken, NewApplication, NewEvent};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const TEST: &str = "/app/shop/endpoint/main/test";
 const VIEW: &str = "/outcome/stream";
@@ -216,6 +218,30 @@ async fn a_page_holds_a_few_mebibytes_and_a_walk_still_finds_all() {
             assert_eq!(forth, sent);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_of_an_answer_loses_the_connection() {
+    let service = service_with(|config| {
+        config.api.connections_max = 1;
+        config.api.request_seconds = 1;
+    })
+    .await;
+    let shop = service.engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let data = json!({"note": "x".repeat(900 * 1024)});
+    for _ in 0..4 {
+        let event = NewEvent::new(shop, "order.created", &data).unwrap();
+        service.engine.emit(event).await.unwrap();
+    }
+    let client = service.client().await;
+    let token = client.token.as_ref().unwrap();
+    let request = format!(
+        "GET /api/v1/app/{shop}/msg HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    let mut silent = TcpStream::connect(service.address).await.unwrap();
+    // More than the system keeps for a connection.
+    silent.write_all(request.repeat(20).as_bytes()).await.unwrap();
+    client.get("/app").await.ok(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
