@@ -133,7 +133,7 @@ async fn follow(outcomes: &mut Outcomes, mut open: Vec<DeliveryId>) {
 }
 
 fn print(history: &DeliveryHistory) {
-    let DeliveryHistory { delivery, event, attempts } = history;
+    let DeliveryHistory { delivery, event, attempts, .. } = history;
     println!("  {} {}: {}", event.event_type, event.data.as_str(), delivery.state.as_str());
     attempts.iter().for_each(print_attempt);
 }

@@ -103,12 +103,10 @@ impl Engine {
         };
         provider.check_test_event(event_type.as_str())?;
         let data = match test.data {
-            Some(data) => {
-                inner.check_size(&data)?;
-                data
-            }
+            Some(data) => data,
             None => provider.sample(event_type.as_str(), &test.overrides)?,
         };
+        inner.check_size(&data)?;
         let now = inner.clock.wall();
         let event = Event {
             id: EventId::from_uuid(Uuid::nil()),

@@ -61,8 +61,8 @@ pub use clock::Clock;
 pub use config::Config;
 pub use engine::{
     ApplicationChange, CreatedEndpoint, Emitted, EndpointChange, Engine, EngineBuilder,
-    EventTypeChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent, NewEventType, Outcome,
-    Outcomes, ProbeStatus, PutEventType, Reply, TestEvent,
+    EventTypeChange, HeaderChange, NewAccessToken, NewApplication, NewEndpoint, NewEvent,
+    NewEventType, Outcome, Outcomes, ProbeStatus, PutEventType, Reply, TestEvent,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use history::{

@@ -1,31 +1,18 @@
 //! Other companies' own client libraries, against what hookwheel serves to them.
-//!
-//! They are Python packages in a virtual environment: `tests/run` makes it. Another one can be named
-//! by its interpreter, in `HOOKWHEEL_CLIENTS_PYTHON`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "clients/python.rs"]
+mod python;
 
 use hookwheel::api::server::Server;
 use hookwheel::config::ServeConfig;
 use hookwheel::simulate::fronts::{self, FrontsConfig, GoCardlessEndpoint};
 use hookwheel::{Engine, NewAccessToken, Secret};
+use python::python;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::net::TcpListener;
-
-/// The interpreter that has the clients.
-fn python() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named = std::env::var_os("HOOKWHEEL_CLIENTS_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| root.join("target/clients/bin/python"));
-    assert!(
-        python.exists(),
-        "{} is missing: run `tests/run`, or `python3 -m venv target/clients` and \
-         `target/clients/bin/pip install -r tests/clients/requirements.txt`",
-        python.display()
-    );
-    python
-}
 
 /// A running program of `tests/clients`, ended when dropped.
 struct Program(Child);

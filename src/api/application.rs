@@ -31,7 +31,7 @@ pub struct ApplicationIn {
     pub uid: Option<String>,
     /// Messages a second at most to all its endpoints together.
     #[serde(alias = "rateLimit")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<u16>,
     /// The platform's own notes: 64 at most, 16 KiB in all.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -55,7 +55,7 @@ pub struct ApplicationPatch {
     pub uid: Option<Option<String>>,
     /// Messages a second at most; null for no limit.
     #[serde(default, alias = "rateLimit", deserialize_with = "nullable")]
-    #[schema(value_type = Option<u16>, minimum = 1)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<Option<u16>>,
     /// The platform's own notes, all of them anew.
     pub metadata: Option<BTreeMap<String, String>>,

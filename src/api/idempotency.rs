@@ -8,6 +8,7 @@
 use crate::api::Api;
 use crate::api::access::Caller;
 use crate::api::refusal::Refusal;
+use crate::clock;
 use crate::engine::Reply;
 use crate::model::check;
 use axum::body::{Body, Bytes, to_bytes};
@@ -17,13 +18,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// The header's name.
 pub(super) const HEADER: &str = "idempotency-key";
 /// Bytes of an answer that is kept, at most.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// Requests that wait for another with their key, at most.
+const WAITING_MAX: usize = 4;
 
 type Key = [u8; 32];
 
@@ -39,13 +44,7 @@ pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -
         Ok(Some(key)) => key,
         Err(refusal) => return refusal.into_response(),
     };
-    // To the end though the client goes away: it will ask again with this key.
-    let work = tokio::spawn(async move { answer(&api, key, request, next).await });
-    match work.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(refusal)) => refusal.into_response(),
-        Err(_) => Refusal::unavailable("the request ended early: try again").into_response(),
-    }
+    answer(&api, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// The idempotency key of a request, if it has one.
@@ -70,11 +69,12 @@ fn given_key(request: &Request) -> Result<Option<Key>, Refusal> {
 
 async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
+    // Half of the time: the rest is for what is done with the turn.
+    let _turn = api.turns.take(key, api.limits.request_time() / 2).await?;
     // In memory and bounded already.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
     let request_digest = digest([query.as_bytes(), &*body].into_iter());
-    let _turn = api.turns.take(key).await;
     if let Some(kept) = api.engine.reply(&key).await? {
         if kept.request_digest != request_digest {
             return Err(Refusal::conflict(
@@ -83,14 +83,26 @@ async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Res
         }
         return Ok(repeated(kept));
     }
+    let application = parts.extensions.get::<Caller>().and_then(|caller| caller.0.application);
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if !response.status().is_success() {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, ANSWER_MAX_BYTES).await.unwrap_or_default();
+    // In memory already; nothing that is streamed answers a POST.
+    let body = match to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(_) => return Err(Refusal::unavailable("the answer ended early: try again")),
+    };
+    if body.len() > ANSWER_MAX_BYTES {
+        tracing::warn!(
+            bytes = body.len(),
+            "an answer is too long to keep: asked again, it is done again"
+        );
+        return Ok(Response::from_parts(parts, Body::from(body)));
+    }
     let reply = Reply { request_digest, status: parts.status.as_u16(), body: body.to_vec() };
-    if let Err(error) = api.engine.keep_reply(&key, reply).await {
+    if let Err(error) = api.engine.keep_reply(&key, application, reply).await {
         tracing::warn!(%error, "an answer could not be kept: asked again, it would be done again");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
@@ -120,7 +132,7 @@ fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Key {
 #[derive(Default)]
 pub(super) struct Turns(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
 
-/// A turn; the next begins when it is dropped.
+/// A turn, or the wait for it; the next begins when it is dropped.
 struct Turn<'a> {
     turns: &'a Turns,
     key: Key,
@@ -128,19 +140,36 @@ struct Turn<'a> {
 }
 
 impl Turns {
-    async fn take(&self, key: Key) -> Turn<'_> {
-        let own = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(key).or_default())
+    /// Waits for the turn of a key, `time` at most.
+    async fn take(&self, key: Key, time: Duration) -> Result<Turn<'_>, Refusal> {
+        let at_work = || {
+            let detail = "the first request with this idempotency key is still at work: try again";
+            Refusal::conflict(detail)
         };
-        Turn { turns: self, key, held: Some(own.lock_owned().await) }
+        let own = {
+            let mut turns = self.lock();
+            let own = turns.entry(key).or_default();
+            // The table has one, and so has whoever has the turn, and each that waits.
+            if Arc::strong_count(own) >= 2 + WAITING_MAX {
+                return Err(at_work());
+            }
+            Arc::clone(own)
+        };
+        // Before the wait, so that the table forgets the key whoever gives up last.
+        let mut turn = Turn { turns: self, key, held: None };
+        turn.held = Some(clock::within(time, own.lock_owned()).await.ok_or_else(at_work)?);
+        Ok(turn)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<tokio::sync::Mutex<()>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.held = None;
-        let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         // Whoever waits holds one more.
         if turns.get(&self.key).is_some_and(|own| Arc::strong_count(own) == 1) {
             turns.remove(&self.key);

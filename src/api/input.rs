@@ -24,6 +24,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string())
         })?;
+        // serde takes a list for a struct whose members it holds in their order.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Refusal::fault(["body"], "the body is a list: expected an object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value =
             serde_path_to_error::deserialize(&mut json).map_err(|error| fault("body", &error))?;

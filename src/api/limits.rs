@@ -1,8 +1,11 @@
 //! What the API takes at once, so that a flood of requests stalls no delivery.
 
 use crate::api::Api;
+use crate::api::access::Caller;
+use crate::api::places::{Full, Place, Places};
 use crate::api::refusal::Refusal;
 use crate::config::ApiConfig;
+use crate::error::Error;
 use crate::model::AccessTokenId;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -13,14 +16,25 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 /// Tokens after which the limiter forgets those that have not asked lately.
 const TOKENS_KEPT: usize = 10_000;
+/// One token has this part of all requests in flight at most: one over it.
+const TOKEN_SHARE: usize = 4;
+/// Requests in flight that every token may have, however few there may be in all.
+const IN_FLIGHT_OF_TOKEN: usize = 8;
+/// Live views take a connection each for long: this part of all at most, one over it.
+const STREAMS_SHARE: usize = 4;
+/// Live views of one token at most.
+const STREAMS_OF_TOKEN: usize = 8;
+/// When to ask again for a live view: they stay open for long.
+const STREAM_RETRY_SECONDS: u64 = 10;
 
 /// What is counted.
 pub(super) struct Limits {
-    in_flight: Semaphore,
+    in_flight: Places,
+    streams: Places,
     by_token: DefaultKeyedRateLimiter<AccessTokenId>,
     body_max_bytes: usize,
     request_time: Duration,
@@ -31,12 +45,33 @@ impl Limits {
         let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(at_least_one(config.requests_per_second))
             .allow_burst(at_least_one(config.requests_burst));
+        let in_flight = config.requests_in_flight_max;
+        let streams = (config.connections_max / STREAMS_SHARE).max(1);
         Self {
-            in_flight: Semaphore::new(config.requests_in_flight_max),
+            in_flight: Places::new(in_flight, (in_flight / TOKEN_SHARE).max(IN_FLIGHT_OF_TOKEN)),
+            streams: Places::new(streams, STREAMS_OF_TOKEN),
             by_token: DefaultKeyedRateLimiter::keyed(quota),
             body_max_bytes: config.body_max_bytes,
             request_time: Duration::from_secs(config.request_seconds),
         }
+    }
+
+    /// How long a request may take.
+    pub fn request_time(&self) -> Duration {
+        self.request_time
+    }
+
+    /// A place for a live view of a token.
+    pub fn stream(&self, token: AccessTokenId) -> Result<Place, Refusal> {
+        self.streams.take(token).map_err(|full| {
+            let detail = match full {
+                Full::All => "too many live views are open: try again".to_owned(),
+                Full::Token => {
+                    format!("the token has {STREAMS_OF_TOKEN} live views open: close one first")
+                }
+            };
+            Refusal::too_many(detail, STREAM_RETRY_SECONDS)
+        })
     }
 
     /// Counts a request of a token.
@@ -52,14 +87,37 @@ impl Limits {
     }
 }
 
-/// Refuses a request when too many are in flight, and one that takes too long.
-pub(super) async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let Ok(_place) = api.limits.in_flight.try_acquire() else {
-        return Refusal::too_many("too many requests are in flight: try again", 1).into_response();
+/// Refuses a request when too many are in flight, and one that takes too long. What it began goes
+/// on to its end, also when its client is gone, and counts as in flight until then: or one could
+/// begin any number of things by not waiting for them.
+pub(super) async fn bounded(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    let place = match api.limits.in_flight.take(caller.0.id) {
+        Ok(place) => place,
+        Err(full) => {
+            let detail = match full {
+                Full::All => "too many requests are in flight: try again",
+                Full::Token => "too many requests of the token are in flight: wait for some",
+            };
+            return Refusal::too_many(detail, 1).into_response();
+        }
+    };
+    let work = async move {
+        let response = next.run(request).await;
+        drop(place);
+        response
     };
     let limit = api.limits.request_time;
-    match crate::clock::within(limit, next.run(request)).await {
-        Some(response) => response,
+    match crate::clock::within(limit, tokio::spawn(work.in_current_span())).await {
+        Some(Ok(response)) => response,
+        Some(Err(error)) => {
+            let error = Error::internal("the work of a request ended early").with_source(error);
+            Refusal::from(error).into_response()
+        }
         None => Refusal::unavailable(format!(
             "the request took longer than {} s; what it began goes on",
             limit.as_secs()

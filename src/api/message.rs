@@ -54,6 +54,17 @@ pub struct MessageIn {
     occurred_at: Option<String>,
     /// Makes the application where it is not there yet.
     application: Option<ApplicationIn>,
+    /// The data as text, as Svix's clients send it whose bytes must not change.
+    transformations_params: Option<TransformationsParams>,
+}
+
+/// The data as text.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"rawPayload": "{\"orderId\": \"ord_1\"}"}))]
+pub struct TransformationsParams {
+    /// A JSON object, which takes the place of `payload`.
+    raw_payload: Option<String>,
 }
 
 impl MessageIn {
@@ -64,8 +75,15 @@ impl MessageIn {
     ) -> Result<(impl FnOnce(ApplicationId) -> NewEvent, Option<ApplicationIn>), Refusal> {
         let event_type = EventType::new(self.event_type);
         let event_type = event_type.map_err(Refusal::at(["body", "eventType"]))?;
-        let data = Payload::from_text(Box::<str>::from(self.payload));
-        let data = data.map_err(Refusal::at(["body", "payload"]))?;
+        let data = match self.transformations_params.and_then(|held| held.raw_payload) {
+            Some(raw) => Payload::from_text(raw).map_err(Refusal::at([
+                "body",
+                "transformationsParams",
+                "rawPayload",
+            ]))?,
+            None => Payload::from_text(Box::<str>::from(self.payload))
+                .map_err(Refusal::at(["body", "payload"]))?,
+        };
         let uid = self.event_id;
         uid.iter()
             .try_for_each(|uid| check::check_name("event id", uid))
@@ -257,10 +275,10 @@ pub(super) async fn create(
     headers: HeaderMap,
     Body(body): Body<MessageIn>,
 ) -> Result<(StatusCode, Json<MessageOut>), Refusal> {
+    caller.platform()?;
     let (event_of, new_application) = body.checked(idempotency::text(&headers)?)?;
     // After the checks, since it may make the application.
     let application = api.application_or_new(&caller, name, new_application).await?;
-    caller.platform()?;
     let event = event_of(application.id);
     let emitted = api.engine.emit(event).await.map_err(Refusal::at(["body", "payload"]))?;
     let shown = MessageOut::new(&emitted.accepted, query.with_content);

@@ -1,13 +1,14 @@
 //! The REST API: one file per resource. It speaks Svix's API where hookwheel has a meaning for it,
 //! so that its client libraries work unchanged; what is ours is an added member or path.
 //!
-//! A request passes, in this order: [`limits`], [`access`], [`idempotency`], its handler. Handlers
+//! A request passes, in this order: [`access`], [`limits`], [`idempotency`], its handler. Handlers
 //! read and answer; what they do is the engine's. [`refusal`] turns every error into HTTP.
 
 mod access;
 mod application;
 mod attempt;
 mod delivery;
+mod destination;
 mod endpoint;
 mod event_type;
 mod health;
@@ -17,6 +18,7 @@ mod limits;
 mod message;
 mod openapi;
 mod page;
+mod places;
 mod provider;
 mod query;
 mod refusal;
@@ -92,9 +94,9 @@ fn build(
     let closed = closed
         .layer(from_fn_with_state(api.clone(), idempotency::once))
         .layer(from_fn_with_state(api.clone(), limits::take_in))
-        .layer(from_fn_with_state(api.clone(), access::authenticate))
         // Not around health: a busy server is alive, and must not be started anew for being busy.
-        .layer(from_fn_with_state(api.clone(), limits::bounded));
+        .layer(from_fn_with_state(api.clone(), limits::bounded))
+        .layer(from_fn_with_state(api.clone(), access::authenticate));
     let (open, open_document) = health::routes().split_for_parts();
     let document = openapi::document(closed_document, open_document, &api.public_url);
     closed
@@ -206,9 +208,9 @@ fn messages() -> OpenApiRouter<Api> {
         .routes(routes!(delivery::get))
         .routes(routes!(delivery::count))
         .routes(routes!(delivery::replay))
-        .routes(routes!(delivery::messages))
-        .routes(routes!(delivery::destinations))
-        .routes(routes!(delivery::resend))
+        .routes(routes!(destination::messages))
+        .routes(routes!(destination::destinations))
+        .routes(routes!(destination::resend))
         .routes(routes!(stream::of_application))
         .routes(routes!(stream::of_everything))
 }

@@ -29,7 +29,10 @@ const REFUSALS: [(&str, &str); 9] = [
     ("429", "Too much at once; `Retry-After` says when to ask again"),
     ("503", "The server cannot now; `Retry-After` says when to ask again"),
 ];
-/// Of these, what an operation that needs no token may answer.
+/// What every path may be answered with before anything reads it, and so without a body.
+const UNREADABLE: [(&str, &str); 2] =
+    [("414", "The URL is longer than 65,534 bytes"), ("431", "The head is longer than 64 KiB")];
+/// Of the refusals, what an operation that needs no token may answer.
 const OPEN_REFUSALS: [&str; 1] = ["503"];
 
 const INTRODUCTION: &str = "\
@@ -124,6 +127,10 @@ fn complete(operation: &mut Operation, path: &str, method: &Method, statuses: &[
             refuse_with::<HttpError>(operation, status, meaning);
         }
     }
+    for (status, meaning) in UNREADABLE {
+        let response = ResponseBuilder::new().description(meaning).build();
+        operation.responses.responses.insert(status.to_owned(), RefOr::T(response));
+    }
     if *method == Method::POST && !statuses.is_empty() {
         operation.parameters.get_or_insert_with(Vec::new).push(RefOr::T(idempotency_key()));
     }
@@ -146,7 +153,7 @@ fn idempotency_key() -> Parameter {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(256))
-        .pattern(Some("^[!-~]+$"));
+        .pattern(Some("^[ -~]+$"));
     ParameterBuilder::new()
         .name(idempotency::HEADER)
         .parameter_in(ParameterIn::Header)

@@ -56,8 +56,8 @@ pub struct PageQuery {
     /// The `iterator` or `prevIterator` of another page.
     #[param(max_length = 512)]
     pub iterator: Option<String>,
-    /// In which order the items come.
-    #[param(inline, default = "ascending")]
+    /// In which order the items come; ascending when left out.
+    #[param(inline)]
     pub order: Option<Ordering>,
 }
 

@@ -15,9 +15,17 @@ pub(super) fn instant(name: &str, given: Option<&str>) -> Result<Option<Timestam
     time.map(Some).map_err(|error| Refusal::fault(["query", name], error.to_string()))
 }
 
+/// Bytes of a list of event types at most.
+const EVENT_TYPES_MAX_BYTES: usize = 8192;
+
 /// Event types, separated by commas.
 pub(super) fn patterns(given: Option<&str>) -> Result<Vec<EventPattern>, Refusal> {
-    let names = given.unwrap_or_default().split(',').map(str::trim);
+    let given = given.unwrap_or_default();
+    if given.len() > EVENT_TYPES_MAX_BYTES {
+        let text = format!("the event types are longer than {EVENT_TYPES_MAX_BYTES} bytes");
+        return Err(Refusal::fault(["query", "event_types"], text));
+    }
+    let names = given.split(',').map(str::trim);
     names
         .filter(|name| !name.is_empty())
         .map(EventPattern::new)
@@ -53,20 +61,18 @@ impl Place {
         if is_backwards {
             items.reverse();
         }
-        let own = match self {
-            Self::Start => None,
-            Self::After(place) | Self::Before(place) => Some(place.clone()),
-        };
         let (mut first, mut last) = (items.first().map(&position), items.last().map(&position));
         let done = !is_backwards && next.is_none();
-        match is_backwards {
-            // A short page that is not the last goes on where reading stopped.
-            true => first = next.or(first).or_else(|| own.clone()),
-            false => last = next.or(last).or_else(|| own.clone()),
-        }
-        if is_backwards {
-            // What follows is the page that this one was asked from.
-            last = last.or(own);
+        // A short page that is not the last goes on where reading stopped. One of nothing at all
+        // has its own place, for what arrives; but going on after a place from which one read
+        // backwards would leave out the item that is there.
+        match self {
+            Self::Start => last = next.or(last),
+            Self::After(own) => last = next.or(last).or_else(|| Some(own.clone())),
+            Self::Before(own) => {
+                last = last.or_else(|| next.clone());
+                first = next.or(first).or_else(|| Some(own.clone()));
+            }
         }
         ListResponse::new(items.into_iter().map(show).collect(), first, last, done)
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -29,6 +30,9 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait with the next connection when none can be accepted: no file descriptor is left,
 /// which asking again at once would not change.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client may read nothing of an answer; then its connection is closed. Live views send
+/// a line more often, so that one who is there reads.
+const STALLED_MAX: Duration = Duration::from_secs(30);
 
 /// A server that listens.
 pub struct Server {
@@ -160,11 +164,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = router.map_request(api::without_trailing_slash);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED_MAX));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_time)
         .max_buf_size(HEAD_MAX_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection of the API ended early");
     }

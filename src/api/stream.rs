@@ -3,7 +3,9 @@
 use crate::api::Api;
 use crate::api::access::{AppPath, Caller, Tenant};
 use crate::api::attempt::shape::MessageAttemptOut;
+use crate::api::places::Place;
 use crate::api::refusal::Refusal;
+use crate::clock;
 use crate::engine::{Outcome, Outcomes};
 use crate::model::{AccessTokenId, ApplicationId};
 use axum::extract::State;
@@ -13,8 +15,12 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::Serialize;
 use std::convert::Infallible;
+use std::time::Duration;
 use tokio::sync::watch;
 use utoipa::ToSchema;
+
+/// How often a quiet view looks whether its token has expired.
+const TOKEN_CHECK: Duration = Duration::from_secs(2);
 
 /// What came of an attempt.
 #[derive(Serialize, ToSchema)]
@@ -45,14 +51,14 @@ impl OutcomeOut {
 /// Watch an application's attempts
 ///
 /// Server-sent events of the name `attempt`, from now on, each with an `OutcomeOut`. A client that
-/// is too slow misses some; the history has them all.
+/// is too slow misses some; the history has them all. A token has eight views open at most.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/outcome/stream", operation_id = "outcome.stream",
     tag = "Attempt", params(AppPath),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(super) async fn of_application(
     State(api): State<Api>,
     tenant: Tenant,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     watch(&api, &tenant.caller, Some(tenant.application.id))
 }
 
@@ -64,7 +70,7 @@ pub(super) async fn of_everything(
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     caller.everything()?;
-    Ok(watch(&api, &caller, None))
+    watch(&api, &caller, None)
 }
 
 struct Watch {
@@ -73,21 +79,24 @@ struct Watch {
     application: Option<ApplicationId>,
     outcomes: Outcomes,
     closing: watch::Receiver<bool>,
+    _place: Place,
 }
 
 fn watch(
     api: &Api,
     caller: &Caller,
     application: Option<ApplicationId>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Refusal> {
+    let token = caller.0.id;
+    let _place = api.limits.stream(token)?;
     let (outcomes, closing) = (api.engine.outcomes(), api.closing.clone());
-    let watch = Watch { api: api.clone(), token: caller.0.id, application, outcomes, closing };
+    let watch = Watch { api: api.clone(), token, application, outcomes, closing, _place };
     let events = unfold(watch, |mut watch| async {
         let event = watch.next().await?;
         Some((Ok(event), watch))
     });
     // Lines in between, so that proxies do not take a quiet connection for a dead one.
-    Sse::new(events).keep_alive(KeepAlive::default())
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 impl Watch {
@@ -97,11 +106,13 @@ impl Watch {
             let outcome = tokio::select! {
                 _ = self.closing.wait_for(|closing| *closing) => return None,
                 () = self.api.engine.access_token_removed(self.token) => return None,
-                outcome = self.outcomes.next() => outcome?,
+                () = clock::pause(TOKEN_CHECK) => None,
+                outcome = self.outcomes.next() => Some(outcome?),
             };
             if !self.api.engine.is_access_token_valid(self.token) {
                 return None;
             }
+            let Some(outcome) = outcome else { continue };
             let Ok(endpoint) = self.api.engine.endpoint(outcome.endpoint) else { continue };
             let application = endpoint.application;
             if self.application.is_some_and(|wanted| wanted != application) {

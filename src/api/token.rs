@@ -37,6 +37,21 @@ pub struct TokenIn {
     expires_in_seconds: Option<u32>,
 }
 
+impl TokenIn {
+    fn check(&self) -> Result<(), Refusal> {
+        if !(1..=256).contains(&self.name.len()) {
+            return Err(Refusal::fault(["body", "name"], "a name has 1 to 256 bytes"));
+        }
+        if self.expires_in_seconds == Some(0) {
+            return Err(Refusal::fault(
+                ["body", "expiresInSeconds"],
+                "a token that expires in 0 s would open nothing: give it longer, or no end",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A token, without its text.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +119,7 @@ pub(super) async fn create(
     Body(body): Body<TokenIn>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
     caller.everything()?;
+    body.check()?;
     let application = body.app_id.map(|name| api.application(&caller, &name)).transpose()?;
     let seconds = body.expires_in_seconds;
     let new = NewAccessToken {
@@ -174,7 +190,8 @@ pub struct AppPortalAccessOut {
 /// Give an endpoint's owner access
 ///
 /// The token sees this application only; it looks after endpoints and deliveries, and can neither
-/// emit nor change the application. `url` is the page of this API, until there is a portal.
+/// emit nor change the application. An application has 1,000 at most: then the one that ends first
+/// makes room. `url` is the page of this API, until there is a portal.
 #[utoipa::path(post, path = "/api/v1/auth/app-portal-access/{app_id}",
     operation_id = "v1.authentication.app-portal-access", tag = "Token", params(AppPath),
     request_body = AppPortalAccessIn, responses((status = 200, body = AppPortalAccessOut)))]

@@ -2,7 +2,7 @@
 
 use super::arguments::setting;
 use crate::config::{FILE_VARIABLE, Settings};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration file is looked for when none is named; the first that exists.
@@ -45,7 +45,7 @@ impl SettingsSource {
     /// The settings: file, then environment, then flags.
     pub fn read(&self) -> Result<Settings> {
         let mut settings = Settings::default();
-        if let Some(file) = self.file() {
+        if let Some(file) = self.file()? {
             settings.put_file(&file)?;
         }
         settings.put_environment(std::env::vars_os())?;
@@ -69,9 +69,47 @@ impl SettingsSource {
         Ok(settings)
     }
 
-    fn file(&self) -> Option<PathBuf> {
+    /// The configuration file: the one that was named, or the first of the usual ones.
+    fn file(&self) -> Result<Option<PathBuf>> {
         let named = || std::env::var_os(FILE_VARIABLE).map(PathBuf::from);
-        let usual = || FILES.iter().map(Path::new).find(|file| file.exists()).map(PathBuf::from);
-        self.config.clone().or_else(named).or_else(usual)
+        if let Some(named) = self.config.clone().or_else(named) {
+            return Ok(Some(named));
+        }
+        usual_file(&FILES.map(Path::new))
+    }
+}
+
+/// The first of `files` that is there. One that may not be looked at is not passed over: its limits
+/// would silently not hold.
+fn usual_file(files: &[&Path]) -> Result<Option<PathBuf>> {
+    for file in files {
+        let is_there = file.try_exists().map_err(|error| {
+            let message = format!("configuration file {} cannot be read: {error}", file.display());
+            Error::invalid(message).with_source(error)
+        })?;
+        if is_there {
+            return Ok(Some(file.to_path_buf()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_told_and_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hookwheel.toml");
+        std::fs::write(&file, "").unwrap();
+        let missing = folder.path().join("other.toml");
+        assert_eq!(usual_file(&[&missing]).unwrap(), None);
+        assert_eq!(usual_file(&[&missing, &file]).unwrap(), Some(file.clone()));
+        // A name that the system refuses fails like a folder that is closed to us, for root too.
+        let unreadable = folder.path().join("x".repeat(300));
+        let error = usual_file(&[&unreadable, &file]).unwrap_err();
+        assert!(error.to_string().starts_with("configuration file "), "{error}");
+        assert!(error.to_string().contains("cannot be read"), "{error}");
     }
 }

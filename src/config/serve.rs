@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+/// Connections, and requests in flight, that a setting may ask for at most: far more than a machine
+/// takes, and less than what the counters of places hold.
+const PLACES_MAX: usize = 1_000_000;
+
 /// The service: where it listens and keeps its data, what it logs, and every limit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -111,8 +115,9 @@ impl Default for ApiConfig {
             head_seconds: 10,
             request_seconds: 30,
             connections_max: 1024,
-            requests_per_second: 200,
-            requests_burst: 400,
+            // A platform emits through one token.
+            requests_per_second: 2000,
+            requests_burst: 4000,
             requests_in_flight_max: 256,
         }
     }
@@ -135,6 +140,13 @@ impl ServeConfig {
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::invalid(format!("`{name}` must be above 0")));
+        }
+        let places = [
+            ("api.connections_max", self.api.connections_max),
+            ("api.requests_in_flight_max", self.api.requests_in_flight_max),
+        ];
+        if let Some((name, _)) = places.iter().find(|(_, places)| *places > PLACES_MAX) {
+            return Err(Error::invalid(format!("`{name}` must be {PLACES_MAX} at most")));
         }
         match (&self.tls_certificate_file, &self.tls_key_file) {
             (Some(_), None) => {

@@ -1,6 +1,6 @@
 //! What the engine is asked for.
 
-use crate::engine::checks::{checked_application_name, checked_rate};
+use crate::engine::checks::{about, checked_application_name, checked_rate};
 use crate::error::Result;
 use crate::model::{
     ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, Reach,
@@ -35,12 +35,15 @@ impl NewApplication {
     /// Refuses what no application could be made of, whoever is there already.
     pub(crate) fn checked(self) -> Result<Self> {
         if let Some(uid) = &self.uid {
-            check::check_uid(uid)?;
+            about("uid", check::check_uid(uid))?;
         }
         Ok(Self {
-            name: checked_application_name(self.name)?,
-            metadata: check::checked_metadata(self.metadata)?,
-            rate_limit_per_second: checked_rate(self.rate_limit_per_second)?,
+            name: about("name", checked_application_name(self.name))?,
+            metadata: about("metadata", check::checked_metadata(self.metadata))?,
+            rate_limit_per_second: about(
+                "rate_limit_per_second",
+                checked_rate(self.rate_limit_per_second),
+            )?,
             ..self
         })
     }
@@ -167,7 +170,7 @@ pub struct EndpointChange {
     /// Settings that the provider's headers use.
     pub settings: Option<BTreeMap<String, String>>,
     /// Headers sent besides the provider's own.
-    pub headers: Option<Vec<(String, String)>>,
+    pub headers: Option<HeaderChange>,
     /// Webhooks a second at most.
     pub rate_limit_per_second: Option<Option<u32>>,
     /// Requests in flight at once at most.
@@ -176,6 +179,17 @@ pub struct EndpointChange {
     pub authentication: Option<Authentication>,
     /// Certificate and key that we show to it.
     pub client_certificate: Option<Option<(String, Secret)>>,
+}
+
+/// What to change of an endpoint's headers.
+#[derive(Clone, Debug)]
+pub enum HeaderChange {
+    /// These, and no others.
+    Replace(Vec<(String, String)>),
+    /// Each of these names gets its value or, without one, is taken away, also where it is that of
+    /// the header by which we authenticate. The other headers stay as they are by then: of two such
+    /// changes at once neither is lost.
+    Merge(Vec<(String, Option<String>)>),
 }
 
 /// An event to be emitted.

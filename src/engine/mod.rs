@@ -2,6 +2,7 @@
 
 mod applications;
 mod builder;
+mod changes;
 mod checks;
 mod directory;
 mod endpoints;
@@ -24,7 +25,8 @@ pub use builder::EngineBuilder;
 pub use endpoints::CreatedEndpoint;
 pub use event_types::{EventTypeChange, NewEventType, PutEventType};
 pub use input::{
-    ApplicationChange, Emitted, EndpointChange, NewApplication, NewEndpoint, NewEvent, TestEvent,
+    ApplicationChange, Emitted, EndpointChange, HeaderChange, NewApplication, NewEndpoint,
+    NewEvent, TestEvent,
 };
 pub use pipeline::Outcome;
 pub use probes::ProbeStatus;

@@ -19,8 +19,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Tokens at most.
+/// Tokens at most, those of portals not counted; and as many of portals.
 const TOKENS_MAX: usize = 100_000;
+/// Portals' tokens of one application at most: each visit of an endpoint's owner may make one.
+const PORTAL_TOKENS_MAX: usize = 1000;
 /// What a token begins with.
 const PREFIX: &str = "hw_";
 /// Letters and digits of an id, and of either half of a secret.
@@ -48,11 +50,13 @@ pub struct NewAccessToken {
 
 impl Engine {
     /// Makes an access token. Its text, to be shown to whoever may use it, is returned here and
-    /// never again.
+    /// never again. Where an application has 1,000 tokens of portals already, the one of them that
+    /// ends first is revoked for it.
     ///
     /// # Errors
-    /// Refuses a name that is too long, an unknown application, a token that would have expired
-    /// already, and one more than 100,000.
+    /// Refuses a name that is too long, an unknown application and a token that would have expired
+    /// already; and with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) one more than
+    /// 100,000, portals' tokens counted by themselves.
     pub async fn create_access_token(
         &self,
         new: NewAccessToken,
@@ -62,8 +66,11 @@ impl Engine {
             inner.check_open()?;
             let _edit = inner.edits.lock().await;
             let (token, text) = inner.new_access_token(new)?;
-            let change = document(token.id, Some(codec::encode(&token)?));
-            inner.committer.change(vec![change]).await?;
+            let replaced = inner.access_tokens.make_room(&token)?;
+            let mut changes = vec![document(token.id, Some(codec::encode(&token)?))];
+            changes.extend(replaced.map(|id| document(id, None)));
+            inner.committer.change(changes).await?;
+            inner.access_tokens.remove(replaced.as_slice());
             Ok((inner.access_tokens.put(token), text))
         })
         .await
@@ -133,12 +140,6 @@ impl Inner {
             return Err(Error::invalid(
                 "an access token that expires in 0 s would open nothing: give it longer, or no end",
             ));
-        }
-        if self.access_tokens.read().len() >= TOKENS_MAX {
-            return Err(Error::invalid(format!(
-                "there are {TOKENS_MAX} access tokens, which is the most: revoke one first, or \
-                 give them an end"
-            )));
         }
         let id = AccessTokenId::from_uuid(self.ids.next()?);
         let secret = random_text()?;
@@ -228,6 +229,28 @@ impl AccessTokens {
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<AccessTokenId, Arc<AccessToken>>> {
         self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which token has to go so that there is room for a new one, if one has to.
+    fn make_room(&self, new: &AccessToken) -> Result<Option<AccessTokenId>> {
+        let tokens = self.read();
+        let alike = tokens.values().filter(|held| held.portal == new.portal);
+        if new.portal {
+            let own = alike.clone().filter(|held| held.application == new.application);
+            if own.clone().count() >= PORTAL_TOKENS_MAX {
+                let end = |held: &&Arc<AccessToken>| {
+                    (held.expires_at.is_none(), held.expires_at, held.id)
+                };
+                return Ok(own.min_by_key(end).map(|held| held.id));
+            }
+        }
+        if alike.count() >= TOKENS_MAX {
+            return Err(Error::unavailable(format!(
+                "there are {TOKENS_MAX} access tokens, which is the most: revoke some, or wait \
+                 until some expire"
+            )));
+        }
+        Ok(None)
     }
 
     fn put(&self, token: AccessToken) -> Arc<AccessToken> {

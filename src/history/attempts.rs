@@ -6,7 +6,7 @@ use crate::model::{
     Attempt, AttemptId, AttemptPosition, EndpointId, Event, EventId, EventPattern, Order,
     StatusClass, Timestamp, WebhookId,
 };
-use crate::query::{LOOKED_AT_MAX, Page};
+use crate::query::Page;
 use crate::store::ledger::{self, Ledger};
 use crate::store::{Entry, EntryChange, Owner, Store};
 use std::collections::{HashMap, VecDeque};
@@ -208,6 +208,10 @@ impl Carried {
         self.0.insert(webhook, events.clone());
         Ok(events)
     }
+
+    fn data_len(&self) -> usize {
+        self.0.values().map(|events| data_len(events)).sum()
+    }
 }
 
 /// Where the attempts come from.
@@ -250,17 +254,20 @@ impl Source {
 
 fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
     let mut source = Source::new(store, filter)?;
-    let mut carried = Carried::default();
     let mut page = Page::new(filter.limit);
-    let (mut looked_at, mut given_up_at, mut after) = (0, None, filter.position);
+    let (mut given_up_at, mut after) = (None, filter.position);
     'pages: loop {
         let positions = source.next(store, after, filter.order, page.at_once())?;
         let Some(last) = positions.last().copied() else { break };
         after = Some(last);
         let entries = store.attempts_at(&positions)?;
+        let (count, mut bytes) = (positions.len(), 0);
+        // Of these alone, as the data of all that a page looks at may be much.
+        let mut carried = Carried::default();
         for (position, entry) in positions.into_iter().zip(entries) {
             let Some(entry) = entry else { continue };
             let (endpoint, Some(attempt)) = (entry.endpoint, entry.attempt) else { continue };
+            bytes += attempt.bodies_len();
             if filter.is_past(&attempt) {
                 break 'pages;
             }
@@ -269,15 +276,21 @@ fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
             }
             let events = carried.events(store, attempt.webhook)?;
             if filter.wants_events(&events) {
-                page.push(position, AttemptEntry { position, endpoint, events, attempt });
+                let own = attempt.bodies_len() + data_len(&events);
+                page.push(position, AttemptEntry { position, endpoint, events, attempt }, own);
             }
         }
-        looked_at += page.at_once();
-        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+        page.looked_at(count, bytes + carried.data_len());
+        if page.is_done() {
             given_up_at = after;
             break;
         }
     }
     let (attempts, next) = page.finish(given_up_at);
     Ok(AttemptPage { attempts, next })
+}
+
+/// Bytes of the data of some events.
+fn data_len(events: &[Arc<Event>]) -> usize {
+    events.iter().map(|event| event.data.len()).sum()
 }

@@ -4,9 +4,9 @@ use crate::engine::{Engine, Inner};
 use crate::error::Result;
 use crate::history::EventHistory;
 use crate::model::{Delivery, DeliveryId, EventId};
-use crate::query::{DeliveryFilter, EventFilter, LOOKED_AT_MAX, Page};
+use crate::query::{DeliveryFilter, EventFilter, Page};
 use crate::store::ledger::Standings;
-use crate::store::{Owner, Store};
+use crate::store::{Happened, Owner, Store};
 use std::sync::Arc;
 
 /// A part of a listing of events.
@@ -66,22 +66,25 @@ impl Inner {
 
 fn list_events(store: &dyn Store, inner: &Inner, filter: &EventFilter) -> Result<EventPage> {
     let mut page = Page::new(filter.limit);
-    let (mut walk, mut looked_at, mut given_up_at) = (filter.walk(), 0, None);
+    let (mut walk, mut given_up_at) = (filter.walk(), None);
     let mut standings = Standings::new(store);
-    while let Some((last, events)) = walk.step(store, page.at_once())? {
+    let mut count = page.at_once();
+    while let Some((last, events)) = walk.step(store, count)? {
+        page.looked_at(count, data_len(&events));
         for happened in events {
             if filter.wants(&happened.acceptance.event) && !page.is_full() {
                 let mut deliveries = standings.deliveries(&happened)?;
                 deliveries.iter_mut().for_each(|delivery| inner.as_it_is(delivery));
                 let event = happened.acceptance.event;
-                page.push(event.id, EventHistory { event, deliveries });
+                let bytes = event.data.len();
+                page.push(event.id, EventHistory { event, deliveries }, bytes);
             }
         }
-        looked_at += page.at_once();
-        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+        if page.is_done() {
             given_up_at = Some(last);
             break;
         }
+        count = page.at_once();
     }
     let (events, next) = page.finish(given_up_at);
     Ok(EventPage { events, next })
@@ -93,9 +96,11 @@ fn list_deliveries(
     filter: &DeliveryFilter,
 ) -> Result<DeliveryPage> {
     let mut page = Page::new(filter.limit);
-    let (mut walk, mut looked_at, mut given_up_at) = (filter.walk(), 0, None);
+    let (mut walk, mut given_up_at) = (filter.walk(), None);
     let mut standings = Standings::new(store);
-    while let Some((last, events)) = walk.step(store, page.at_once())? {
+    let mut count = page.at_once();
+    while let Some((last, events)) = walk.step(store, count)? {
+        page.looked_at(count, data_len(&events));
         for happened in events {
             if page.is_full() || !filter.wants_event(&happened.acceptance.event) {
                 continue;
@@ -105,16 +110,21 @@ fn list_deliveries(
             for mut delivery in deliveries {
                 inner.as_it_is(&mut delivery);
                 if filter.wants(&delivery) {
-                    page.push(delivery.id, delivery);
+                    page.push(delivery.id, delivery, 0);
                 }
             }
         }
-        looked_at += page.at_once();
-        if page.is_full() || looked_at >= LOOKED_AT_MAX {
+        if page.is_done() {
             given_up_at = Some(filter.behind(last));
             break;
         }
+        count = page.at_once();
     }
     let (deliveries, next) = page.finish(given_up_at);
     Ok(DeliveryPage { deliveries, next })
+}
+
+/// Bytes of the data of some events.
+fn data_len(events: &[Happened]) -> usize {
+    events.iter().map(|happened| happened.acceptance.event.data.len()).sum()
 }

@@ -39,8 +39,13 @@ pub struct DeliveryHistory {
     pub delivery: Delivery,
     /// The event.
     pub event: Arc<Event>,
-    /// Its attempts, oldest first.
+    /// Its newest 250 attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Whether it has older ones: [`Engine::attempts`] lists them all.
+    pub has_older_attempts: bool,
+    /// How many of these attempts, from the first on, are told without their bodies, as those of
+    /// the newer ones fill 4 MiB: [`Engine::attempt`] tells each in full.
+    pub without_bodies: usize,
 }
 
 impl DeliveryHistory {
@@ -67,7 +72,7 @@ impl Engine {
         Ok(EventHistory { event: acceptance.event, deliveries })
     }
 
-    /// A delivery with every attempt.
+    /// A delivery with its attempts.
     ///
     /// # Errors
     /// Refuses an unknown or expired delivery.
@@ -76,8 +81,14 @@ impl Engine {
         let delivery = history.deliveries.into_iter().find(|delivery| delivery.id == id);
         let delivery = delivery.ok_or_else(|| unknown(id))?;
         let attempts = self.inner.blocking(move |store| ledger::attempts(store, id)).await?;
-        let attempts = attempts.ok_or_else(|| unknown(id))?;
-        Ok(DeliveryHistory { delivery, event: history.event, attempts })
+        let newest = attempts.ok_or_else(|| unknown(id))?;
+        Ok(DeliveryHistory {
+            delivery,
+            event: history.event,
+            attempts: newest.attempts,
+            has_older_attempts: newest.has_older,
+            without_bodies: newest.without_bodies,
+        })
     }
 }
 

@@ -74,8 +74,8 @@ impl Engine {
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled, and with
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) while 1,000 tasks are not
-    /// finished.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) while 20 tasks of the application,
+    /// or 1,000 in all, are not finished.
     pub async fn start_recovery(
         &self,
         endpoint: EndpointId,
@@ -165,7 +165,7 @@ impl Engine {
         let wanted = |task: &Task| filter.wants(task);
         let (position, order) = (filter.position, filter.order);
         for task in self.inner.tasks.list(position, order, page.room(), wanted) {
-            page.push(task.id, task);
+            page.push(task.id, task, 0);
         }
         let (tasks, next) = page.finish(None);
         Ok(TaskPage { tasks, next })

@@ -54,9 +54,19 @@ pub struct Attempt {
 impl Attempt {
     /// Takes out the bodies for good.
     pub fn expunge(&mut self) {
+        self.drop_bodies();
+        self.expunged = true;
+    }
+
+    /// Takes out the bodies of request and answer.
+    pub(crate) fn drop_bodies(&mut self) {
         self.request.body = Bytes::new();
         self.outcome.drop_body();
-        self.expunged = true;
+    }
+
+    /// Bytes of the bodies of request and answer.
+    pub(crate) fn bodies_len(&self) -> usize {
+        self.request.body.len() + self.outcome.response().map_or(0, |answer| answer.body.len())
     }
 }
 

@@ -5,5 +5,5 @@ mod page;
 mod walk;
 
 pub use filter::{DeliveryFilter, EventFilter};
-pub use page::{LOOKED_AT_MAX, Page};
+pub use page::Page;
 pub use walk::Walk;

@@ -1,7 +1,9 @@
 //! Folds what happened to a delivery into where it stands; the same for every store.
 
+mod attempts;
 mod loading;
 
+pub use attempts::{NewestAttempts, attempts};
 pub use loading::{LoadedWebhook, load};
 
 use crate::error::Result;
@@ -327,33 +329,6 @@ pub fn ledger(
         }
         None => Ok(formed_ledger(store, webhook)?.map(|(_, ledger)| ledger)),
     }
-}
-
-/// The attempts of a delivery, oldest first; `None` when there is no such delivery.
-///
-/// # Errors
-/// Fails when the store cannot be read.
-pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<Vec<Attempt>>> {
-    let Some(acceptance) = store.acceptance(id.event)? else {
-        return Ok(None);
-    };
-    let mut of = id.event.as_u128();
-    let mut entries = store.entries(of, true)?;
-    if begun(&acceptance, &entries, id.endpoint).is_none() {
-        return Ok(None);
-    }
-    if let Some(webhook) = Ledger::formed_into(&entries, id) {
-        of = webhook.as_u128();
-        entries = store.entries(of, true)?;
-    }
-    let mut seen = HashSet::new();
-    let attempts = entries
-        .into_iter()
-        .filter(|entry| entry.of == of && entry.endpoint == id.endpoint)
-        .filter_map(|entry| entry.attempt)
-        .filter(|attempt| seen.insert(attempt.id))
-        .collect();
-    Ok(Some(attempts))
 }
 
 /// Whether nothing of an event is left to be done, given its own entries: every delivery is in a

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -115,6 +116,12 @@ impl Service {
         shop.uid = Some("shop".into());
         self.engine.create_application(shop).await.unwrap();
         self.client().await
+    }
+
+    /// A connection to it, for what a client library would not send.
+    #[allow(clippy::disallowed_methods, reason = "the ban is on the engine's own sockets")]
+    pub async fn connect(&self) -> TcpStream {
+        soon(TcpStream::connect(self.address)).await.unwrap()
     }
 
     /// Moves the clock, and waits for what fell due.

@@ -197,7 +197,7 @@ async fn a_message_is_sent_again_by_hand() {
     assert_eq!(shop.client.post(&resend, json!({})).await.ok(202), json!({}));
     shop.receiver.wait_for(2).await.unwrap();
     shop.service.engine.settle().await;
-    assert_eq!(found(&shop, "state=succeeded").await, [id.clone()]);
+    assert_eq!(found(&shop, "state=succeeded").await, std::slice::from_ref(&id));
     let without_body = shop.client.request(Method::POST, &resend);
     crate::common::answer(without_body).await.ok(202);
     let arrived = shop.receiver.wait_for(3).await.unwrap();

@@ -5,11 +5,12 @@ use hookwheel::NewAccessToken;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 10] = [
     "archived",
     "createdAt",
     "deprecated",
     "description",
+    "featureFlag",
     "featureFlags",
     "groupName",
     "name",
@@ -31,6 +32,7 @@ async fn an_event_type_is_made_shown_changed_archived_and_removed() {
     for (member, value) in order_created().as_object().unwrap() {
         assert_eq!(&made[member], value, "{member}");
     }
+    assert_eq!(made["featureFlag"], "beta");
     assert_eq!((&made["archived"], &made["deprecated"]), (&json!(false), &json!(false)));
     let path = "/event-type/order.created";
     assert_eq!(client.get(path).await.ok(200), made);

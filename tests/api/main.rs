@@ -1,6 +1,7 @@
 //! The REST API as its users see it: black-box tests over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod access;
 mod applications;
 mod attempts;
 mod common;
@@ -9,8 +10,13 @@ mod delivering;
 mod endpoint_parts;
 mod endpoints;
 mod event_types;
+mod hardening;
 mod idempotency;
+mod limits;
 mod messages;
 mod providers;
+mod secrecy;
+mod serving;
 mod streams;
 mod tasks;
+mod tokens;

@@ -12,7 +12,7 @@ const OF_ALL: &str = "/outcome/stream";
 /// A live view.
 struct View {
     response: Response,
-    read: String,
+    text: String,
 }
 
 impl View {
@@ -21,15 +21,20 @@ impl View {
         let response = soon(client.request(Method::GET, path).send()).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, read: String::new() }
+        Self { response, text: String::new() }
     }
 
     /// The next outcome; none at the end.
     async fn next(&mut self) -> Option<Value> {
+        // All of it: a view that does not end says now and then that it is still there.
+        soon(self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
-            if let Some((event, rest)) = self.read.split_once("\n\n") {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
-                self.read = rest;
+                self.text = rest;
                 let field = |name| event.lines().find_map(|line| line.strip_prefix(name));
                 let Some(data) = field("data: ") else { continue };
                 let outcome: Value = serde_json::from_str(data).unwrap();
@@ -37,8 +42,8 @@ impl View {
                 assert_eq!(field("id: "), outcome["id"].as_str());
                 return Some(outcome);
             }
-            let chunk = soon(self.response.chunk()).await.unwrap()?;
-            self.read.push_str(std::str::from_utf8(&chunk).unwrap());
+            let chunk = self.response.chunk().await.unwrap()?;
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
 }
@@ -101,6 +106,15 @@ async fn a_view_ends_when_its_application_goes() {
     let mut view = View::open(&tenant, OF_SHOP).await;
     shop.client.delete("/app/shop").await.is_empty(204);
     assert!(view.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_does_not_wait_for_those_who_watch() {
+    let mut shop = shop().await;
+    let mut view = View::open(&shop.client, OF_ALL).await;
+    shop.service.stop();
+    assert!(view.next().await.is_none());
+    shop.service.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 from svix.api import (
     AppPortalAccessIn,
     ApplicationIn,
@@ -37,6 +38,7 @@ from svix.api import (
     Svix,
     SvixOptions,
 )
+from svix.api.message import message_in_raw
 from svix.exceptions import HttpError, HTTPValidationError
 from svix.webhooks import Webhook
 
@@ -162,6 +164,14 @@ def main(base, token):
         ),
     )
 
+    # Bytes that must not change.
+    raw = '{ "orderId":1.0,"orderId" : 2 }'
+    kept = svix.message.create("shop-1", message_in_raw("order.raw", raw))
+    shown = httpx.get(
+        f"{base}/api/v1/app/shop-1/msg/{kept.id}", headers={"authorization": f"Bearer {token}"}
+    )
+    assert raw in shown.text, shown.text
+
     # The same idempotency key: one message; with another body it is refused.
     same = MessageCreateOptions(idempotency_key="key-1")
     ids = {
@@ -229,14 +239,15 @@ def main(base, token):
     }
     task = svix.endpoint.replay_missing("shop-1", "main", ReplayIn(since=begin))
     until(lambda: svix.background_task.get(task.id).status == "finished", "the replay is finished")
-    received = receiver.wait_for(7)
-    assert json.loads(received[6][1])["type"] == "order.paid"
+    received = receiver.wait_for(8)
+    replayed = {json.loads(held[1])["type"] for held in received[6:]}
+    assert replayed == {"order.paid", "order.raw"}, replayed
     until(lambda: svix.endpoint.get_stats("shop-1", "main").success >= 6, "statistics")
 
     # Failures are told.
     receiver.status = 500
     failed = svix.message.create("shop-1", MessageIn(event_type="order.created", payload={}))
-    receiver.wait_for(8)
+    receiver.wait_for(9)
     fails = MessageAttemptListByEndpointOptions(status=MessageStatus.FAIL)
     until(
         lambda: [
@@ -250,7 +261,7 @@ def main(base, token):
     # Expunge, list, delete.
     svix.message.expunge_content("shop-1", message.id)
     assert svix.message.get("shop-1", message.id, MessageGetOptions(with_content=True)).payload == {}
-    assert len(svix.message.list("shop-1", MessageListOptions(limit=100)).data) == 7
+    assert len(svix.message.list("shop-1", MessageListOptions(limit=100)).data) == 8
     svix.endpoint.delete("shop-1", "main")
     refused(404, lambda: svix.endpoint.get("shop-1", "main"))
     svix.application.delete("shop-1")

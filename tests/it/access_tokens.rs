@@ -113,3 +113,32 @@ async fn tokens_survive_a_restart_and_a_new_master_key_and_are_kept_nowhere_in_c
     let engine = open_in(folder.path(), start()).await;
     assert_eq!(engine.access_tokens(), [], "expired or revoked is gone for good");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portals_make_room_for_their_own_and_leave_other_tokens_alone() {
+    let bench = bench().await;
+    let engine = &bench.engine;
+    let other = engine.create_application(NewApplication::new("Other")).await.unwrap().id;
+    let portal = |application, name: &str, seconds| NewAccessToken {
+        application: Some(application),
+        portal: true,
+        expires_in: Some(std::time::Duration::from_secs(seconds)),
+        ..named(name)
+    };
+    let (platform, _) = engine.create_access_token(named("ops")).await.unwrap();
+    let (theirs, _) = engine.create_access_token(portal(other, "theirs", 5)).await.unwrap();
+    let bound = NewAccessToken { application: Some(bench.application), ..named("bound") };
+    let (bound, _) = engine.create_access_token(bound).await.unwrap();
+    let (long, _) =
+        engine.create_access_token(portal(bench.application, "long", 900)).await.unwrap();
+    let (brief, _) =
+        engine.create_access_token(portal(bench.application, "brief", 9)).await.unwrap();
+    let more = (0..999).map(|_| engine.create_access_token(portal(bench.application, "more", 90)));
+    for made in futures_util::future::join_all(more).await {
+        made.unwrap();
+    }
+    let left: Vec<_> = engine.access_tokens().iter().map(|token| token.id).collect();
+    assert_eq!(left.len(), 1003, "a thousand of the portal, and three others");
+    assert!([&platform, &theirs, &bound, &long].iter().all(|token| left.contains(&token.id)));
+    assert!(!left.contains(&brief.id), "the one that would have ended first");
+}

@@ -2,7 +2,9 @@
 
 use crate::common::{bench, bench_with, minutes, orders, posts, posts_arrived, seconds};
 use hookwheel::simulate::receiver::{Answer, Consumer};
-use hookwheel::{Config, EndpointChange, Engine, ErrorKind, NewApplication, NewEndpoint, NewEvent};
+use hookwheel::{
+    Config, EndpointChange, Engine, ErrorKind, HeaderChange, NewApplication, NewEndpoint, NewEvent,
+};
 use serde_json::json;
 use std::time::Duration;
 
@@ -68,8 +70,8 @@ async fn custom_headers_go_out_and_reserved_ones_are_refused() {
         ("X-Line", "a\r\nX-Injected: b", "cannot be sent"),
         ("X-Null", "a\0", "cannot be sent"),
     ] {
-        let headers = Some(vec![(name.to_owned(), value.to_owned())]);
-        let change = EndpointChange { headers, ..EndpointChange::default() };
+        let headers = HeaderChange::Replace(vec![(name.to_owned(), value.to_owned())]);
+        let change = EndpointChange { headers: Some(headers), ..EndpointChange::default() };
         let error = bench.engine.update_endpoint(created.endpoint.id, change).await.unwrap_err();
         assert!(error.is_invalid() && error.to_string().contains(reason), "{name}: {error}");
     }

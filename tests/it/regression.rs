@@ -2,7 +2,7 @@
 
 use crate::common::{Bench, bench, hours, minutes, orders, posts, posts_arrived, seconds};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
-use hookwheel::{DeliveryId, EndpointChange, EndpointId, TestEvent};
+use hookwheel::{DeliveryId, EndpointChange, EndpointId, HeaderChange, TestEvent};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,8 +93,8 @@ async fn failed_test_events_are_not_replayed_with_what_failed() {
 async fn headers_of_the_provider_cannot_be_sent_twice() {
     let bench = bench().await;
     let (_receiver, created) = bench.receiver(Consumer::OpenCard).await;
-    let headers = Some(vec![("x-event".to_owned(), "mine".to_owned())]);
-    let change = EndpointChange { headers, ..EndpointChange::default() };
+    let headers = HeaderChange::Replace(vec![("x-event".to_owned(), "mine".to_owned())]);
+    let change = EndpointChange { headers: Some(headers), ..EndpointChange::default() };
     let error = bench.engine.update_endpoint(created.endpoint.id, change).await.unwrap_err();
     assert!(error.to_string().contains("`x-event` is reserved"), "{error}");
 }

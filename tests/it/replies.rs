@@ -17,21 +17,21 @@ async fn an_answer_is_kept_under_its_key_for_a_day() {
     let bench = bench().await;
     let engine = &bench.engine;
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None);
-    engine.keep_reply(&[1; 32], reply("one")).await.unwrap();
+    engine.keep_reply(&[1; 32], None, reply("one")).await.unwrap();
     let binary = Reply { body: vec![0xff, 0], ..reply("") };
-    engine.keep_reply(&[2; 32], binary.clone()).await.unwrap();
+    engine.keep_reply(&[2; 32], None, binary.clone()).await.unwrap();
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("one")));
     assert_eq!(engine.reply(&[2; 32]).await.unwrap(), Some(binary), "bytes, not text");
 
     bench.advance(hours(24) - MILLISECOND).await;
-    engine.keep_reply(&[2; 32], reply("two")).await.unwrap();
+    engine.keep_reply(&[2; 32], None, reply("two")).await.unwrap();
     engine.expire().await.unwrap();
     assert!(engine.reply(&[1; 32]).await.unwrap().is_some());
     bench.advance(MILLISECOND).await;
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None, "also before it is removed");
     engine.expire().await.unwrap();
     assert_eq!(engine.reply(&[2; 32]).await.unwrap(), Some(reply("two")), "kept anew");
-    engine.keep_reply(&[1; 32], reply("three")).await.unwrap();
+    engine.keep_reply(&[1; 32], None, reply("three")).await.unwrap();
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("three")));
 }
 
@@ -62,7 +62,7 @@ async fn answers_survive_a_restart_sealed_but_not_a_new_master_key() {
     let engine = open_in(folder.path(), start()).await;
     // More than one page of them, so that opening reads on.
     for n in 0..150_u8 {
-        engine.keep_reply(&[n; 32], reply("CANARY-BODY")).await.unwrap();
+        engine.keep_reply(&[n; 32], None, reply("CANARY-BODY")).await.unwrap();
     }
     assert!(!format!("{:?}", engine.reply(&[9; 32]).await).contains("CANARY"));
     engine.close().await.unwrap();
@@ -76,7 +76,7 @@ async fn answers_survive_a_restart_sealed_but_not_a_new_master_key() {
     }
     engine.rotate_master_key().await.unwrap();
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), None);
-    engine.keep_reply(&[1; 32], reply("new")).await.unwrap();
+    engine.keep_reply(&[1; 32], None, reply("new")).await.unwrap();
     assert_eq!(engine.reply(&[1; 32]).await.unwrap(), Some(reply("new")));
     engine.close().await.unwrap();
     drop(engine);

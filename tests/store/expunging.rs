@@ -7,7 +7,7 @@ use hookwheel::store::{Acceptance, Change, Expunge, Place, Record, Store, ledger
 use std::sync::Arc;
 
 fn attempts(store: &dyn Store, n: u64, endpoint: EndpointId) -> Vec<Attempt> {
-    ledger::attempts(store, DeliveryId { event: event(n), endpoint }).unwrap().unwrap()
+    ledger::attempts(store, DeliveryId { event: event(n), endpoint }).unwrap().unwrap().attempts
 }
 
 /// Whether nothing of what was sent and answered is left, and everything else is.

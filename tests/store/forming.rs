@@ -63,7 +63,7 @@ pub fn attempts_belong_to_every_event_of_the_set(store: &dyn Store) {
     store.record(&[try_it(31, 2, exhausted(31), vec![then], None)]);
     for n in 1..4 {
         let id = DeliveryId { event: event(n), endpoint: endpoint(1) };
-        let attempts = ledger::attempts(store, id).unwrap().unwrap();
+        let attempts = ledger::attempts(store, id).unwrap().unwrap().attempts;
         assert_eq!(attempts.iter().map(|held| held.number).collect::<Vec<_>>(), [1, 2]);
         let (_, deliveries) = ledger::deliveries_of(store, event(n)).unwrap().unwrap();
         assert_eq!((deliveries[0].state, deliveries[0].attempts), (exhausted(31), 2));

@@ -189,7 +189,7 @@ pub fn a_delivery_that_is_added_later_is_like_the_others(store: &dyn Store) {
     let (_, deliveries) = ledger::deliveries_of(store, event(7)).unwrap().unwrap();
     assert_eq!(deliveries[0].state.as_str(), "exhausted");
     let id = DeliveryId { event: event(7), endpoint: late };
-    assert_eq!(ledger::attempts(store, id).unwrap().unwrap().len(), 1);
+    assert_eq!(ledger::attempts(store, id).unwrap().unwrap().attempts.len(), 1);
     store.reopen().unwrap();
     assert_eq!(listed(2, 9, Order::NewestFirst, 9), ids(&[8, 7, 6, 4, 3, 2]));
     assert_eq!(expire(), 1);

@@ -38,11 +38,7 @@ pub struct AttemptQuery {
     /// Only those of messages for this channel.
     channel: Option<String>,
     /// Only those of messages with this tag.
-    #[param(max_length = 128)]
     tag: Option<String>,
-    /// Only those to this endpoint, by id or uid; where a message's attempts are listed.
-    #[param(max_length = 256)]
-    endpoint_id: Option<String>,
     /// Only those begun before.
     #[param(format = DateTime)]
     before: Option<String>,
@@ -59,6 +55,15 @@ pub struct AttemptQuery {
     /// Whether the message is in the answer, without its data.
     #[serde(default)]
     with_msg: bool,
+}
+
+/// To which endpoint the attempts of a message are listed.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DestinationQuery {
+    /// Only those to this endpoint, by id or uid.
+    #[param(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
+    endpoint_id: Option<String>,
 }
 
 /// List the attempts to an endpoint
@@ -81,15 +86,16 @@ pub(super) async fn by_endpoint(
 /// The last one comes first.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/msg/{msg_id}",
     operation_id = "v1.message-attempt.list-by-msg", tag = "Attempt",
-    params(AppPath, MessagePath, AttemptQuery),
+    params(AppPath, MessagePath, DestinationQuery, AttemptQuery),
     responses((status = 200, body = ListResponse<MessageAttemptOut>)))]
 pub(super) async fn by_message(
     State(api): State<Api>,
     told: Told,
+    Query(destination): Query<DestinationQuery>,
     Query(query): Query<AttemptQuery>,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
     let mut filter = AttemptFilter::event(told.history.event.id);
-    if let Some(name) = &query.endpoint_id {
+    if let Some(name) = &destination.endpoint_id {
         filter.endpoint = Some(api.endpoint(&told.application, name)?.id);
     }
     page(&api, filter, query).await

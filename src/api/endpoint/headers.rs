@@ -5,7 +5,7 @@ use crate::api::access::{AppPath, EndpointPath, Owned};
 use crate::api::endpoint::shape::split_headers;
 use crate::api::input::Body;
 use crate::api::refusal::Refusal;
-use crate::engine::EndpointChange;
+use crate::engine::{EndpointChange, HeaderChange};
 use crate::model::Authentication;
 use crate::model::endpoint::SealedAuthentication;
 use axum::Json;
@@ -71,7 +71,7 @@ pub(in crate::api) async fn replace(
     let had_header = matches!(owned.endpoint.authentication, SealedAuthentication::Header { .. });
     // A credential that is a header goes with the headers that it came with.
     let authentication = credential.or(had_header.then_some(Authentication::None));
-    api.set_headers(&owned, headers, authentication).await
+    api.change_headers(&owned, HeaderChange::Replace(headers), authentication).await
 }
 
 /// Change an endpoint's headers
@@ -83,35 +83,25 @@ pub(in crate::api) async fn patch(
     owned: Owned,
     Body(body): Body<EndpointHeadersPatchIn>,
 ) -> Result<StatusCode, Refusal> {
-    let mut headers = owned.endpoint.headers.clone();
+    let deleted = body.delete_headers.into_iter().flatten();
+    let mut changes: Vec<_> = deleted.map(|name| (name, None)).collect();
     let mut set = BTreeMap::new();
-    let mut authentication = None;
-    let deleted = body.delete_headers.into_iter().flatten().map(|name| (name, None));
-    for (name, value) in deleted.chain(body.headers) {
-        headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
+    for (name, value) in body.headers {
         match value {
             Some(value) => drop(set.insert(name, value)),
-            None if is_credential(&owned, &name) => authentication = Some(Authentication::None),
-            None => {}
+            None => changes.push((name, None)),
         }
     }
-    let (new, credential) = split_headers(set);
-    headers.extend(new);
-    api.set_headers(&owned, headers, credential.or(authentication)).await
-}
-
-fn is_credential(owned: &Owned, name: &str) -> bool {
-    match &owned.endpoint.authentication {
-        SealedAuthentication::Header { name: held, .. } => held.eq_ignore_ascii_case(name),
-        _ => false,
-    }
+    let (set, credential) = split_headers(set);
+    changes.extend(set.into_iter().map(|(name, value)| (name, Some(value))));
+    api.change_headers(&owned, HeaderChange::Merge(changes), credential).await
 }
 
 impl Api {
-    async fn set_headers(
+    async fn change_headers(
         &self,
         owned: &Owned,
-        headers: Vec<(String, String)>,
+        headers: HeaderChange,
         authentication: Option<Authentication>,
     ) -> Result<StatusCode, Refusal> {
         let headers = Some(headers);

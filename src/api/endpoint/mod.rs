@@ -11,7 +11,7 @@ use crate::api::input::{Body, Query};
 use crate::api::page::{ListResponse, PageQuery, page_of};
 use crate::api::refusal::Refusal;
 use crate::engine::EndpointChange;
-use crate::model::{Endpoint, EndpointState, Secret};
+use crate::model::{Application, Endpoint, EndpointState, Secret};
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
@@ -31,7 +31,7 @@ pub(super) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListResponse<EndpointOut>>, Refusal> {
     let endpoints = api.engine.endpoints(tenant.application.id)?;
-    let page = page_of(endpoints, &query, |held| held.id.to_string(), |held| (&*held).into())?;
+    let page = page_of(endpoints, &query, |held| held.id.to_string(), |held| api.shown(&held))?;
     Ok(Json(page))
 }
 
@@ -47,16 +47,15 @@ pub(super) async fn create(
     tenant: Tenant,
     Body(body): Body<EndpointIn>,
 ) -> Result<(StatusCode, Json<EndpointCreated>), Refusal> {
-    let made = api.engine.create_endpoint(tenant.application.id, body.into_new()).await?;
-    Ok((StatusCode::CREATED, Json(EndpointCreated::new(&made.endpoint, &made.secret))))
+    Ok((StatusCode::CREATED, Json(api.make_endpoint(&tenant.application, body).await?)))
 }
 
 /// Show an endpoint
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
     operation_id = "v1.endpoint.get", tag = "Endpoint", params(AppPath, EndpointPath),
     responses((status = 200, body = EndpointOut)))]
-pub(super) async fn get(owned: Owned) -> Json<EndpointOut> {
-    Json((&*owned.endpoint).into())
+pub(super) async fn get(State(api): State<Api>, owned: Owned) -> Json<EndpointOut> {
+    Json(api.shown(&owned.endpoint))
 }
 
 /// The endpoint that a path names, which need not be there yet.
@@ -92,9 +91,7 @@ pub(super) async fn replace(
     let Ok(held) = api.endpoint(&named.tenant.application, &named.name) else {
         check_path("endpoint_id", &named.name)?;
         body.uid.get_or_insert(named.name);
-        let application = named.tenant.application.id;
-        let made = api.engine.create_endpoint(application, body.into_new()).await?;
-        let made = EndpointCreated::new(&made.endpoint, &made.secret);
+        let made = api.make_endpoint(&named.tenant.application, body).await?;
         return Ok((StatusCode::CREATED, Json(made)).into_response());
     };
     if let Some(secret) = &body.secret {
@@ -102,7 +99,7 @@ pub(super) async fn replace(
     }
     let disabled = Some(body.disabled);
     let changed = api.change(&held, body.into_change(&held)?, disabled).await?;
-    Ok(Json(EndpointOut::from(&*changed)).into_response())
+    Ok(Json(api.shown(&changed)).into_response())
 }
 
 /// Change an endpoint
@@ -119,7 +116,7 @@ pub(super) async fn patch(
 ) -> Result<Json<EndpointOut>, Refusal> {
     let disabled = body.disabled;
     let changed = api.change(&owned.endpoint, body.into_change(), disabled).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 /// Delete an endpoint
@@ -144,7 +141,7 @@ pub(super) async fn enable(
     owned: Owned,
 ) -> Result<Json<EndpointOut>, Refusal> {
     let changed = api.engine.enable_endpoint(owned.endpoint.id).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 /// Why an endpoint is disabled.
@@ -153,7 +150,7 @@ pub(super) async fn enable(
 #[schema(example = json!({"reason": "moving to another host"}))]
 pub struct DisableIn {
     /// Why, for whoever asks later.
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(max_length = 1024)]
     reason: String,
 }
 
@@ -169,10 +166,33 @@ pub(super) async fn disable(
     Body(body): Body<DisableIn>,
 ) -> Result<Json<EndpointOut>, Refusal> {
     let changed = api.engine.disable_endpoint(owned.endpoint.id, body.reason).await?;
-    Ok(Json((&*changed).into()))
+    Ok(Json(api.shown(&changed)))
 }
 
 impl Api {
+    /// An endpoint as it is shown.
+    fn shown(&self, endpoint: &Endpoint) -> EndpointOut {
+        EndpointOut::from(endpoint).probed(self.engine.probe_status(endpoint.id))
+    }
+
+    async fn make_endpoint(
+        &self,
+        application: &Application,
+        body: EndpointIn,
+    ) -> Result<EndpointCreated, Refusal> {
+        let new = body.into_new();
+        // The engine would say that it does not exist, which is 404 and about the path.
+        if !self.engine.providers().any(|held| held.name() == new.provider) {
+            let name: String = new.provider.chars().take(64).collect();
+            let name = name.escape_debug();
+            let message =
+                format!("provider `{name}` is unknown: `GET /api/v1/provider` lists them");
+            return Err(Refusal::fault(["body", "provider"], message));
+        }
+        let made = self.engine.create_endpoint(application.id, new).await?;
+        Ok(EndpointCreated::new(&made.endpoint, &made.secret))
+    }
+
     /// Refuses a secret that is another than the endpoint has: replacing is done by rotating.
     async fn check_same_secret(&self, held: &Endpoint, given: &str) -> Result<(), Refusal> {
         match self.engine.endpoint_secret(held.id).await {

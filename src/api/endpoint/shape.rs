@@ -2,7 +2,7 @@
 
 use crate::api::input::nullable;
 use crate::api::refusal::Refusal;
-use crate::engine::{EndpointChange, NewEndpoint};
+use crate::engine::{EndpointChange, HeaderChange, NewEndpoint, ProbeStatus};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{Authentication, Endpoint, EndpointState, EventPattern, Secret};
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ pub struct EndpointIn {
     pub disabled: bool,
     /// Webhooks a second at most.
     #[serde(alias = "rateLimit")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     pub throttle_rate: Option<u16>,
     /// Requests in flight at once at most.
     #[schema(minimum = 1, maximum = 1024)]
@@ -176,7 +176,7 @@ impl EndpointIn {
             channels: Some(self.channels.unwrap_or_default()),
             metadata: Some(self.metadata.unwrap_or_default()),
             settings: self.settings,
-            headers,
+            headers: headers.map(HeaderChange::Replace),
             rate_limit_per_second: Some(self.throttle_rate.map(u32::from)),
             concurrency: self.concurrency,
             authentication: self.authentication.map(Into::into).or(credential),
@@ -245,7 +245,7 @@ pub struct EndpointPatch {
     pub(super) disabled: Option<bool>,
     /// Webhooks a second at most; null for no limit.
     #[serde(default, alias = "rateLimit", deserialize_with = "nullable")]
-    #[schema(value_type = Option<u16>, minimum = 1)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 65_535)]
     throttle_rate: Option<Option<u16>>,
     /// Requests in flight at once at most.
     #[schema(minimum = 1, maximum = 1024)]
@@ -294,6 +294,20 @@ pub struct StateOut {
     /// Since when.
     #[schema(format = DateTime)]
     since: Option<String>,
+    /// How its probing stands, of a parked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<ProbeOut>,
+}
+
+/// How the probing of a parked endpoint stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeOut {
+    /// When it is challenged next.
+    #[schema(format = DateTime)]
+    next: String,
+    /// Why the last challenge failed, once there was one.
+    failure: Option<String>,
 }
 
 impl From<&EndpointState> for StateOut {
@@ -304,7 +318,7 @@ impl From<&EndpointState> for StateOut {
             }
             EndpointState::Enabled | EndpointState::Deleted { .. } => (None, None),
         };
-        Self { status: state.as_str(), reason, since }
+        Self { status: state.as_str(), reason, since, probe: None }
     }
 }
 
@@ -382,6 +396,15 @@ impl From<&Endpoint> for EndpointOut {
             created_at: endpoint.created_at.rfc3339(6),
             updated_at: endpoint.updated_at.rfc3339(6),
         }
+    }
+}
+
+impl EndpointOut {
+    /// The same, with how its probing stands.
+    pub(super) fn probed(mut self, status: Option<ProbeStatus>) -> Self {
+        self.state.probe =
+            status.map(|status| ProbeOut { next: status.next.rfc3339(6), failure: status.failure });
+        self
     }
 }
 

@@ -10,7 +10,7 @@ pub mod replay;
 mod server;
 mod show;
 pub mod tail;
-mod task;
+pub mod task;
 pub mod test;
 pub mod token;
 

@@ -8,7 +8,7 @@ pub(crate) use resend::{Resend, What};
 use crate::engine::queueing::STORE_RETRY;
 use crate::engine::{Inner, whole};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EndpointId, Order, Task, TaskId, TaskState, Timestamp};
+use crate::model::{ApplicationId, EndpointId, Order, Task, TaskId, TaskState, Timestamp};
 use crate::store::{Change, DocumentKind, Store, codec};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -17,8 +17,12 @@ use std::time::Duration;
 
 /// Tasks that are not finished at most.
 pub(crate) const UNFINISHED_MAX: usize = 1000;
+/// Of these, tasks of one application at most.
+const UNFINISHED_OF_APPLICATION_MAX: usize = 20;
 /// Finished tasks that are kept at most; beyond that the oldest go early.
 const FINISHED_MAX: usize = 10_000;
+/// Of these, tasks of one application at most: so its tasks make only its own go early.
+const FINISHED_OF_APPLICATION_MAX: usize = 1000;
 /// For how long a finished task is kept.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
@@ -84,15 +88,39 @@ impl Tasks {
     /// Takes in a new task, unless too many are not finished.
     fn begin(&self, task: &Task) -> Result<()> {
         let mut all = self.all();
-        let running = all.values().filter(|held| held.state == TaskState::Running).count();
-        if running >= UNFINISHED_MAX {
-            return Err(Error::unavailable(format!(
-                "{running} background tasks are not finished, and that is the most there may be: \
-                 try again when some are"
-            )));
+        let running = all.values().filter(|held| held.state == TaskState::Running);
+        let own = running.clone().filter(|held| held.application == task.application).count();
+        let (whose, count) = match running.count() {
+            _ if own >= UNFINISHED_OF_APPLICATION_MAX => (" of the application", own),
+            count if count >= UNFINISHED_MAX => ("", count),
+            _ => {
+                all.insert(task.id, task.clone());
+                return Ok(());
+            }
+        };
+        Err(Error::unavailable(format!(
+            "{count} background tasks{whose} are not finished, and that is the most there may be: \
+             try again when some are"
+        )))
+    }
+
+    /// The finished tasks that are kept no longer: those that ended long ago, and of too many the
+    /// oldest.
+    fn outdated(&self, now: Timestamp) -> Vec<TaskId> {
+        let all = self.all();
+        let finished = all.values().rev().filter(|task| task.state != TaskState::Running);
+        let (mut kept, mut by_application) = (0, HashMap::<ApplicationId, usize>::new());
+        let mut outdated = Vec::new();
+        for task in finished {
+            let own = by_application.entry(task.application).or_default();
+            let has_room = kept < FINISHED_MAX && *own < FINISHED_OF_APPLICATION_MAX;
+            if has_room && task.updated_at >= now.before(KEPT) {
+                (kept, *own) = (kept + 1, *own + 1);
+            } else {
+                outdated.push(task.id);
+            }
         }
-        all.insert(task.id, task.clone());
-        Ok(())
+        outdated
     }
 }
 
@@ -218,16 +246,9 @@ impl Inner {
         self.look_up(look_up).await?.map(|value| read_document(&value)).transpose()
     }
 
-    /// Removes tasks that were finished long ago.
+    /// Removes finished tasks that are kept no longer.
     pub(super) async fn forget_tasks(&self, now: Timestamp) -> Result<()> {
-        let gone: Vec<TaskId> = {
-            let all = self.tasks.all();
-            let finished = all.values().filter(|task| task.state != TaskState::Running);
-            let kept_from = finished.clone().count().saturating_sub(FINISHED_MAX);
-            let is_old = |task: &Task| task.updated_at < now.before(KEPT);
-            let gone = finished.enumerate().filter(|(at, task)| *at < kept_from || is_old(task));
-            gone.map(|(_, task)| task.id).collect()
-        };
+        let gone = self.tasks.outdated(now);
         for some in gone.chunks(100) {
             let key = |id: &TaskId| Change::Document {
                 kind: DocumentKind::Task,
@@ -239,5 +260,70 @@ impl Inner {
             some.iter().for_each(|id| drop(all.remove(id)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TaskKind;
+    use uuid::Uuid;
+
+    const NOW: Timestamp = Timestamp::from_millis(10 * 86_400_000);
+
+    /// A task of an application, both by number.
+    fn task(number: u128, application: u128, state: TaskState) -> Task {
+        Task {
+            id: TaskId::from_uuid(Uuid::from_u128(number)),
+            kind: TaskKind::Recover,
+            application: ApplicationId::from_uuid(Uuid::from_u128(application)),
+            endpoint: None,
+            since: None,
+            until: None,
+            state,
+            done: 0,
+            created_at: NOW,
+            updated_at: NOW,
+        }
+    }
+
+    #[test]
+    fn an_application_has_some_unfinished_tasks_and_leaves_room_for_others() {
+        let tasks = Tasks::default();
+        let begin =
+            |number, application| tasks.begin(&task(number, application, TaskState::Running));
+        for number in 0..20 {
+            begin(number, 1).unwrap();
+        }
+        let error = begin(20, 1).unwrap_err();
+        assert!(
+            error.is_unavailable() && error.to_string().contains("of the application"),
+            "{error}"
+        );
+        tasks.all().insert(task(0, 1, TaskState::Finished).id, task(0, 1, TaskState::Finished));
+        begin(20, 1).unwrap();
+        for number in 21..1001 {
+            begin(number, number).unwrap();
+        }
+        let error = begin(1001, 1001).unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().starts_with("1000 "), "{error}");
+    }
+
+    #[test]
+    fn the_finished_tasks_of_one_application_make_its_own_go_early() {
+        let tasks = Tasks::default();
+        let finish = |number, application| {
+            let task = task(number, application, TaskState::Finished);
+            tasks.all().insert(task.id, task);
+        };
+        finish(0, 2);
+        (1..=1002).for_each(|number| finish(number, 1));
+        let numbers = || tasks.outdated(NOW).iter().map(|id| id.as_u128()).collect::<Vec<_>>();
+        assert_eq!(numbers(), [2, 1], "not the oldest of all, which is another's");
+        for application in 3..=12 {
+            (0..1000).for_each(|number| finish(application * 10_000 + number, application));
+        }
+        assert_eq!(numbers().len(), 1003, "10,000 are left");
+        assert_eq!(tasks.outdated(NOW.after(KEPT + Duration::from_secs(1))).len(), 11_003);
     }
 }

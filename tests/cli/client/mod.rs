@@ -1,13 +1,14 @@
 //! The commands that ask a running server: what they ask, print and end with.
 
+mod canned;
 mod commands;
+mod real;
 mod refusals;
 mod stub;
 mod tail;
 
 use crate::{Ran, command};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use stub::Stub;
 
 const TOKEN: &str = "hw_secret-of-the-test";
@@ -21,22 +22,9 @@ fn asking(stub: &Stub, arguments: &[&str]) -> Command {
 
 /// Runs a command to its end, asking `stub`.
 async fn ask(stub: &Stub, arguments: &[&str]) -> Ran {
-    ask_with(stub, b"", arguments).await
-}
-
-/// Runs a command to its end with this on its standard input, asking `stub`.
-async fn ask_with(stub: &Stub, input: &[u8], arguments: &[&str]) -> Ran {
     let mut command = asking(stub, arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_vec();
-    let ran: Ran = tokio::task::spawn_blocking(move || {
-        let mut child = command.spawn().unwrap();
-        // What is refused for its arguments alone does not read its input.
-        let _ = child.stdin.take().unwrap().write_all(&input);
-        child.wait_with_output().unwrap().into()
-    })
-    .await
-    .unwrap();
+    let ran = tokio::task::spawn_blocking(move || Ran::from(command.output().unwrap()));
+    let ran = ran.await.unwrap();
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN), "the token is nobody's to see");
     ran
 }

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex};
 pub struct Asked {
     /// Method, path and query, like `GET /app?limit=250`.
     pub what: String,
-    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -94,7 +93,7 @@ async fn answer(
     assert_eq!(authorization.unwrap(), &format!("Bearer {TOKEN}"));
     let line = |path: &str| format!("{method} {}", path.strip_prefix("/api/v1").unwrap());
     let (what, key) = (line(&uri.to_string()), line(uri.path()));
-    memory.asked.lock().unwrap().push(Asked { what, headers, body });
+    memory.asked.lock().unwrap().push(Asked { what, body });
     let found = memory.answers.lock().unwrap().get_mut(&key).and_then(VecDeque::pop_front);
     let Some((status, content_type, body)) = found else {
         return (StatusCode::IM_A_TEAPOT, format!("nothing is prepared for {key}")).into_response();

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 /// An outcome as the server tells it.
-pub fn outcome(number: u32, status: u16) -> Value {
+fn outcome(number: u32, status: u16) -> Value {
     json!({
         "id": format!("atmpt_{number}"), "endpointId": "ep_1", "msgId": "msg_1",
         "msgIds": ["msg_1"], "webhookId": "wh_1", "url": "https://shop.example/", "response": "",
