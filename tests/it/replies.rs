@@ -40,7 +40,7 @@ async fn a_key_that_is_given_again_while_old_answers_go_keeps_its_new_one() {
     let bench = bench().await;
     let key = |n: u16| [n.to_be_bytes(); 16].concat().try_into().unwrap();
     for n in 0..500 {
-        bench.engine.keep_reply(&key(n), reply("old")).await.unwrap();
+        bench.engine.keep_reply(&key(n), None, reply("old")).await.unwrap();
     }
     bench.advance(hours(24)).await;
     let expiring = tokio::spawn({
@@ -48,7 +48,7 @@ async fn a_key_that_is_given_again_while_old_answers_go_keeps_its_new_one() {
         async move { engine.expire().await }
     });
     for n in 0..500 {
-        bench.engine.keep_reply(&key(n), reply("new")).await.unwrap();
+        bench.engine.keep_reply(&key(n), None, reply("new")).await.unwrap();
     }
     expiring.await.unwrap().unwrap();
     for n in 0..500 {
