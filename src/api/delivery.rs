@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::api::access::{AppPath, Tenant, missing, path_part};
 use crate::api::attempt::shape::{MessageAttemptOut, reason, status};
 use crate::api::input::{Body, Query};
-use crate::api::page::{ListResponse, Place, limit};
-use crate::api::query::{instant, patterns, walk};
+use crate::api::page::ListResponse;
+use crate::api::query::{Narrowing, walk};
 use crate::api::refusal::Refusal;
 use crate::api::task::TaskOut;
 use crate::history::DeliveryFilter;
@@ -97,56 +97,42 @@ pub struct DeliveryDetail {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
-    /// How many items a page has at most.
-    #[param(minimum = 1, maximum = 250, default = 50)]
-    limit: Option<u16>,
-    /// The `iterator` or `prevIterator` of another page.
-    #[param(max_length = 512)]
-    iterator: Option<String>,
     /// Only those to this endpoint, by id or uid.
     #[param(max_length = 256)]
     endpoint_id: Option<String>,
     /// Only in this state.
     #[param(pattern = "^(waiting|sending|succeeded|exhausted|cancelled|skipped)$")]
     state: Option<String>,
-    /// Only those of messages accepted before.
-    #[param(format = DateTime)]
-    before: Option<String>,
-    /// Only those of messages accepted at or after.
-    #[param(format = DateTime)]
-    after: Option<String>,
-    /// Only of these types, separated by commas.
-    #[param(max_length = 8192, example = "order.created,order.paid")]
-    event_types: Option<String>,
-    /// Only of messages for this channel.
-    channel: Option<String>,
 }
 
 /// List deliveries
 ///
 /// Newest first.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/delivery", operation_id = "delivery.list",
-    tag = "Delivery", params(AppPath, DeliveryQuery),
+    tag = "Delivery", params(AppPath, Narrowing, DeliveryQuery),
     responses((status = 200, body = ListResponse<DeliveryOut>)))]
 pub(super) async fn list(
     State(api): State<Api>,
     tenant: Tenant,
+    Query(asked): Query<Narrowing>,
     Query(query): Query<DeliveryQuery>,
 ) -> Result<Json<ListResponse<DeliveryOut>>, Refusal> {
     let mut filter = match query.endpoint_id {
         None => DeliveryFilter::application(tenant.application.id),
         Some(name) => DeliveryFilter::endpoint(api.endpoint(&tenant.application, &name)?.id),
     };
-    let place = Place::read(query.iterator.as_deref())?;
+    let asked = asked.read()?;
+    let place = asked.place;
     let (position, order) = walk::<DeliveryId>(&place)?;
     filter.position = position;
     filter.order = order;
-    filter.limit = limit(query.limit)?;
+    filter.limit = asked.limit;
+    filter.channel = asked.channel;
+    filter.tag = asked.tag;
+    filter.since = asked.since;
+    filter.until = asked.until;
+    filter.event_types = asked.event_types;
     filter.state = query.state;
-    filter.since = instant("after", query.after.as_deref())?;
-    filter.until = instant("before", query.before.as_deref())?;
-    filter.event_types = patterns(query.event_types.as_deref())?;
-    filter.channel = query.channel;
     let page = api.engine.deliveries(filter).await.map_err(Refusal::at(["query", "state"]))?;
     let id = |held: &Delivery| held.id.to_string();
     let show = |held: Delivery| DeliveryOut::from(&held);

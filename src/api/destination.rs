@@ -8,8 +8,8 @@ use crate::api::delivery::due;
 use crate::api::endpoint::shape::EndpointOut;
 use crate::api::input::Query;
 use crate::api::message::{MessageOut, Told, yes};
-use crate::api::page::{ListResponse, PageQuery, Place, limit, page_of};
-use crate::api::query::{instant, patterns, walk};
+use crate::api::page::{ListResponse, PageQuery, page_of};
+use crate::api::query::{Narrowing, walk};
 use crate::api::refusal::Refusal;
 use crate::history::EventFilter;
 use crate::model::{Delivery, DeliveryId, DeliveryState, Event, EventId};
@@ -20,32 +20,13 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// Which messages to an endpoint, or endpoints of a message, to list.
+/// Which messages of an endpoint to list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AttemptedQuery {
-    /// How many items a page has at most.
-    #[param(minimum = 1, maximum = 250, default = 50)]
-    limit: Option<u16>,
-    /// The `iterator` or `prevIterator` of another page.
-    #[param(max_length = 512)]
-    iterator: Option<String>,
     /// Only with this status: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
     #[param(minimum = 0, maximum = 4)]
     status: Option<u8>,
-    /// Only those of messages for this channel.
-    channel: Option<String>,
-    /// Only those of messages with this tag.
-    tag: Option<String>,
-    /// Only those of messages accepted before.
-    #[param(format = DateTime)]
-    before: Option<String>,
-    /// Only those of messages accepted at or after.
-    #[param(format = DateTime)]
-    after: Option<String>,
-    /// Only of these types, separated by commas.
-    #[param(max_length = 8192)]
-    event_types: Option<String>,
     /// Whether the data is in the answer.
     #[serde(default = "yes")]
     #[param(default = true)]
@@ -78,24 +59,26 @@ pub struct EndpointMessageOut {
 /// Newest first, each with how it stands.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/msg",
     operation_id = "v1.message-attempt.list-attempted-messages", tag = "Delivery",
-    params(AppPath, EndpointPath, AttemptedQuery),
+    params(AppPath, EndpointPath, Narrowing, AttemptedQuery),
     responses((status = 200, body = ListResponse<EndpointMessageOut>)))]
 pub(super) async fn messages(
     State(api): State<Api>,
     owned: Owned,
+    Query(asked): Query<Narrowing>,
     Query(query): Query<AttemptedQuery>,
 ) -> Result<Json<ListResponse<EndpointMessageOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref())?;
+    let asked = asked.read()?;
+    let place = asked.place;
     let (position, order) = walk::<EventId>(&place)?;
     let mut filter = EventFilter::endpoint(owned.endpoint.id);
     filter.position = position;
     filter.order = order;
-    filter.limit = limit(query.limit)?;
-    filter.since = instant("after", query.after.as_deref())?;
-    filter.until = instant("before", query.before.as_deref())?;
-    filter.event_types = patterns(query.event_types.as_deref())?;
-    filter.channel = query.channel;
-    filter.tag = query.tag;
+    filter.limit = asked.limit;
+    filter.channel = asked.channel;
+    filter.tag = asked.tag;
+    filter.since = asked.since;
+    filter.until = asked.until;
+    filter.event_types = asked.event_types;
     let wanted = query.status.map(known_status).transpose()?;
     let page = api.engine.events(filter).await?;
     let stands = page.events.into_iter().filter_map(|held| {

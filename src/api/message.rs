@@ -6,8 +6,8 @@ use crate::api::application::ApplicationIn;
 use crate::api::endpoint::shape::some_items;
 use crate::api::idempotency;
 use crate::api::input::{Body, Path, Query};
-use crate::api::page::{ListResponse, Place, limit};
-use crate::api::query::{instant, patterns, walk};
+use crate::api::page::ListResponse;
+use crate::api::query::{Narrowing, walk};
 use crate::api::refusal::Refusal;
 use crate::engine::NewEvent;
 use crate::history::{EventFilter, EventHistory};
@@ -204,57 +204,30 @@ pub(super) fn yes() -> bool {
     true
 }
 
-/// Which messages to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct MessageQuery {
-    /// How many items a page has at most.
-    #[param(minimum = 1, maximum = 250, default = 50)]
-    limit: Option<u16>,
-    /// The `iterator` or `prevIterator` of another page.
-    #[param(max_length = 512)]
-    iterator: Option<String>,
-    /// Only those for this channel.
-    channel: Option<String>,
-    /// Only those with this tag.
-    tag: Option<String>,
-    /// Only those accepted before.
-    #[param(format = DateTime)]
-    before: Option<String>,
-    /// Only those accepted at or after.
-    #[param(format = DateTime)]
-    after: Option<String>,
-    /// Only these types, separated by commas.
-    #[param(max_length = 8192, example = "order.created,order.paid")]
-    event_types: Option<String>,
-    /// Whether the data is in the answer.
-    #[serde(default = "yes")]
-    #[param(default = true)]
-    with_content: bool,
-}
-
 /// List messages
 ///
 /// Newest first; also those that reached nobody, with the reason.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.list",
-    tag = "Message", params(AppPath, MessageQuery),
+    tag = "Message", params(AppPath, Narrowing, ContentQuery),
     responses((status = 200, body = ListResponse<MessageOut>)))]
 pub(super) async fn list(
     State(api): State<Api>,
     tenant: Tenant,
-    Query(query): Query<MessageQuery>,
+    Query(asked): Query<Narrowing>,
+    Query(query): Query<ContentQuery>,
 ) -> Result<Json<ListResponse<MessageOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref())?;
+    let asked = asked.read()?;
+    let place = asked.place;
     let (position, order) = walk::<EventId>(&place)?;
     let mut filter = EventFilter::application(tenant.application.id);
     filter.position = position;
     filter.order = order;
-    filter.limit = limit(query.limit)?;
-    filter.channel = query.channel;
-    filter.tag = query.tag;
-    filter.since = instant("after", query.after.as_deref())?;
-    filter.until = instant("before", query.before.as_deref())?;
-    filter.event_types = patterns(query.event_types.as_deref())?;
+    filter.limit = asked.limit;
+    filter.channel = asked.channel;
+    filter.tag = asked.tag;
+    filter.since = asked.since;
+    filter.until = asked.until;
+    filter.event_types = asked.event_types;
     let page = api.engine.events(filter).await?;
     let show = |held: EventHistory| MessageOut::new(&held.event, query.with_content);
     let id = |held: &EventHistory| held.event.id.to_string();

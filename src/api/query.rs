@@ -1,11 +1,63 @@
 //! Parameters that several listings read alike.
 
-use crate::api::page::{ListResponse, Place};
+use crate::api::page::{ListResponse, Place, limit};
 use crate::api::refusal::Refusal;
 use crate::model::{EventPattern, Order, Timestamp};
+use serde::Deserialize;
 use std::fmt::Display;
 use std::str::FromStr;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which page of a listing of messages, or of what came of them, and what it is narrowed to.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Narrowing {
+    /// How many items a page has at most.
+    #[param(minimum = 1, maximum = 250, default = 50)]
+    limit: Option<u16>,
+    /// The `iterator` or `prevIterator` of another page.
+    #[param(max_length = 512)]
+    iterator: Option<String>,
+    /// Only those of messages for this channel.
+    channel: Option<String>,
+    /// Only those of messages with this tag.
+    tag: Option<String>,
+    /// Only those of messages accepted before; of attempts, those begun before.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only those of messages accepted at or after; of attempts, those begun at or after.
+    #[param(format = DateTime)]
+    after: Option<String>,
+    /// Only those of messages of these types, separated by commas.
+    #[param(max_length = 8192, example = "order.created,order.paid")]
+    event_types: Option<String>,
+}
+
+/// The same, read.
+pub(super) struct Narrowed {
+    pub place: Place,
+    pub limit: usize,
+    pub channel: Option<String>,
+    pub tag: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub event_types: Vec<EventPattern>,
+}
+
+impl Narrowing {
+    /// Reads everything, or says which parameter is wrong.
+    pub(super) fn read(self) -> Result<Narrowed, Refusal> {
+        Ok(Narrowed {
+            place: Place::read(self.iterator.as_deref())?,
+            limit: limit(self.limit)?,
+            channel: self.channel,
+            tag: self.tag,
+            since: instant("after", self.after.as_deref())?,
+            until: instant("before", self.before.as_deref())?,
+            event_types: patterns(self.event_types.as_deref())?,
+        })
+    }
+}
 
 /// An instant of a query.
 pub(super) fn instant(name: &str, given: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
@@ -19,7 +71,7 @@ pub(super) fn instant(name: &str, given: Option<&str>) -> Result<Option<Timestam
 const EVENT_TYPES_MAX_BYTES: usize = 8192;
 
 /// Event types, separated by commas.
-pub(super) fn patterns(given: Option<&str>) -> Result<Vec<EventPattern>, Refusal> {
+fn patterns(given: Option<&str>) -> Result<Vec<EventPattern>, Refusal> {
     let given = given.unwrap_or_default();
     if given.len() > EVENT_TYPES_MAX_BYTES {
         let text = format!("the event types are longer than {EVENT_TYPES_MAX_BYTES} bytes");

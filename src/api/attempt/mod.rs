@@ -6,8 +6,8 @@ use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned, missing};
 use crate::api::input::{Path, Query};
 use crate::api::message::{MessageOut, Told, yes};
-use crate::api::page::{ListResponse, Place, limit};
-use crate::api::query::{instant, patterns, walk};
+use crate::api::page::ListResponse;
+use crate::api::query::{Narrowing, walk};
 use crate::api::refusal::Refusal;
 use crate::history::{AttemptEntry, AttemptFilter};
 use crate::model::{AttemptId, AttemptPosition, StatusClass};
@@ -22,12 +22,6 @@ use utoipa::IntoParams;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AttemptQuery {
-    /// How many items a page has at most.
-    #[param(minimum = 1, maximum = 250, default = 50)]
-    limit: Option<u16>,
-    /// The `iterator` or `prevIterator` of another page.
-    #[param(max_length = 512)]
-    iterator: Option<String>,
     /// Only with this status: 0 success, 2 fail. An attempt is on record when it is over, so none
     /// has another.
     #[param(minimum = 0, maximum = 4)]
@@ -35,19 +29,6 @@ pub struct AttemptQuery {
     /// Only with answers of this class: 100 to 500, or 0 for no answer.
     #[param(minimum = 0, maximum = 500, multiple_of = 100)]
     status_code_class: Option<u16>,
-    /// Only those of messages for this channel.
-    channel: Option<String>,
-    /// Only those of messages with this tag.
-    tag: Option<String>,
-    /// Only those begun before.
-    #[param(format = DateTime)]
-    before: Option<String>,
-    /// Only those begun at or after.
-    #[param(format = DateTime)]
-    after: Option<String>,
-    /// Only those of messages of these types, separated by commas.
-    #[param(max_length = 8192)]
-    event_types: Option<String>,
     /// Whether headers and bodies are in the answer.
     #[serde(default = "yes")]
     #[param(default = true)]
@@ -71,14 +52,15 @@ pub struct DestinationQuery {
 /// The last one comes first.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/endpoint/{endpoint_id}",
     operation_id = "v1.message-attempt.list-by-endpoint", tag = "Attempt",
-    params(AppPath, EndpointPath, AttemptQuery),
+    params(AppPath, EndpointPath, Narrowing, AttemptQuery),
     responses((status = 200, body = ListResponse<MessageAttemptOut>)))]
 pub(super) async fn by_endpoint(
     State(api): State<Api>,
     owned: Owned,
+    Query(asked): Query<Narrowing>,
     Query(query): Query<AttemptQuery>,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
-    page(&api, AttemptFilter::endpoint(owned.endpoint.id), query).await
+    page(&api, AttemptFilter::endpoint(owned.endpoint.id), asked, query).await
 }
 
 /// List the attempts of a message
@@ -86,37 +68,40 @@ pub(super) async fn by_endpoint(
 /// The last one comes first.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/msg/{msg_id}",
     operation_id = "v1.message-attempt.list-by-msg", tag = "Attempt",
-    params(AppPath, MessagePath, DestinationQuery, AttemptQuery),
+    params(AppPath, MessagePath, DestinationQuery, Narrowing, AttemptQuery),
     responses((status = 200, body = ListResponse<MessageAttemptOut>)))]
 pub(super) async fn by_message(
     State(api): State<Api>,
     told: Told,
     Query(destination): Query<DestinationQuery>,
+    Query(asked): Query<Narrowing>,
     Query(query): Query<AttemptQuery>,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
     let mut filter = AttemptFilter::event(told.history.event.id);
     if let Some(name) = &destination.endpoint_id {
         filter.endpoint = Some(api.endpoint(&told.application, name)?.id);
     }
-    page(&api, filter, query).await
+    page(&api, filter, asked, query).await
 }
 
 async fn page(
     api: &Api,
     mut filter: AttemptFilter,
+    asked: Narrowing,
     query: AttemptQuery,
 ) -> Result<Json<ListResponse<MessageAttemptOut>>, Refusal> {
-    let place = Place::read(query.iterator.as_deref())?;
+    let asked = asked.read()?;
+    let place = asked.place;
     let (position, order) = walk::<AttemptPosition>(&place)?;
     filter.position = position;
     filter.order = order;
-    filter.limit = limit(query.limit)?;
+    filter.limit = asked.limit;
+    filter.channel = asked.channel;
+    filter.tag = asked.tag;
+    filter.since = asked.since;
+    filter.until = asked.until;
+    filter.event_types = asked.event_types;
     filter.status_class = query.status_code_class.map(class).transpose()?;
-    filter.since = instant("after", query.after.as_deref())?;
-    filter.until = instant("before", query.before.as_deref())?;
-    filter.event_types = patterns(query.event_types.as_deref())?;
-    filter.channel = query.channel;
-    filter.tag = query.tag;
     match query.status {
         None => {}
         Some(0) => filter.succeeded = Some(true),
