@@ -41,6 +41,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    member: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -50,7 +51,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), member: None, source: None }
     }
 
     /// The input is not acceptable: `message` says which part, and what would be.
@@ -100,6 +101,18 @@ impl Error {
     pub fn within(mut self, context: impl fmt::Display) -> Self {
         self.message = format!("{context}: {}", self.message);
         self
+    }
+
+    /// Says which member of what was given is at fault, unless that is known already.
+    #[must_use]
+    pub fn about(mut self, member: &'static str) -> Self {
+        self.member.get_or_insert(member);
+        self
+    }
+
+    /// Which member of what was given is at fault, by its name in this crate, where one is.
+    pub fn member(&self) -> Option<&'static str> {
+        self.member
     }
 
     /// The kind of error.

@@ -119,7 +119,10 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let detail = error.to_string();
         match error.kind() {
-            ErrorKind::Invalid => Self::fault(["body"], detail),
+            ErrorKind::Invalid => {
+                let member = error.member().map(in_json);
+                Self::fault(std::iter::once("body").chain(member), detail)
+            }
             ErrorKind::AddressRefused => Self::fault(["body", "url"], detail),
             ErrorKind::NotFound => Self::not_found(detail),
             ErrorKind::Conflict => Self::conflict(detail),
@@ -131,6 +134,16 @@ impl From<Error> for Refusal {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", told)
             }
         }
+    }
+}
+
+/// What the API calls a member of the crate.
+fn in_json(member: &'static str) -> &'static str {
+    match member {
+        "event_filter" => "eventTypes",
+        "rate_limit_per_second" => "throttleRate",
+        "client_certificate" => "clientCertificate",
+        same => same,
     }
 }
 

@@ -62,7 +62,8 @@ pub struct Config {
     pub in_flight_max: usize,
     /// Bytes of event data kept in memory before a first attempt; more is queued on disk.
     pub fresh_max_bytes: u64,
-    /// Bytes of event data loaded from queues at once.
+    /// Bytes of event data loaded from queues at once. Beyond it an endpoint of which nothing is
+    /// loaded gets one webhook all the same.
     pub loaded_max_bytes: usize,
     /// Bytes of one event's data at most.
     pub event_data_max_bytes: usize,

@@ -1,7 +1,7 @@
 //! Applications: made, changed, deleted.
 
 use crate::dispatch::run::Command;
-use crate::engine::checks::{checked_application_name, checked_rate};
+use crate::engine::checks::{about, checked_application_name, checked_rate};
 use crate::engine::{ApplicationChange, Engine, NewApplication, whole};
 use crate::error::{Error, Result};
 use crate::model::{Application, ApplicationId, check};
@@ -84,17 +84,18 @@ impl Engine {
         if let Some(uid) = change.uid
             && uid != application.uid
         {
-            self.check_free_uid(uid.as_deref())?;
+            about("uid", self.check_free_uid(uid.as_deref()))?;
             application.uid = uid;
         }
         if let Some(metadata) = change.metadata {
-            application.metadata = check::checked_metadata(metadata)?;
+            application.metadata = about("metadata", check::checked_metadata(metadata))?;
         }
         if let Some(name) = change.name {
-            application.name = checked_application_name(name)?;
+            application.name = about("name", checked_application_name(name))?;
         }
         if let Some(rate) = change.rate_limit_per_second {
-            application.rate_limit_per_second = checked_rate(rate)?;
+            let rate = about("rate_limit_per_second", checked_rate(rate))?;
+            application.rate_limit_per_second = rate;
         }
         application.retention = change.retention.unwrap_or(application.retention);
         application.updated_at = inner.clock.wall();

@@ -115,6 +115,11 @@ impl Inner {
     }
 }
 
+/// Says which member was wrong.
+pub(super) fn about<T>(member: &'static str, checked: Result<T>) -> Result<T> {
+    checked.map_err(|error| error.about(member))
+}
+
 pub(super) fn checked_text(what: &str, text: String, length_max: usize) -> Result<String> {
     if text.len() > length_max {
         return Err(Error::invalid(format!("the {what} is longer than {length_max} bytes")));

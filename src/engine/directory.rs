@@ -116,6 +116,17 @@ impl Directory {
         }
     }
 
+    /// The deleted endpoints.
+    pub fn deleted(&self) -> Vec<EndpointId> {
+        self.read().deleted.keys().copied().collect()
+    }
+
+    /// Forgets deleted endpoints of which no history is left.
+    pub fn forget_deleted(&self, gone: &[EndpointId]) {
+        let mut state = self.write();
+        gone.iter().for_each(|id| drop(state.deleted.remove(id)));
+    }
+
     /// Moves an endpoint to the deleted ones.
     pub fn put_deleted(&self, endpoint: Endpoint) {
         debug_assert!(matches!(endpoint.state, EndpointState::Deleted { .. }));

@@ -4,9 +4,9 @@ use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::checks::{
-    checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
+    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
 };
-use crate::engine::{EndpointChange, Engine, HeaderChange, Inner, NewEndpoint, whole};
+use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint, whole};
 use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{
@@ -58,27 +58,36 @@ impl Engine {
         let owner = inner.directory.application(application)?;
         let provider = inner.providers.get(&new.provider)?;
         inner.check_room(application)?;
-        inner.check_new_uid(application, new.uid.as_deref())?;
+        about("uid", inner.check_new_uid(application, new.uid.as_deref()))?;
         let now = inner.clock.wall();
         let id = EndpointId::from_uuid(inner.ids.next()?);
         let mut endpoint = Endpoint {
             id,
             application,
-            name: checked_text("name", new.name, 256)?,
+            name: about("name", checked_text("name", new.name, 256))?,
             uid: new.uid,
-            description: checked_text("description", new.description, 4096)?,
-            url: inner.checked_url(&new.url, &provider)?,
+            description: about("description", checked_text("description", new.description, 4096))?,
+            url: about("url", inner.checked_url(&new.url, &provider))?,
             provider: provider.name().to_owned(),
-            event_filter: checked_filter(new.event_filter)?,
-            channels: check::checked_channels(new.channels)?,
-            metadata: check::checked_metadata(new.metadata)?,
-            settings: check::checked_metadata(new.settings)?,
-            headers: checked_headers(&provider, new.headers)?,
-            rate_limit_per_second: checked_rate(new.rate_limit_per_second)?,
-            concurrency: checked_concurrency(new.concurrency)?,
+            event_filter: about("event_filter", checked_filter(new.event_filter))?,
+            channels: about("channels", check::checked_channels(new.channels))?,
+            metadata: about("metadata", check::checked_metadata(new.metadata))?,
+            settings: about("settings", check::checked_metadata(new.settings))?,
+            headers: about("headers", checked_headers(&provider, new.headers))?,
+            rate_limit_per_second: about(
+                "rate_limit_per_second",
+                checked_rate(new.rate_limit_per_second),
+            )?,
+            concurrency: about("concurrency", checked_concurrency(new.concurrency))?,
             state: EndpointState::Enabled,
-            authentication: inner.checked_authentication(id, &provider, &new.authentication)?,
-            client_identity: inner.checked_identity(id, &provider, new.client_certificate)?,
+            authentication: about(
+                "authentication",
+                inner.checked_authentication(id, &provider, &new.authentication),
+            )?,
+            client_identity: about(
+                "client_certificate",
+                inner.checked_identity(id, &provider, new.client_certificate),
+            )?,
             secrets: Vec::new(),
             parked_in_a_row: 0,
             created_at: now,
@@ -90,13 +99,9 @@ impl Engine {
             let reason = if is_challenged { UNPROVEN } else { "it was made disabled" };
             endpoint.state = EndpointState::Disabled { reason: reason.to_owned(), since: now };
         }
-        let (owner, secret) = inner.first_secret(
-            owner,
-            &provider,
-            &mut endpoint,
-            new.secret,
-            new.scheme.as_deref(),
-        )?;
+        let made =
+            inner.first_secret(owner, &provider, &mut endpoint, new.secret, new.scheme.as_deref());
+        let (owner, secret) = about("secret", made)?;
         let gate = Arc::new(Gate::new(Arc::clone(&inner.budget)));
         let recipient = inner.recipient(endpoint, &owner, gate)?;
         let changes = vec![
@@ -341,42 +346,6 @@ impl Inner {
         self.dispatcher.barrier().await;
     }
 
-    /// An endpoint as it would be with `change`.
-    fn changed(&self, held: &Recipient, change: EndpointChange) -> Result<Arc<Recipient>> {
-        let provider = &held.provider;
-        let mut endpoint = Endpoint::clone(&held.endpoint);
-        let id = endpoint.id;
-        if let Some(uid) = change.uid
-            && uid != endpoint.uid
-        {
-            self.check_new_uid(endpoint.application, uid.as_deref())?;
-            endpoint.uid = uid;
-        }
-        set(&mut endpoint.url, change.url, |url| self.checked_url(&url, provider))?;
-        set(&mut endpoint.name, change.name, |name| checked_text("name", name, 256))?;
-        let description = |text| checked_text("description", text, 4096);
-        set(&mut endpoint.description, change.description, description)?;
-        set(&mut endpoint.event_filter, change.event_filter, checked_filter)?;
-        set(&mut endpoint.channels, change.channels, check::checked_channels)?;
-        set(&mut endpoint.metadata, change.metadata, check::checked_metadata)?;
-        set(&mut endpoint.settings, change.settings, check::checked_metadata)?;
-        if let Some(change) = change.headers {
-            let headers = change_headers(&mut endpoint, change);
-            endpoint.headers = checked_headers(provider, headers)?;
-        }
-        set(&mut endpoint.rate_limit_per_second, change.rate_limit_per_second, checked_rate)?;
-        set(&mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
-        if let Some(authentication) = change.authentication {
-            endpoint.authentication = self.checked_authentication(id, provider, &authentication)?;
-        }
-        if let Some(certificate) = change.client_certificate {
-            endpoint.client_identity = self.checked_identity(id, provider, certificate)?;
-        }
-        endpoint.updated_at = self.clock.wall();
-        let owner = self.directory.application(endpoint.application)?;
-        self.recipient(endpoint, &owner, Arc::clone(&held.gate))
-    }
-
     /// Gives a new endpoint its secret, or its application one.
     fn first_secret(
         &self,
@@ -435,34 +404,4 @@ impl Inner {
         let reason = format!("{error}; enable it once it answers");
         EndpointState::Disabled { reason, since: self.clock.wall() }
     }
-}
-
-fn set<T, U>(field: &mut T, change: Option<U>, check: impl FnOnce(U) -> Result<T>) -> Result<()> {
-    if let Some(value) = change {
-        *field = check(value)?;
-    }
-    Ok(())
-}
-
-/// The headers of an endpoint after a change, not checked yet. The header by which we authenticate
-/// goes when it is taken away by its name.
-fn change_headers(endpoint: &mut Endpoint, change: HeaderChange) -> Vec<(String, String)> {
-    let changes = match change {
-        HeaderChange::Replace(headers) => return headers,
-        HeaderChange::Merge(changes) => changes,
-    };
-    let mut headers = std::mem::take(&mut endpoint.headers);
-    for (name, value) in changes {
-        headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
-        let is_credential = matches!(
-            &endpoint.authentication,
-            SealedAuthentication::Header { name: held, .. } if held.eq_ignore_ascii_case(&name)
-        );
-        match value {
-            Some(value) => headers.push((name, value)),
-            None if is_credential => endpoint.authentication = SealedAuthentication::None,
-            None => {}
-        }
-    }
-    headers
 }

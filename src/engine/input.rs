@@ -1,6 +1,6 @@
 //! What the engine is asked for.
 
-use crate::engine::checks::{checked_application_name, checked_rate};
+use crate::engine::checks::{about, checked_application_name, checked_rate};
 use crate::error::Result;
 use crate::model::{
     ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, Reach,
@@ -35,12 +35,15 @@ impl NewApplication {
     /// Refuses what no application could be made of, whoever is there already.
     pub(crate) fn checked(self) -> Result<Self> {
         if let Some(uid) = &self.uid {
-            check::check_uid(uid)?;
+            about("uid", check::check_uid(uid))?;
         }
         Ok(Self {
-            name: checked_application_name(self.name)?,
-            metadata: check::checked_metadata(self.metadata)?,
-            rate_limit_per_second: checked_rate(self.rate_limit_per_second)?,
+            name: about("name", checked_application_name(self.name))?,
+            metadata: about("metadata", check::checked_metadata(self.metadata))?,
+            rate_limit_per_second: about(
+                "rate_limit_per_second",
+                checked_rate(self.rate_limit_per_second),
+            )?,
             ..self
         })
     }

@@ -2,6 +2,7 @@
 
 mod applications;
 mod builder;
+mod changes;
 mod checks;
 mod directory;
 mod endpoints;

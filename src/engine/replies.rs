@@ -95,6 +95,7 @@ impl Engine {
         let (inner, name) = (Arc::clone(&self.inner), name(key));
         whole(async move {
             inner.check_open()?;
+            let _with_others = inner.replies.turn.read().await;
             let kept_at = inner.clock.wall();
             let held = Held { kept_at, application, bytes: reply.body.len() };
             if !inner.replies.take_room(&name, held) {
@@ -118,12 +119,17 @@ impl Inner {
 
     /// Removes the answers whose time is over.
     pub(super) async fn expire_replies(&self) -> Result<()> {
-        let expired = self.replies.expired(self.oldest_reply());
-        for names in expired.chunks(STEP) {
+        loop {
+            // Some at a time, and none is kept meanwhile: a new answer under one of these names
+            // must stay.
+            let _alone = self.replies.turn.write().await;
+            let names = self.replies.expired(self.oldest_reply(), STEP);
+            if names.is_empty() {
+                return Ok(());
+            }
             self.committer.change(names.iter().map(|name| document(name, None)).collect()).await?;
-            self.replies.give_back(names);
+            self.replies.give_back(&names);
         }
-        Ok(())
     }
 }
 
@@ -147,7 +153,11 @@ fn document(name: &str, value: Option<Vec<u8>>) -> Change {
 
 /// Which answers are kept; they themselves are in the store.
 #[derive(Default)]
-pub(crate) struct Replies(Mutex<State>);
+pub(crate) struct Replies {
+    state: Mutex<State>,
+    /// Many may keep answers at once; whoever removes some is alone.
+    turn: tokio::sync::RwLock<()>,
+}
 
 #[derive(Default)]
 struct State {
@@ -210,7 +220,7 @@ impl Replies {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an answer was kept under this name after `oldest`.
@@ -243,10 +253,11 @@ impl Replies {
         false
     }
 
-    fn expired(&self, oldest: Timestamp) -> Vec<String> {
+    /// Some that were kept at `oldest` or before.
+    fn expired(&self, oldest: Timestamp, limit: usize) -> Vec<String> {
         let state = self.state();
         let expired = state.held.iter().filter(|(_, held)| held.kept_at <= oldest);
-        expired.map(|(name, _)| name.clone()).collect()
+        expired.take(limit).map(|(name, _)| name.clone()).collect()
     }
 
     fn give_back(&self, names: &[String]) {
@@ -324,8 +335,9 @@ mod tests {
             assert!(replies.take_room(&n.to_string(), held(0)));
         }
         assert!(!replies.take_room("d", held(0)) && replies.take_room("c", held(0)));
-        assert_eq!(replies.expired(Timestamp::from_millis(1)).len(), ALL_MAX.answers);
-        assert_eq!(replies.expired(Timestamp::EPOCH).len(), 0);
+        assert_eq!(replies.expired(Timestamp::from_millis(1), 9).len(), 9);
+        assert_eq!(replies.expired(Timestamp::from_millis(1), usize::MAX).len(), ALL_MAX.answers);
+        assert_eq!(replies.expired(Timestamp::EPOCH, 9).len(), 0);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::engine::{Engine, Inner};
 use crate::error::Result;
-use crate::model::{ApplicationId, Timestamp};
+use crate::model::{ApplicationId, EndpointId, Timestamp};
 use crate::store::group_commit::ExpiryPlan;
-use std::collections::HashMap;
-use std::sync::Weak;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How often the clock is compared with the wall's.
@@ -56,10 +56,26 @@ impl Inner {
         }
     }
 
-    async fn expire_everything(&self) -> Result<usize> {
+    async fn expire_everything(self: &Arc<Self>) -> Result<usize> {
         self.expire_access_tokens(self.clock.wall()).await?;
         self.expire_replies().await?;
-        self.expire_round().await
+        let events = self.expire_round().await?;
+        self.forget_deleted_endpoints().await?;
+        Ok(events)
+    }
+
+    /// Forgets the deleted endpoints that the store has forgotten.
+    async fn forget_deleted_endpoints(self: &Arc<Self>) -> Result<()> {
+        // These first: what is deleted from now on is in the store.
+        let mut gone = self.directory.deleted();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let held = self.blocking(|store| store.endpoints()).await?;
+        let held: HashSet<EndpointId> = held.into_iter().map(|endpoint| endpoint.id).collect();
+        gone.retain(|id| !held.contains(id));
+        self.directory.forget_deleted(&gone);
+        Ok(())
     }
 
     async fn expire_round(&self) -> Result<usize> {

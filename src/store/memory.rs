@@ -256,6 +256,7 @@ impl Store for MemoryStore {
         let mut state = self.state();
         state.idempotency.retain(|_, held| held.accepted_at >= expiry.idempotency_cutoff);
         state.forget_deleted_endpoints();
+        state.forget_deleted_applications();
         Ok(Expired { events, round_over: true })
     }
 

@@ -375,7 +375,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a few expired events with all that belongs to them, never one with an unfinished
     /// delivery; expired idempotency keys; queues of deleted endpoints, and those endpoints
-    /// themselves once no event of theirs is left. Called by the committing thread.
+    /// themselves once no event of theirs is left, and likewise deleted applications. Called by the
+    /// committing thread.
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
 
     /// Takes content out of the history; everything else stays on record. From then on, what is

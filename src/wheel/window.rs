@@ -259,18 +259,30 @@ impl Run {
         }
     }
 
-    /// Loads what is due of an endpoint's queue into its lane.
+    /// Takes note that an endpoint has more due than is in its lane. It is loaded when something
+    /// leaves that, or when somebody else makes room.
+    fn starve(&mut self, endpoint: EndpointId, is_full: bool) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        lane.hungry = true;
+        if is_full && !self.hungry.contains(&endpoint) {
+            self.hungry.push_back(endpoint);
+        }
+    }
+
+    /// Loads what is due of an endpoint's queue into its lane: one webhook at least if there is none.
     async fn load(&mut self, endpoint: EndpointId) {
         let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
         let is_full = self.loaded_bytes >= self.loaded_bytes_max;
-        lane.hungry = is_full || lane.loaded.len() >= LANE_LOADED_MAX;
-        if lane.hungry {
-            if is_full && !self.hungry.contains(&endpoint) {
-                self.hungry.push_back(endpoint);
+        let limit = match is_full {
+            false if lane.loaded.len() < LANE_LOADED_MAX => LANE_LOADED_MAX,
+            // However full: what others have loaded may wait for a limit of theirs for long.
+            true if lane.loaded.is_empty() => 1,
+            _ => {
+                self.starve(endpoint, is_full);
+                return;
             }
-            return;
-        }
-        let limit = LANE_LOADED_MAX;
+        };
+        lane.hungry = false;
         let held: HashSet<QueueItem> = lane.loaded.keys().copied().collect();
         let store = Arc::clone(&self.store);
         let now = self.clock.now();
@@ -301,7 +313,7 @@ impl Run {
                 let later = self.clock.now().after(STORE_RETRY);
                 self.expect(endpoint, later);
             }
-            Some(due) if due <= now => lane.hungry = true,
+            Some(due) if due <= now => self.starve(endpoint, is_full),
             next => {
                 self.crew.drained(endpoint);
                 if lane.loaded.is_empty() {

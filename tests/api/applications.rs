@@ -155,17 +155,17 @@ async fn a_wrong_body_is_told_with_the_place_of_the_fault() {
     }
     let missing = client.post("/app", json!({"uid": "x"})).await;
     assert!(missing.fault(&["body", "name"]).contains("missing field `name`"));
-    for (body, word) in [
-        (json!({"name": ""}), "1 to 256"),
-        (json!({"name": "x".repeat(257)}), "1 to 256"),
-        (json!({"name": "a", "uid": "a/b"}), "uid `a/b`"),
-        (json!({"name": "a", "uid": ""}), "uid"),
-        (json!({"name": "a", "throttleRate": 0}), "rate limit of 0"),
-        (json!({"name": "a", "metadata": {"": "x"}}), "name in metadata"),
-        (json!({"name": "a", "metadata": {"x": "y".repeat(16_385)}}), "16,384"),
+    for (body, member, word) in [
+        (json!({"name": ""}), "name", "1 to 256"),
+        (json!({"name": "x".repeat(257)}), "name", "1 to 256"),
+        (json!({"name": "a", "uid": "a/b"}), "uid", "uid `a/b`"),
+        (json!({"name": "a", "uid": ""}), "uid", "uid"),
+        (json!({"name": "a", "throttleRate": 0}), "throttleRate", "rate limit of 0"),
+        (json!({"name": "a", "metadata": {"": "x"}}), "metadata", "name in metadata"),
+        (json!({"name": "a", "metadata": {"x": "y".repeat(16_385)}}), "metadata", "16,384"),
     ] {
         let refused = client.post("/app", body.clone()).await;
-        assert!(refused.fault(&["body"]).contains(word), "{body}: {}", refused.text);
+        assert!(refused.fault(&["body", member]).contains(word), "{body}: {}", refused.text);
     }
     assert_eq!(each(&client.get("/app").await.ok(200), "uid"), ["shop"]);
 }

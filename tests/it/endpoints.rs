@@ -1,6 +1,6 @@
 //! Endpoints: what they get, how fast, and what becomes of what waits when they change.
 
-use crate::common::{bench, bench_with, minutes, orders, posts, posts_arrived, seconds};
+use crate::common::{bench, bench_with, hours, minutes, orders, posts, posts_arrived, seconds};
 use hookwheel::simulate::receiver::{Answer, Consumer};
 use hookwheel::{
     Config, EndpointChange, Engine, ErrorKind, HeaderChange, NewApplication, NewEndpoint, NewEvent,
@@ -241,6 +241,21 @@ async fn a_deleted_endpoint_cancels_what_waits_and_keeps_its_history() {
     assert!(bench.engine.enable_endpoint(id).await.unwrap_err().is_not_found());
     let emitted = bench.emit("order.created", json!({})).await;
     assert_eq!(emitted.reach.explain().unwrap(), "the application has no endpoint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_endpoint_is_forgotten_with_its_history() {
+    let bench = bench().await;
+    let (_, created) = bench.receiver(Consumer::TicketNation).await;
+    let id = created.endpoint.id;
+    bench.settled_order(1).await;
+    bench.engine.delete_endpoint(id).await.unwrap();
+    bench.engine.expire().await.unwrap();
+    assert_eq!(bench.served(id), "deleted");
+    bench.advance(hours(24 * 365)).await;
+    assert_eq!(bench.engine.expire().await.unwrap(), 1);
+    let error = bench.engine.endpoint(id).unwrap_err();
+    assert!(error.to_string().contains("does not exist"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

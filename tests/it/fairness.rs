@@ -1,8 +1,8 @@
 //! One slow endpoint costs the others nothing.
 
-use crate::common::{Bench, bench, posts, seconds, soon, until};
-use hookwheel::simulate::receiver::Consumer;
-use hookwheel::{ApplicationChange, NewApplication, NewEndpoint, NewEvent, TestEvent};
+use crate::common::{Bench, bench, bench_with, development, posts, seconds, soon, until};
+use hookwheel::simulate::receiver::{Answer, Consumer};
+use hookwheel::{ApplicationChange, Config, NewApplication, NewEndpoint, NewEvent, TestEvent};
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ async fn an_endpoint_that_hangs_delays_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outcomes_tell_each_attempt() {
-    use hookwheel::simulate::receiver::Answer;
     let bench = bench().await;
     let (receiver, created) = bench.receiver(Consumer::TicketNation).await;
     let mut outcomes = bench.engine.outcomes();
@@ -90,6 +89,37 @@ async fn an_applications_limit_holds_back_no_other_application() {
     }
     bench.engine.settle().await;
     assert_eq!((posts(&receiver).len(), posts(&held_back).len()), (10, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_waits_for_a_limit_fills_nobody_elses_room() {
+    // Everything goes through queues, and the backlog below takes more than may be loaded.
+    let config = Config { fresh_max_bytes: 0, loaded_max_bytes: 50, ..development() };
+    let bench = bench_with(|builder| builder.config(config)).await;
+    let limited = NewApplication { rate_limit_per_second: Some(1), ..NewApplication::new("Bar") };
+    let limited = bench.engine.create_application(limited).await.unwrap().id;
+    let held_back = bench.listen(Consumer::Unchecked).await;
+    for _ in 0..10 {
+        bench.engine.create_endpoint(limited, NewEndpoint::new(held_back.url())).await.unwrap();
+    }
+    for number in 0..10 {
+        let event = NewEvent::new(limited, "order.created", &json!({ "orderId": number }));
+        bench.engine.emit(event.unwrap()).await.unwrap();
+    }
+    bench.engine.settle().await;
+    assert_eq!(posts(&held_back).len(), 1);
+
+    let (receiver, _) = bench.receiver(Consumer::TicketNation).await;
+    receiver.answer_next([Answer::status(500)]);
+    bench.settled_order(1).await;
+    assert_eq!(posts(&receiver).len(), 1);
+    bench.advance(seconds(30)).await;
+    assert_eq!(posts(&receiver).len(), 2, "its retry, as soon as it is due");
+    for number in 2..9 {
+        bench.order(number).await;
+    }
+    bench.engine.settle().await;
+    assert_eq!(posts(&receiver).len(), 9, "one after the other");
 }
 
 #[tokio::test(flavor = "multi_thread")]

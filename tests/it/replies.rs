@@ -36,6 +36,27 @@ async fn an_answer_is_kept_under_its_key_for_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_given_again_while_old_answers_go_keeps_its_new_one() {
+    let bench = bench().await;
+    let key = |n: u16| [n.to_be_bytes(); 16].concat().try_into().unwrap();
+    for n in 0..500 {
+        bench.engine.keep_reply(&key(n), None, reply("old")).await.unwrap();
+    }
+    bench.advance(hours(24)).await;
+    let expiring = tokio::spawn({
+        let engine = bench.engine.clone();
+        async move { engine.expire().await }
+    });
+    for n in 0..500 {
+        bench.engine.keep_reply(&key(n), None, reply("new")).await.unwrap();
+    }
+    expiring.await.unwrap().unwrap();
+    for n in 0..500 {
+        assert_eq!(bench.engine.reply(&key(n)).await.unwrap(), Some(reply("new")), "{n}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_survive_a_restart_sealed_but_not_a_new_master_key() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open_in(folder.path(), start()).await;

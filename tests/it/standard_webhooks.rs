@@ -123,3 +123,18 @@ async fn who_moves_over_from_svix_keeps_the_bodies_as_they_were() {
     assert_eq!(posts[0].body, data.as_bytes(), "the payload is the body, byte for byte");
     assert_eq!(posts[0].answered, Some(200), "signed as before: {:?}", posts[0].verdict);
 }
+
+#[test]
+fn the_provider_of_who_moves_over_differs_in_the_envelope_alone() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let mut file: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        (file.remove("envelope").unwrap(), file)
+    };
+    let (own, bare) = (
+        read("schedules/standard-webhooks.toml"),
+        read("examples/providers/standard-webhooks.toml"),
+    );
+    assert_ne!(own.0, bare.0);
+    assert_eq!(own.1, bare.1);
+}

@@ -168,7 +168,8 @@ async fn a_set_is_sent_again_as_one() {
     let (receiver, created) = bench.receiver(Consumer::GoCardless).await;
     let data = json!({ "links": { "payment": 1 } });
     let event = || bench.event("payments.created", data.clone());
-    bench.engine.emit_batch((0..20).map(|_| event()).collect()).await.unwrap();
+    // More than a step of them.
+    bench.engine.emit_batch((0..450).map(|_| event()).collect()).await.unwrap();
     bench.engine.settle().await;
     let sent = posts(&receiver).len();
     let filter = DeliveryFilter::endpoint(created.endpoint.id);

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use hookwheel::model::{DeliveryId, EventId, Order, SkipReason};
-use hookwheel::store::{Acceptance, Change, Expiry, Owner, Place, Store, ledger};
+use hookwheel::store::{Acceptance, Change, Expired, Expiry, Owner, Place, Store, ledger};
 use std::sync::Arc;
 
 const SKIPPED: Place = Place::Skipped(SkipReason::EndpointDisabled);
@@ -205,6 +205,40 @@ pub fn applications_have_their_own_times(store: &dyn Store) {
     assert_eq!(list(long), [event(9), event(7), event(5)]);
 }
 
+pub fn a_long_queue_of_a_deleted_endpoint_goes_in_steps(store: &dyn Store) {
+    store.put_endpoints(&(1..90).map(endpoint).collect::<Vec<_>>());
+    let enqueue = |(to, n)| Change::Enqueue(endpoint(to), place(n, n));
+    let both = (1..400).flat_map(|n| [(40, n), (41, n), (80, n)]);
+    store.change(&both.map(enqueue).collect::<Vec<_>>());
+    store.delete_endpoint(endpoint(40));
+    store.delete_endpoint(endpoint(80));
+    store.expire_before(0, 0);
+    let waiting: Vec<_> = store.waiting().unwrap().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(waiting, [endpoint(41)]);
+    assert_eq!(store.due(endpoint(41), 999).len(), 399);
+    let left = store.endpoints().unwrap().into_iter().map(|held| held.id);
+    let expected = (1..90).filter(|n| ![40, 80].contains(n)).map(endpoint);
+    assert_eq!(left.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+pub fn a_deleted_application_goes_with_its_last_event_and_endpoint(store: &dyn Store) {
+    store.change(&[1, 2].map(|n| Change::Application(stored_application(application(n), n == 1))));
+    store.put_endpoints(&[endpoint(1)]);
+    let none = |n| accepted_with(n, &[], |event| event.application = application(n % 2 + 1));
+    store.accept(&(1..9).map(none).collect::<Vec<_>>());
+    let left = || -> Vec<_> {
+        let held = store.applications().unwrap().into_iter();
+        held.map(|application| application.id).collect()
+    };
+    store.expire_before(8, 0);
+    assert_eq!(left(), [application(1), application(2)], "an event and an endpoint are left");
+    store.expire_before(9_999, 0);
+    assert_eq!(left(), [application(1), application(2)], "an endpoint is left");
+    store.delete_endpoint(endpoint(1));
+    store.expire_before(9_999, 0);
+    assert_eq!(left(), [application(2)], "what is not deleted stays");
+}
+
 pub fn what_expired_meanwhile_is_not_sent(store: &dyn Store) {
     store.put_endpoints(&[endpoint(1), endpoint(2)]);
     store.accept(&[accepted(1, &[(endpoint(1), SKIPPED)])]);
@@ -236,4 +270,28 @@ pub fn a_deleted_endpoint_goes_with_its_last_event(store: &dyn Store) {
     assert_eq!(store.expire_before(9_999, 0), 19);
     assert_eq!(store.endpoints().unwrap(), []);
     assert_eq!(store.waiting().unwrap(), []);
+}
+
+#[test]
+fn a_step_reads_a_few_large_events_only() {
+    let subject = sled();
+    let large = |n| accepted_with(n, &[], |event| event.data = data_of(2_500_000));
+    for n in 1..6 {
+        subject.store.accept(&[large(n)]);
+    }
+    let expiry = Expiry {
+        cutoff: &|_| time(99),
+        newest_cutoff: time(99),
+        idempotency_cutoff: time(0),
+        step: 100,
+    };
+    let mut steps = Vec::new();
+    loop {
+        let Expired { events, round_over } = subject.store.expire(&expiry).unwrap();
+        steps.extend((events > 0).then_some(events));
+        if round_over {
+            break;
+        }
+    }
+    assert_eq!(steps, [2, 2, 1]);
 }

@@ -81,6 +81,8 @@ macro_rules! conformance {
                 expiring::idempotency_keys_have_their_own_time
                 expiring::uids_are_free_again_with_their_events
                 expiring::applications_have_their_own_times
+                expiring::a_long_queue_of_a_deleted_endpoint_goes_in_steps
+                expiring::a_deleted_application_goes_with_its_last_event_and_endpoint
                 expiring::what_expired_meanwhile_is_not_sent
                 expiring::a_deleted_endpoint_goes_with_its_last_event
             }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use hookwheel::model::{
-    ApplicationId, Attempt, AttemptId, AttemptOutcome, DeliveryState, Endpoint, EndpointId, Event,
-    EventId, EventType, Mode, Payload, QueueItem, QueueProgress, Reach, RecordedRequest, Response,
-    Timestamp, Trigger, WebhookId,
+    Application, ApplicationId, Attempt, AttemptId, AttemptOutcome, DeliveryState, Endpoint,
+    EndpointId, Event, EventId, EventType, Mode, Payload, QueueItem, QueueProgress, Reach,
+    RecordedRequest, Response, Timestamp, Trigger, WebhookId,
 };
 use hookwheel::store::{
     Acceptance, Batch, Change, Expired, Expiry, FormedWebhook, MemoryStore, Place, Record,
@@ -84,6 +84,17 @@ pub fn formed_id(n: u64) -> WebhookId {
 
 pub fn attempt_id(n: u64) -> AttemptId {
     AttemptId::from_uuid(uuid(5, n))
+}
+
+/// An application without endpoints.
+pub fn stored_application(id: ApplicationId, is_deleted: bool) -> Application {
+    // Its secrets can be made by nobody else than the engine, or by reading it.
+    serde_json::from_value(json!({
+        "id": id, "name": "bar", "uid": null, "metadata": {}, "rate_limit_per_second": null,
+        "retention": null, "secrets": {}, "deleted_at": is_deleted.then(|| time(0)),
+        "created_at": time(0), "updated_at": time(0),
+    }))
+    .unwrap()
 }
 
 /// An endpoint of the first application.

@@ -12,8 +12,7 @@ use crate::store::ledger::{Standings, single};
 use crate::store::{Change, Happened, Owner, Store};
 use crate::wheel::window;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Events that are looked at in one step.
@@ -37,8 +36,9 @@ pub(crate) enum What {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Resend {
     what: What,
-    range: Range<EventId>,
     walk: Walk,
+    /// Webhooks of several events that were sent, each until the walk is past the last of these.
+    sets: BTreeMap<WebhookId, EventId>,
 }
 
 /// What one step puts on its way.
@@ -72,11 +72,11 @@ impl Inner {
         let range = start..until.map_or(now, |until| EventId::first_at(until).min(now));
         let order = Order::OldestFirst;
         let walk = match &what {
-            What::Exhausted(endpoint) => Walk::exhausted(*endpoint, range.clone(), order),
-            What::Missed(endpoint) => Walk::new(Owner::Endpoint(*endpoint), range.clone(), order),
+            What::Exhausted(endpoint) => Walk::exhausted(*endpoint, range, order),
+            What::Missed(endpoint) => Walk::new(Owner::Endpoint(*endpoint), range, order),
             What::Missing(endpoint) => {
                 let owner = Owner::Application(self.directory.endpoint(*endpoint)?.application);
-                Walk::new(owner, range.clone(), order)
+                Walk::new(owner, range, order)
             }
             What::Matching(filter) => {
                 let mut walk = DeliveryFilter { order, position: None, ..filter.clone() }.walk();
@@ -84,7 +84,7 @@ impl Inner {
                 walk
             }
         };
-        Ok(Resend { what, range, walk })
+        Ok(Resend { what, walk, sets: BTreeMap::new() })
     }
 
     /// Finds what the next events want sent again; `None` at the end.
@@ -94,7 +94,8 @@ impl Inner {
     ) -> Result<(Resend, Option<Part>)> {
         let inner = Arc::clone(self);
         self.blocking(move |store| {
-            let part = Step::new(store, &inner).take(&mut resend)?;
+            let step = Step::new(store, &inner, &mut resend.sets);
+            let part = step.take(&resend.what, &mut resend.walk)?;
             Ok((resend, part))
         })
         .await
@@ -154,24 +155,25 @@ struct Step<'a> {
     store: &'a dyn Store,
     inner: &'a Inner,
     standings: Standings<'a>,
-    /// Of webhooks that carry several events: the one of them for which it is sent again.
-    chosen: HashMap<WebhookId, Option<EventId>>,
+    sets: &'a mut BTreeMap<WebhookId, EventId>,
     part: Part,
 }
 
 impl<'a> Step<'a> {
-    fn new(store: &'a dyn Store, inner: &'a Inner) -> Self {
+    fn new(
+        store: &'a dyn Store,
+        inner: &'a Inner,
+        sets: &'a mut BTreeMap<WebhookId, EventId>,
+    ) -> Self {
         let standings = Standings::new(store);
-        Self { store, inner, standings, chosen: HashMap::new(), part: Part::default() }
+        Self { store, inner, standings, sets, part: Part::default() }
     }
 
-    fn take(mut self, resend: &mut Resend) -> Result<Option<Part>> {
-        let Resend { what, range, walk } = resend;
+    fn take(mut self, what: &What, walk: &mut Walk) -> Result<Option<Part>> {
         if let What::Exhausted(endpoint) | What::Missed(endpoint) | What::Missing(endpoint) = what {
             self.inner.replayable(*endpoint)?;
         }
-        let Some((_, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
-        let (what, range) = (&*what, &*range);
+        let Some((passed, events)) = walk.step(self.store, STEP)? else { return Ok(None) };
         for happened in &events {
             // What was sent to try out is not what an endpoint misses, and of what was expunged
             // nothing is left to send.
@@ -183,33 +185,27 @@ impl<'a> Step<'a> {
             match what {
                 What::Exhausted(endpoint) => {
                     for held in of(&deliveries, *endpoint) {
-                        self.replay_exhausted(held, range, what)?;
+                        self.replay_exhausted(held)?;
                     }
                 }
                 What::Missed(endpoint) => {
                     for held in of(&deliveries, *endpoint) {
-                        self.replay_exhausted(held, range, what)?;
+                        self.replay_exhausted(held)?;
                         self.send_skipped(held);
                     }
                 }
                 What::Missing(endpoint) => self.send_missing(happened, &deliveries, *endpoint)?,
                 What::Matching(filter) => {
-                    self.replay_matching(happened, &deliveries, filter, range, what)?;
+                    self.replay_matching(happened, &deliveries, filter)?;
                 }
             }
         }
+        self.sets.retain(|_, last| *last > passed);
         Ok(Some(self.part))
     }
 
-    fn replay_exhausted(
-        &mut self,
-        held: &Delivery,
-        range: &Range<EventId>,
-        what: &What,
-    ) -> Result<()> {
-        if matches!(held.state, DeliveryState::Exhausted { .. })
-            && self.is_chosen(held, range, what)?
-        {
+    fn replay_exhausted(&mut self, held: &Delivery) -> Result<()> {
+        if matches!(held.state, DeliveryState::Exhausted { .. }) && self.is_first(held)? {
             self.replay(held)?;
         }
         Ok(())
@@ -220,8 +216,6 @@ impl<'a> Step<'a> {
         happened: &Happened,
         deliveries: &[Delivery],
         filter: &DeliveryFilter,
-        range: &Range<EventId>,
-        what: &What,
     ) -> Result<()> {
         if !filter.wants_event(&happened.acceptance.event) {
             return Ok(());
@@ -235,7 +229,7 @@ impl<'a> Step<'a> {
             let is_asked_for = is_sendable && filter.wants(held);
             if is_asked_for
                 && self.inner.replayable(held.id.endpoint).is_ok()
-                && self.is_chosen(held, range, what)?
+                && self.is_first(held)?
             {
                 self.replay(held)?;
             }
@@ -291,31 +285,18 @@ impl<'a> Step<'a> {
     }
 
     /// Whether a webhook is sent again for this delivery of the several that it may carry: for the
-    /// first of those that are asked for and can be sent. Which that is depends on nothing that sending changes, so
-    /// it is sent once also when a restart comes between two of them.
-    fn is_chosen(&mut self, held: &Delivery, range: &Range<EventId>, what: &What) -> Result<bool> {
+    /// first that is asked for and can be sent.
+    fn is_first(&mut self, held: &Delivery) -> Result<bool> {
         if held.webhook == single(held.id.event) {
             return Ok(true);
         }
-        if let Some(chosen) = self.chosen.get(&held.webhook) {
-            return Ok(*chosen == Some(held.id.event));
+        if self.sets.contains_key(&held.webhook) {
+            return Ok(false);
         }
         let formed = self.store.formed(held.webhook)?;
-        let mut events = formed.map_or(Vec::new(), |formed| formed.events);
-        events.sort();
-        events.retain(|event| range.contains(event));
-        let carried = self.store.happened(&events)?;
-        let is_asked_for = |event: &Event| match what {
-            What::Matching(filter) => {
-                filter.range().contains(&event.id) && filter.wants_event(event)
-            }
-            _ => true,
-        };
-        let mut carried = carried.iter().map(|happened| &happened.acceptance.event);
-        let first = carried.find(|event| !event.expunged && is_asked_for(event));
-        let chosen = first.map(|event| event.id);
-        self.chosen.insert(held.webhook, chosen);
-        Ok(chosen == Some(held.id.event))
+        let last = formed.and_then(|formed| formed.events.into_iter().max());
+        self.sets.insert(held.webhook, last.unwrap_or(held.id.event));
+        Ok(true)
     }
 }
 

@@ -41,6 +41,17 @@ impl State {
         });
     }
 
+    pub(super) fn forget_deleted_applications(&mut self) {
+        let (endpoints, events) = (&self.endpoints, &self.events);
+        self.applications.retain(|id, application| {
+            let has_history = || {
+                endpoints.values().any(|held| held.application == *id)
+                    || events.values().any(|held| held.event.application == *id)
+            };
+            application.deleted_at.is_none() || has_history()
+        });
+    }
+
     pub(super) fn is_expunged(&self, event: EventId) -> bool {
         self.events.get(&event).is_some_and(|held| held.event.expunged)
     }

@@ -1,22 +1,32 @@
 //! Expiry, a few records at a time.
 //!
 //! A round goes over the idempotency keys that are too old, the events that are old enough and
-//! finished, and the queues of deleted endpoints.
+//! finished, the queues of deleted endpoints, and deleted applications.
 
 use crate::error::Result;
-use crate::model::{EndpointState, EventId, Order, Timestamp, WebhookId};
+use crate::model::{
+    Application, Endpoint, EndpointId, EndpointState, EventId, Order, Timestamp, WebhookId,
+};
 use crate::store::keys::{Key, decode_number, decode_queue, entries_prefix, queue_prefix};
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
-use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Store, codec};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Owner, Store, codec};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+
+/// Keys that are looked at or removed for each record of a step: they take so much less.
+const KEYS_A_RECORD: usize = 32;
+/// The range of keys of endpoints.
+const ENDPOINTS: Range<&[u8]> = b"p"..b"q";
+/// Bytes of event data that are read in one step at most, give or take one page.
+const STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Where the running round stands.
 #[derive(Default)]
 pub(super) struct Cursor {
     phase: Phase,
-    /// The last key that was looked at in this phase.
-    after: Option<Vec<u8>>,
+    /// The last key that was looked at in this phase; of endpoints, the next one.
+    at: Option<Vec<u8>>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq)]
@@ -25,6 +35,7 @@ enum Phase {
     Keys,
     Events,
     Queues,
+    Applications,
 }
 
 /// Events that one step removes, and where else they are known.
@@ -58,25 +69,27 @@ pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> R
     let mut cursor = std::mem::take(&mut opened.writer().expiry);
     let mut batch = ::sled::Batch::default();
     let mut expired = Expired::default();
-    let after = match cursor.phase {
+    let at = match cursor.phase {
         Phase::Keys => opened.expire_keys(expiry, &mut batch)?,
         Phase::Events => {
-            opened.expire_events(store, expiry, cursor.after, &mut batch, &mut expired)?
+            opened.expire_events(store, expiry, cursor.at, &mut batch, &mut expired)?
         }
-        Phase::Queues => opened.expire_queues(store, expiry.step, &mut batch)?,
+        Phase::Queues => opened.expire_queues(cursor.at, expiry.step, &mut batch)?,
+        Phase::Applications => opened.expire_applications(store, &mut batch)?,
     };
     opened.apply(batch)?;
-    if after.is_none() {
+    if at.is_none() {
         cursor.phase = match cursor.phase {
             Phase::Keys => Phase::Events,
             Phase::Events => Phase::Queues,
-            Phase::Queues => {
+            Phase::Queues => Phase::Applications,
+            Phase::Applications => {
                 expired.round_over = true;
                 Phase::Keys
             }
         };
     }
-    cursor.after = after;
+    cursor.at = at;
     opened.writer().expiry = cursor;
     Ok(expired)
 }
@@ -123,8 +136,8 @@ impl Opened {
     ) -> Result<Option<Vec<u8>>> {
         let from =
             after.as_deref().and_then(decode_number).map_or(0, |page| page.saturating_add(1));
-        let (mut looked_at, mut last) = (0, None);
-        let mut gone = Gone::default();
+        let (mut looked_at, mut bytes, mut last) = (0, 0, None);
+        let (mut gone, mut goes_on) = (Gone::default(), true);
         self.each_event_page(from, |page, acceptances| {
             if time_of(page) >= expiry.newest_cutoff {
                 return Ok(false);
@@ -132,7 +145,9 @@ impl Opened {
             self.expire_page(store, expiry, page, &acceptances, batch, &mut gone)?;
             last = Some(page);
             looked_at += 1;
-            Ok(looked_at < expiry.step)
+            bytes += acceptances.iter().map(|held| held.event.data.len()).sum::<usize>();
+            goes_on = looked_at < expiry.step && bytes < STEP_BYTES_MAX;
+            Ok(goes_on)
         })?;
         for (owner, events) in &gone.owners {
             self.remove_from_index(&self.events, *owner, events, batch)?;
@@ -142,7 +157,7 @@ impl Opened {
             self.remove_from_index(&self.attempts.buffer, *endpoint, attempts, batch)?;
         }
         expired.events = gone.events.len();
-        Ok(last.filter(|_| looked_at >= expiry.step).map(|page| Key::EventPage(page).encode()))
+        Ok(last.filter(|_| !goes_on).map(|page| Key::EventPage(page).encode()))
     }
 
     /// Takes what expired out of one page of events.
@@ -276,29 +291,70 @@ impl Opened {
     /// Empties the queues of deleted endpoints, and forgets those of which no history is left.
     fn expire_queues(
         &self,
-        store: &SledStore,
+        at: Option<Vec<u8>>,
         step: usize,
         batch: &mut ::sled::Batch,
     ) -> Result<Option<Vec<u8>>> {
-        for endpoint in store.endpoints()? {
+        let mut left = step.saturating_mul(KEYS_A_RECORD);
+        let endpoints = at.unwrap_or_else(|| ENDPOINTS.start.to_vec())..ENDPOINTS.end.to_vec();
+        for item in self.db.range(endpoints) {
+            let (key, stored) = item.map_err(failed)?;
+            if left == 0 {
+                return Ok(Some(key.to_vec()));
+            }
+            left -= 1;
+            let endpoint: Endpoint = codec::decode("an endpoint", &self.whole(&key, &stored)?)?;
             if !matches!(endpoint.state, EndpointState::Deleted { .. }) {
                 continue;
             }
-            let mut found = 0;
-            for key in self.db.scan_prefix(queue_prefix(endpoint.id)).keys().take(step) {
-                let key = key.map_err(failed)?;
-                if let Some((to, item)) = decode_queue(&key).filter(|(_, item)| item.manual) {
-                    batch.remove(Key::Replay(to, item.webhook).encode());
-                }
-                batch.remove(key);
-                found += 1;
+            left -= self.empty_queue(endpoint.id, left, batch)?;
+            if left == 0 {
+                return Ok(Some(key.to_vec()));
             }
-            if found > 0 {
-                return Ok(Some(Vec::new()));
-            }
-            let owner = crate::store::Owner::Endpoint(endpoint.id);
+            let owner = Owner::Endpoint(endpoint.id);
             if self.events_of(owner, EventId::all(), Order::NewestFirst, 1)?.is_empty() {
-                batch.remove(Key::Endpoint(endpoint.id).encode());
+                self.remove(batch, &key, &stored);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the first items of an endpoint's queue, `limit` at most; how many that were.
+    fn empty_queue(
+        &self,
+        endpoint: EndpointId,
+        limit: usize,
+        batch: &mut ::sled::Batch,
+    ) -> Result<usize> {
+        let mut removed = 0;
+        for key in self.db.scan_prefix(queue_prefix(endpoint)).keys().take(limit) {
+            let key = key.map_err(failed)?;
+            if let Some((to, item)) = decode_queue(&key).filter(|(_, item)| item.manual) {
+                batch.remove(Key::Replay(to, item.webhook).encode());
+            }
+            batch.remove(key);
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Forgets deleted applications of which neither an endpoint nor an event is left.
+    fn expire_applications(
+        &self,
+        store: &SledStore,
+        batch: &mut ::sled::Batch,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut deleted: Vec<Application> = store.applications()?;
+        deleted.retain(|held| held.deleted_at.is_some());
+        if deleted.is_empty() {
+            return Ok(None);
+        }
+        let owners: HashSet<_> =
+            store.endpoints()?.into_iter().map(|held| held.application).collect();
+        for application in deleted.iter().filter(|held| !owners.contains(&held.id)) {
+            let owner = Owner::Application(application.id);
+            if self.events_of(owner, EventId::all(), Order::NewestFirst, 1)?.is_empty() {
+                batch.remove(Key::Application(application.id).encode());
             }
         }
         Ok(None)

@@ -1,0 +1,95 @@
+//! What a change makes of an endpoint, checked before anything is stored.
+
+use crate::dispatch::recipient::Recipient;
+use crate::engine::checks::{
+    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
+};
+use crate::engine::{EndpointChange, HeaderChange, Inner};
+use crate::error::Result;
+use crate::model::endpoint::SealedAuthentication;
+use crate::model::{Endpoint, check};
+use std::sync::Arc;
+
+impl Inner {
+    /// An endpoint as it would be with `change`.
+    pub(super) fn changed(
+        &self,
+        held: &Recipient,
+        change: EndpointChange,
+    ) -> Result<Arc<Recipient>> {
+        let provider = &held.provider;
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        let id = endpoint.id;
+        if let Some(uid) = change.uid
+            && uid != endpoint.uid
+        {
+            about("uid", self.check_new_uid(endpoint.application, uid.as_deref()))?;
+            endpoint.uid = uid;
+        }
+        set("url", &mut endpoint.url, change.url, |url| self.checked_url(&url, provider))?;
+        set("name", &mut endpoint.name, change.name, |name| checked_text("name", name, 256))?;
+        let description = |text| checked_text("description", text, 4096);
+        set("description", &mut endpoint.description, change.description, description)?;
+        set("event_filter", &mut endpoint.event_filter, change.event_filter, checked_filter)?;
+        set("channels", &mut endpoint.channels, change.channels, check::checked_channels)?;
+        set("metadata", &mut endpoint.metadata, change.metadata, check::checked_metadata)?;
+        set("settings", &mut endpoint.settings, change.settings, check::checked_metadata)?;
+        if let Some(change) = change.headers {
+            let headers = change_headers(&mut endpoint, change);
+            endpoint.headers = about("headers", checked_headers(provider, headers))?;
+        }
+        set(
+            "rate_limit_per_second",
+            &mut endpoint.rate_limit_per_second,
+            change.rate_limit_per_second,
+            checked_rate,
+        )?;
+        set("concurrency", &mut endpoint.concurrency, change.concurrency, checked_concurrency)?;
+        if let Some(authentication) = change.authentication {
+            let sealed = self.checked_authentication(id, provider, &authentication);
+            endpoint.authentication = about("authentication", sealed)?;
+        }
+        if let Some(certificate) = change.client_certificate {
+            let identity = self.checked_identity(id, provider, certificate);
+            endpoint.client_identity = about("client_certificate", identity)?;
+        }
+        endpoint.updated_at = self.clock.wall();
+        let owner = self.directory.application(endpoint.application)?;
+        self.recipient(endpoint, &owner, Arc::clone(&held.gate))
+    }
+}
+
+fn set<T, U>(
+    member: &'static str,
+    field: &mut T,
+    change: Option<U>,
+    check: impl FnOnce(U) -> Result<T>,
+) -> Result<()> {
+    if let Some(value) = change {
+        *field = about(member, check(value))?;
+    }
+    Ok(())
+}
+
+/// The headers of an endpoint after a change, not checked yet. The header by which we authenticate
+/// goes when it is taken away by its name.
+fn change_headers(endpoint: &mut Endpoint, change: HeaderChange) -> Vec<(String, String)> {
+    let changes = match change {
+        HeaderChange::Replace(headers) => return headers,
+        HeaderChange::Merge(changes) => changes,
+    };
+    let mut headers = std::mem::take(&mut endpoint.headers);
+    for (name, value) in changes {
+        headers.retain(|(held, _)| !held.eq_ignore_ascii_case(&name));
+        let is_credential = matches!(
+            &endpoint.authentication,
+            SealedAuthentication::Header { name: held, .. } if held.eq_ignore_ascii_case(&name)
+        );
+        match value {
+            Some(value) => headers.push((name, value)),
+            None if is_credential => endpoint.authentication = SealedAuthentication::None,
+            None => {}
+        }
+    }
+    headers
+}
