@@ -8,7 +8,6 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 const TEST: &str = "/app/shop/endpoint/main/test";
 const VIEW: &str = "/outcome/stream";
@@ -242,7 +241,7 @@ async fn who_reads_nothing_of_an_answer_loses_the_connection() {
     let request = format!(
         "GET /api/v1/app/{shop}/msg HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
-    let mut silent = TcpStream::connect(service.address).await.unwrap();
+    let mut silent = service.connect().await;
     // More than the system keeps for a connection.
     silent.write_all(request.repeat(20).as_bytes()).await.unwrap();
     client.get("/app").await.ok(200);
