@@ -119,8 +119,8 @@ pub enum Change {
     Application(Application),
     /// An endpoint, new or changed.
     Endpoint(Box<Endpoint>),
-    /// An item enters an endpoint's queue: a replay. Where one of its webhook waits already, nothing
-    /// happens.
+    /// An item enters an endpoint's queue: a replay. Where one of its webhook waits already,
+    /// nothing happens.
     Enqueue(EndpointId, QueueItem),
     /// An item leaves an endpoint's queue: its delivery is settled, or was asked for by hand.
     Dequeue(EndpointId, QueueItem),

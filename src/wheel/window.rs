@@ -269,7 +269,8 @@ impl Run {
         }
     }
 
-    /// Loads what is due of an endpoint's queue into its lane: one webhook at least if there is none.
+    /// Loads what is due of an endpoint's queue into its lane: one webhook at least if there is
+    /// none.
     async fn load(&mut self, endpoint: EndpointId) {
         let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
         let is_full = self.loaded_bytes >= self.loaded_bytes_max;

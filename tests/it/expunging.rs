@@ -42,7 +42,7 @@ async fn an_expunged_event_is_empty_for_good_and_cannot_be_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_or_is_in_flight_is_not_expunged() {
     let bench = bench().await;
-    let (receiver, _) = bench.receiver(Consumer::TicketNation).await;
+    let (receiver, failing) = bench.receiver(Consumer::TicketNation).await;
     receiver.answer_always(Some(Answer::status(500)));
     let delivery = bench.settled_order(1).await;
     let error = bench.engine.expunge_event(delivery.event).await.unwrap_err();
@@ -52,6 +52,7 @@ async fn what_waits_or_is_in_flight_is_not_expunged() {
     bench.advance(seconds(30)).await;
     bench.engine.expunge_event(delivery.event).await.unwrap();
 
+    bench.engine.delete_endpoint(failing.endpoint.id).await.unwrap();
     let silent = bench.listen_raw().await;
     let created = bench.endpoint(NewEndpoint::new(silent.url())).await;
     let event = bench.emit("order.created", json!({})).await.event;

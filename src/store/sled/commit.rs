@@ -8,15 +8,12 @@ use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
 use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
+use crate::store::sled::page::{Page, entries_of_a_page};
 use crate::store::sled::replays::Replays;
 use crate::store::sled::{Opened, Writer, failed, record};
 use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
 
-/// Bytes of one page of events or entries at most, unless a single one is larger.
-const PAGE_BYTES_MAX: usize = 60 * 1024;
-/// Events in one page at most, so that the history of one is found among few.
-const PAGE_EVENTS_MAX: usize = 128;
 /// How many of the newest pages are remembered.
 const RECENT_PAGES_MAX: usize = 4096;
 /// The low-water mark is written once in so many commits: one that is behind costs a look at a few
@@ -111,27 +108,6 @@ impl Opened {
             None => Ok(None),
             Some(item) => item.map(|(key, _)| decode_number(&key)).map_err(failed),
         }
-    }
-}
-
-/// A page of events while it is filled.
-#[derive(Default)]
-struct Page {
-    first: Option<EventId>,
-    events: Vec<Vec<u8>>,
-    bytes: usize,
-}
-
-impl Page {
-    fn has_room(&self, bytes: usize) -> bool {
-        self.events.is_empty()
-            || self.events.len() < PAGE_EVENTS_MAX && self.bytes + bytes <= PAGE_BYTES_MAX
-    }
-
-    fn push(&mut self, id: EventId, event: Vec<u8>) {
-        self.first.get_or_insert(id);
-        self.bytes += event.len();
-        self.events.push(event);
     }
 }
 
@@ -396,14 +372,4 @@ impl<'a> Assembly<'a> {
         attempts.sort_unstable_by_key(Attempted::position);
         Ok((self.batch, attempts))
     }
-}
-
-/// How many of `entries` fit into one page of entries: one at least.
-fn entries_of_a_page(entries: &[EncodedEntry]) -> usize {
-    let mut bytes = 0;
-    let fitting = entries.iter().take_while(|entry| {
-        bytes += entry.size();
-        bytes <= PAGE_BYTES_MAX
-    });
-    fitting.count().max(1)
 }

@@ -15,6 +15,7 @@ mod expunge;
 mod index;
 mod listing;
 mod open;
+mod page;
 mod read;
 mod record;
 mod replays;
