@@ -1,8 +1,8 @@
 //! The REST API: one file per resource. It speaks Svix's API where hookwheel has a meaning for it,
 //! so that its client libraries work unchanged; what is ours is an added member or path.
 //!
-//! A request passes, in this order: [`access`], [`limits`], [`idempotency`], its handler. Handlers
-//! read and answer; what they do is the engine's. [`refusal`] turns every error into HTTP.
+//! A request passes, in this order: `access`, `limits`, `idempotency`, its handler. Handlers
+//! read and answer; what they do is the engine's. `refusal` turns every error into HTTP.
 
 mod access;
 mod application;
