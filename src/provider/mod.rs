@@ -6,6 +6,7 @@
 
 mod altered;
 mod challenge;
+mod consumer;
 mod describe;
 mod encoding;
 mod envelope;
@@ -27,6 +28,7 @@ mod wire_id;
 
 pub use altered::SignatureText;
 pub use challenge::{Challenge, ChallengeRequest};
+pub use consumer::{Consumers, Rule, Subject};
 pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
@@ -64,6 +66,7 @@ pub struct Provider {
     test_event: EventType,
     test_only: Option<Vec<String>>,
     samples: sample::Samples,
+    consumers: Consumers,
     description: Description,
 }
 
@@ -301,6 +304,11 @@ impl Provider {
         overrides: &[(String, serde_json::Value)],
     ) -> Result<Payload> {
         self.samples.sample(event_type, overrides)
+    }
+
+    /// What consumers are asked to do.
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// What the file says, in words, each line marked with whose word it is.

@@ -104,7 +104,12 @@ impl Wire {
     /// # Errors
     /// Fails when the system has no random numbers.
     pub(crate) fn draft(&self, events: Vec<Arc<Event>>) -> Result<Draft> {
-        Ok(Draft { webhook: WebhookId::from_uuid(self.ids.next()?), events })
+        // As the engine has it: only a webhook that may carry several events has an id of its own.
+        let id = match (self.provider.batch_max(), events.as_slice()) {
+            (None, [event]) => event.id.uuid(),
+            _ => self.ids.next()?,
+        };
+        Ok(Draft { webhook: WebhookId::from_uuid(id), events })
     }
 
     /// The webhook as the provider sends it at `now`, signed with `keys`, the newest last.

@@ -2,6 +2,7 @@
 //! and compiles.
 
 mod body;
+mod consumer;
 mod request;
 mod retries;
 mod samples;
@@ -38,6 +39,7 @@ impl Loader<'_> {
         let samples = self.samples(&profile)?;
         let test_event = self.test_event(&profile, &samples)?;
         let body_time = attempt_time(&profile.envelope.fields);
+        let consumers = self.consumers(&profile, &samples)?;
         let batches = profile.envelope.batch_max.is_some();
         let overlaps = profile.secret.rotation == Rotation::Overlap;
         let headers = profile.request.headers.into_iter().map(|(name, value)| (name.0, value));
@@ -70,6 +72,7 @@ impl Loader<'_> {
             test_event,
             test_only: profile.test.only,
             samples,
+            consumers,
             description,
         })
     }
