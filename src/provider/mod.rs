@@ -114,6 +114,12 @@ impl Provider {
         self.delivery.success.iter().any(|range| range.contains(status))
     }
 
+    /// The statuses that mean that a webhook arrived, in words: `2xx`, `200 or 201`.
+    pub fn success_words(&self) -> String {
+        let words: Vec<String> = self.delivery.success.iter().map(ToString::to_string).collect();
+        words.join(" or ")
+    }
+
     /// Whether endpoints must have an `https:` URL.
     pub fn https_only(&self) -> bool {
         self.delivery.https_only

@@ -1,6 +1,8 @@
 //! Both ends of a webhook, played: a provider towards somebody's endpoint, with the API that its
-//! users register and retry by, and the consumers that behave as a provider's page tells them to.
+//! users register and retry by, the consumers that behave as a provider's page tells them to, and
+//! the checks that tell whether somebody's consumer does.
 
+mod check;
 mod progress;
 mod simulation;
 mod wire;
@@ -8,6 +10,9 @@ mod wire;
 pub mod fronts;
 pub mod receiver;
 
+pub use check::{
+    CheckExchange, CheckResult, Conformance, ConformanceReport, PlannedCheck, Pointer, Verdict,
+};
 pub use progress::{End, Exchange, Report, Step};
 pub use simulation::{Plan, Simulation};
 pub use wire::Sent;

@@ -7,8 +7,8 @@ use crate::dispatch::{Egress, OutboundRequest};
 use crate::error::Result;
 use crate::id_source::IdSource;
 use crate::model::{
-    ApplicationId, EndpointId, Event, EventId, EventType, Failure, Mode, Payload, Reach,
-    RecordedRequest, Response, Timestamp, WebhookId,
+    ApplicationId, EndpointId, Event, EventId, EventType, Failure, FailureKind, Mode, Payload,
+    Reach, RecordedRequest, Response, Timestamp, WebhookId,
 };
 use crate::provider::{Provider, RawWebhook, Rendered, SigningKey, Webhook};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use http::Method;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The way to one endpoint, as one provider.
 pub(crate) struct Wire {
@@ -45,6 +46,19 @@ pub struct Sent {
     pub result: Result<Response, Failure>,
 }
 
+impl Sent {
+    /// Whether there was a connection to send over.
+    pub fn was_connected(&self) -> bool {
+        match &self.result {
+            Ok(_) => true,
+            Err(failure) => matches!(
+                failure.kind,
+                FailureKind::Timeout | FailureKind::Closed | FailureKind::Protocol
+            ),
+        }
+    }
+}
+
 impl Wire {
     /// The way to the endpoint at `url`; `http:` and local addresses are fine.
     ///
@@ -66,6 +80,19 @@ impl Wire {
     /// The time of day.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.wall()
+    }
+
+    /// The endpoint's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An id that nothing else has.
+    ///
+    /// # Errors
+    /// Fails when the system has no random numbers.
+    pub(crate) fn id(&self) -> Result<Uuid> {
+        self.ids.next()
     }
 
     /// An event that happened just now, with an id of its own.
@@ -110,6 +137,15 @@ impl Wire {
             _ => self.ids.next()?,
         };
         Ok(Draft { webhook: WebhookId::from_uuid(id), events })
+    }
+
+    /// The same webhook with the data of its events replaced.
+    pub(crate) fn with_data(&self, draft: &Draft, data: &Payload) -> Draft {
+        let events = draft.events.iter().map(|event| {
+            let replaced = Event { data: data.clone(), ..Event::clone(event) };
+            Arc::new(replaced)
+        });
+        Draft { webhook: draft.webhook, events: events.collect() }
     }
 
     /// The webhook as the provider sends it at `now`, signed with `keys`, the newest last.
