@@ -8,6 +8,9 @@ mod effects;
 mod forged;
 mod forms;
 mod genuine;
+mod html;
+mod json;
+mod junit;
 mod list;
 mod probe;
 mod report;
@@ -57,6 +60,7 @@ pub struct Conformance {
     settings: BTreeMap<String, String>,
     probe: Option<Probe>,
     only: Option<Vec<String>>,
+    skip: Vec<String>,
 }
 
 impl Conformance {
@@ -73,6 +77,7 @@ impl Conformance {
             settings: BTreeMap::new(),
             probe: None,
             only: None,
+            skip: Vec::new(),
         }
     }
 
@@ -116,6 +121,12 @@ impl Conformance {
     /// Makes only the checks of these names.
     pub fn only(mut self, checks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = Some(checks.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves out the checks of these names.
+    pub fn skip(mut self, checks: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.skip = checks.into_iter().map(Into::into).collect();
         self
     }
 
@@ -168,10 +179,13 @@ impl Conformance {
     }
 
     fn checks(&self) -> Result<Vec<Check>> {
-        let Some(only) = &self.only else { return Ok(Check::all().collect()) };
-        let wanted: Vec<Check> =
-            only.iter().map(|name| Check::named(name)).collect::<Result<_>>()?;
-        Ok(Check::all().filter(|check| wanted.contains(check)).collect())
+        let named = |names: &[String]| -> Result<Vec<Check>> {
+            names.iter().map(|name| Check::named(name)).collect()
+        };
+        let only = self.only.as_deref().map(named).transpose()?;
+        let skip = named(&self.skip)?;
+        let wanted = |check: &Check| only.as_ref().is_none_or(|only| only.contains(check));
+        Ok(Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect())
     }
 
     fn options(&self) -> rules::Options<'_> {

@@ -146,8 +146,8 @@ fn moot(check: Check, provider: &Provider, options: &Options<'_>) -> Option<Stri
         Check::AcceptsBothSecrets => unless(
             provider.rotation_overlaps() || options.has_old_secret,
             format!(
-                "{title} switches from one secret to the next: give the old one with \
-                 `--old-secret-file` if both are to be accepted for a while"
+                "{title} switches from one secret to the next: give the old one too, before the \
+                 new, if both are to be accepted for a while"
             ),
         ),
         Check::AcceptsOutOfOrder => unless(
