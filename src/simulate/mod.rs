@@ -5,6 +5,7 @@ mod progress;
 mod simulation;
 
 pub mod fronts;
+pub mod listener;
 pub mod receiver;
 
 pub use progress::{End, Exchange, Report, Step};
