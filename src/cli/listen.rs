@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Print headers and bodies
     #[arg(short, long)]
     verbose: bool,
-    /// How to print: `json` is a line for each request
+    /// How to print: `json` is a line that says where it listens, and one for each request
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -79,9 +79,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     block_on(async {
         let mut signals = Signals::listen()?;
         let (listener, mut arrivals) = Listener::start(setup).await?;
-        if arguments.format == Format::Text {
-            introduce(&listener, &heading, &arguments, out)?;
-        }
+        introduce(&listener, &heading, &arguments, out)?;
         let mut tally = Tally::default();
         let ended = loop {
             tokio::select! {
@@ -139,6 +137,10 @@ fn introduce(
     arguments: &Arguments,
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
+    if arguments.format == Format::Json {
+        writeln!(out, "{}", serde_json::json!({"listening": listener.url()}))?;
+        return Ok(out.flush()?);
+    }
     writeln!(out, "{}", paint::strong(format!("listening on {} for {heading}", listener.url())))?;
     if arguments.provider.is_some() && !listener.verifies() {
         let note = "no secret was given: requests are shown unchecked. --secret-file or \
