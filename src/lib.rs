@@ -44,6 +44,7 @@ pub mod dispatch;
 mod emit;
 pub mod engine;
 pub mod error;
+mod folder;
 pub mod history;
 pub mod id_source;
 pub mod model;

@@ -10,12 +10,16 @@ mod completions;
 mod config;
 mod demo;
 mod exchange;
+mod json_text;
+mod listen;
 mod logging;
 mod paint;
 mod providers;
+mod received;
 mod serve;
 mod settings;
 mod sign;
+mod signals;
 mod simulate;
 mod table;
 mod verify;
@@ -52,6 +56,8 @@ enum Command {
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
     Check(check::Arguments),
+    Listen(listen::Arguments),
+    Received(received::Arguments),
     App(client::app::Arguments),
     Endpoint(client::endpoint::Arguments),
     EventType(client::event_type::Arguments),
@@ -154,6 +160,8 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
         Command::Check(arguments) => check::run(arguments, out),
+        Command::Listen(arguments) => listen::run(arguments, out),
+        Command::Received(arguments) => received::run(arguments, out),
         Command::App(arguments) => client::app::run(arguments, out),
         Command::Endpoint(arguments) => client::endpoint::run(arguments, out),
         Command::EventType(arguments) => client::event_type::run(arguments, out),

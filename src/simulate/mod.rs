@@ -8,6 +8,7 @@ mod simulation;
 mod wire;
 
 pub mod fronts;
+pub mod listener;
 pub mod receiver;
 
 pub use check::{

@@ -4,7 +4,9 @@
 mod client;
 mod config;
 mod demo;
+mod listen;
 mod providers;
+mod received;
 mod serve;
 mod signing;
 mod simulate;

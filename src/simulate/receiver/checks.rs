@@ -21,10 +21,10 @@ use subtle::ConstantTimeEq;
 const AGE_MAX: Duration = Duration::from_secs(300);
 
 /// What came of the checks, and the honest answer.
-pub(super) struct Checked {
-    pub(super) verdict: Verdict,
-    pub(super) event_ids: Vec<String>,
-    pub(super) answer: Answer,
+pub(in crate::simulate) struct Checked {
+    pub(in crate::simulate) verdict: Verdict,
+    pub(in crate::simulate) event_ids: Vec<String>,
+    pub(in crate::simulate) answer: Answer,
 }
 
 /// Why a webhook was not accepted.
