@@ -23,8 +23,8 @@ const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 const QUIET_TIMES: u32 = 4;
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Event types that are tried, besides the usual one, until one has an effect.
-const TYPES_MAX: usize = 8;
+/// Event types that are tried until one has an effect.
+const TYPES_MAX: usize = 4;
 
 /// An event that has an effect.
 #[derive(Clone)]
@@ -143,44 +143,23 @@ impl Runner {
         if let Some(known) = &self.effect {
             return Ok(known.clone());
         }
-        let usual = self.usual.clone();
-        let mut found = self.effect_of(&usual).await?;
-        if found.is_none() {
-            // All others at once, lest a consumer without effects be waited for once for each.
-            let others = self.provider.event_types().filter(|held| **held != usual);
-            let others: Vec<EventType> = others.take(TYPES_MAX).cloned().collect();
+        let others = self.provider.event_types().filter(|held| **held != self.usual);
+        let types: Vec<EventType> = [&self.usual].into_iter().chain(others).cloned().collect();
+        let mut found = None;
+        for event_type in types.into_iter().take(TYPES_MAX) {
+            // A value that is set may not fit the samples of all types.
+            let Ok(event) = self.event(&event_type, &[]) else { continue };
+            let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
             let before = self.settled().await?;
-            for event_type in &others {
-                self.send_new(event_type).await?;
-            }
+            let watch = Stopwatch::start();
+            self.post_genuine(rendered).await;
             if self.changed_from(&before, EFFECT_MAX).await?.is_some() {
-                for event_type in &others {
-                    found = self.effect_of(event_type).await?;
-                    if found.is_some() {
-                        break;
-                    }
-                }
+                found = Some(Effect { event_type, after: watch.elapsed() });
+                break;
             }
         }
         self.effect = Some(found.clone());
         Ok(found)
-    }
-
-    /// The effect of a new event of this type, if it has one.
-    async fn effect_of(&mut self, event_type: &EventType) -> Result<Option<Effect>> {
-        let before = self.settled().await?;
-        let watch = Stopwatch::start();
-        self.send_new(event_type).await?;
-        let changed = self.changed_from(&before, EFFECT_MAX).await?;
-        Ok(changed.map(|_| Effect { event_type: event_type.clone(), after: watch.elapsed() }))
-    }
-
-    /// Sends a new event of this type, unless the values that are set do not fit its sample.
-    async fn send_new(&mut self, event_type: &EventType) -> Result<()> {
-        let Ok(event) = self.event(event_type, &[]) else { return Ok(()) };
-        let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
-        self.post_genuine(rendered).await;
-        Ok(())
     }
 
     /// Judges that nothing changes from `before` on, for long enough.
