@@ -100,7 +100,9 @@ pub(super) fn opencard(secret: &str, request: &Request) -> Genuine {
     if request.header("X-Version") != Some("1") {
         return unusable("header `X-Version` is not `1`, the active version");
     }
-    if request.header("Content-Type") != Some("application/json") {
+    // RFC 9110, section 8.3.1: the type without its parameters, whatever its case.
+    let content_type = request.header("Content-Type").and_then(|held| held.split(';').next());
+    if !content_type.is_some_and(|held| held.trim().eq_ignore_ascii_case("application/json")) {
         return unusable("header `Content-Type` is not `application/json`");
     }
     object(&request.body)?;
