@@ -21,6 +21,9 @@ use std::time::Duration;
 /// The shortest and the longest patience with an answer that is late already.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
+/// Bytes of a text that is taken for a secret: what is shorter would be found in anything.
+const SECRET_BYTES_MIN: usize = 8;
+
 /// A consumer that is being checked.
 pub(super) struct Runner {
     pub provider: Arc<Provider>,
@@ -40,6 +43,7 @@ pub(super) struct Runner {
     /// Why nothing genuine is accepted, once that is known.
     refuses_all: Option<Option<String>>,
     standard: Arc<Provider>,
+    /// What no result may show.
     secrets: Vec<Secret>,
     has_old_secret: bool,
     url: String,
@@ -74,7 +78,7 @@ impl Runner {
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
-            secrets: old.into_iter().chain([conformance.secret]).collect(),
+            secrets: old.into_iter().chain([conformance.secret]).flat_map(spellings).collect(),
             url: conformance.url,
             provider,
         };
@@ -286,7 +290,7 @@ impl Runner {
     /// `text` with stars for secrets; `None` when there is none in it.
     fn masked(&self, text: &str) -> Option<String> {
         let mut masked = None;
-        for secret in self.secrets.iter().map(Secret::expose).filter(|held| !held.is_empty()) {
+        for secret in self.secrets.iter().map(Secret::expose) {
             let held = masked.as_deref().unwrap_or(text);
             if held.contains(secret) {
                 masked = Some(held.replace(secret, "***"));
@@ -294,6 +298,13 @@ impl Runner {
         }
         masked
     }
+}
+
+/// A secret, and its key without what stands before it, like `whsec_`; the longer one first.
+fn spellings(secret: Secret) -> impl Iterator<Item = Secret> {
+    let key = secret.expose().split_once('_').map(|(_, key)| Secret::new(key));
+    let is_telling = |held: &Secret| held.expose().len() >= SECRET_BYTES_MIN;
+    [Some(secret), key].into_iter().flatten().filter(is_telling)
 }
 
 /// What a provider file leads to that this cannot be: a defect of the file, not of the consumer.
