@@ -67,6 +67,9 @@ pub struct Consumers {
     pub duplicates: Option<String>,
     /// The member of an event's data, as a dotted path, that tells a consumer's own events.
     pub own: Option<String>,
+    /// The members of an event's data, as dotted paths, that name what it is about. Events of
+    /// different orders or payments differ in them.
+    pub things: Vec<String>,
     /// Event types that follow one another for one thing, each with the member of its data, as a
     /// dotted path, that names the thing.
     pub sequence: Vec<(EventType, String)>,

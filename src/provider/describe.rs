@@ -318,6 +318,10 @@ fn consumers(to: &mut Writer<'_>, profile: &Profile) {
     if let Some(path) = &consumer.own {
         to.say("consumer.own", format!("own events are told by `{path}` in the data"));
     }
+    if !consumer.things.is_empty() {
+        let text = format!("{} in the data name what an event is about", list(&consumer.things));
+        to.say("consumer.things", text);
+    }
     if !consumer.sequence.is_empty() {
         let types: Vec<&str> = consumer.sequence.iter().map(|(held, _)| held.as_str()).collect();
         to.say("consumer.sequence", format!("one thing goes through {}", types.join(", ")));

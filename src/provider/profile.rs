@@ -292,6 +292,9 @@ pub(super) struct ConsumerFields {
     pub refusal: Vec<StatusRange>,
     /// The member of the data that tells a consumer's own events.
     pub own: Option<String>,
+    /// Members of the data that name the thing which an event is about.
+    #[serde(default)]
+    pub things: Vec<String>,
     /// Types that follow one another, each with the member of the data that names the thing.
     #[serde(default)]
     pub sequence: Vec<(String, String)>,

@@ -38,11 +38,16 @@ impl Loader<'_> {
         if fields.own.as_deref().is_some_and(|path| !is_path(path)) {
             return self.fault("consumer.own", "expected a dotted path, like \"metadata.shop\"");
         }
+        if let Some(index) = fields.things.iter().position(|path| !is_path(path)) {
+            let path = format!("consumer.things[{index}]");
+            return self.fault(&path, "expected a dotted path, like \"orderId\"");
+        }
         Ok(Consumers {
             stale_after: fields.stale_after.map(|span| span.0),
             future_after: fields.future_after.map(|span| span.0),
             duplicates: fields.duplicates.clone(),
             own: fields.own.clone(),
+            things: fields.things.clone(),
             sequence: self.sequence(fields, samples)?,
             rules: self.rules(&fields.rule)?,
             refusal: fields.refusal.clone(),

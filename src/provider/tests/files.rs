@@ -74,6 +74,12 @@ const REFUSALS: &[(&str, &str, usize, &str)] = &[
     ("[test]", "[consumer]\nduplicates = \"key\"\n[test]", 47, "expected a header of request"),
     ("[test]", "[consumer]\nrefusal = [\"2xx\"]\n[test]", 47, "a success refuses nothing"),
     ("[test]", "[consumer]\nown = \"a..b\"\n[test]", 47, "expected a dotted path"),
+    (
+        "[test]",
+        "[consumer]\nthings = [\"\"]\n[test]",
+        47,
+        "`consumer.things[0]`: expected a dotted path",
+    ),
     ("[test]", "[consumer]\nsequence = [[\"a.b\", \"x\"]]\n[test]", 47, "at least two events"),
     (
         "[test]",

@@ -3,6 +3,7 @@
 //! A consumer may work later than it answers. So an effect is waited for, how long it takes is
 //! learnt, and only after a multiple of that is it said that there was none.
 
+use super::genuine::BATCH;
 use super::runner::Runner;
 use super::trial::Trial;
 use crate::clock::{self, Stopwatch};
@@ -24,7 +25,7 @@ const QUIET_TIMES: u32 = 4;
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Event types that are tried until one has an effect.
-const TYPES_MAX: usize = 4;
+const TYPES_MAX: usize = 8;
 
 /// An event that has an effect.
 #[derive(Clone)]
@@ -138,28 +139,71 @@ impl Runner {
         trial
     }
 
+    /// Judges that several events in one webhook have more effect than one has; only numbers tell.
+    pub(super) async fn judge_effects_of_batch(&mut self, trial: &mut Trial) -> Result<()> {
+        if self.probe.is_none() {
+            return Ok(());
+        }
+        let Some(effect) = self.learn_effect().await? else { return Ok(()) };
+        let mut counts = vec![self.settled().await?];
+        let mut before = counts.concat();
+        for events in [1, BATCH] {
+            let what = format!("a webhook with `{}`, {events} times", effect.event_type);
+            let events = (0..events).map(|_| self.event(&effect.event_type, &[]));
+            let draft = self.wire.draft(events.collect::<Result<_>>()?)?;
+            self.try_genuine(trial, &what, self.rendered(&draft)?).await;
+            self.changed_from(&before, EFFECT_MAX).await?;
+            before = self.settled().await?;
+            counts.push(before.clone());
+        }
+        let numbers: Vec<i64> = counts.iter().filter_map(|count| count.parse().ok()).collect();
+        if let [before, one, all] = numbers[..]
+            && all - one <= one - before
+        {
+            trial.fault(format!("{BATCH} events in one webhook had the effect of one"));
+        }
+        Ok(())
+    }
+
     /// Which event has an effect, and how soon; found out once.
     async fn learn_effect(&mut self) -> Result<Option<Effect>> {
         if let Some(known) = &self.effect {
             return Ok(known.clone());
         }
+        let found = self.find_effect().await?;
+        self.effect = Some(found.clone());
+        Ok(found)
+    }
+
+    async fn find_effect(&mut self) -> Result<Option<Effect>> {
         let others = self.provider.event_types().filter(|held| **held != self.usual);
-        let types: Vec<EventType> = [&self.usual].into_iter().chain(others).cloned().collect();
-        let mut found = None;
-        for event_type in types.into_iter().take(TYPES_MAX) {
+        let types = [&self.usual].into_iter().chain(others).take(TYPES_MAX).cloned();
+        let types: Vec<EventType> = types.collect();
+        let before = self.settled().await?;
+        let mut tried = Vec::new();
+        for event_type in types {
             // A value that is set may not fit the samples of all types.
             let Ok(event) = self.event(&event_type, &[]) else { continue };
-            let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
-            let before = self.settled().await?;
-            let watch = Stopwatch::start();
-            self.post_genuine(rendered).await;
-            if self.changed_from(&before, EFFECT_MAX).await?.is_some() {
-                found = Some(Effect { event_type, after: watch.elapsed() });
+            self.post_genuine(self.rendered(&self.wire.draft(vec![event])?)?).await;
+            tried.push(event_type);
+            if self.changed_from(&before, QUIET_AT_FIRST).await?.is_some() {
                 break;
             }
         }
-        self.effect = Some(found.clone());
-        Ok(found)
+        if self.changed_from(&before, EFFECT_MAX).await?.is_none() {
+            return Ok(None);
+        }
+        // It may have been the last one's effect, or a late one of those before.
+        for event_type in tried.into_iter().rev() {
+            let event = self.event(&event_type, &[])?;
+            let before = self.settled().await?;
+            let watch = Stopwatch::start();
+            self.post_genuine(self.rendered(&self.wire.draft(vec![event])?)?).await;
+            if self.changed_from(&before, EFFECT_MAX).await?.is_some() {
+                return Ok(Some(Effect { event_type, after: watch.elapsed() }));
+            }
+        }
+        Ok(None)
     }
 
     /// Judges that nothing changes from `before` on, for long enough.

@@ -14,7 +14,9 @@ const NEW_MEMBER: &str = "hookwheel_new_member";
 /// The query of an endpoint's own, before a challenge adds to it.
 const OWN_QUERY: &str = "source=hookwheel";
 /// Events in one webhook.
-const BATCH: usize = 3;
+pub(super) const BATCH: usize = 3;
+/// Digits that tell things apart.
+const DIGITS: usize = 9;
 
 impl Runner {
     pub(super) async fn accepts_valid(&mut self) -> Result<Trial> {
@@ -125,13 +127,15 @@ impl Runner {
 
     pub(super) async fn accepts_unknown_event(&mut self) -> Result<Trial> {
         let mut trial = Trial::default();
-        let known = self.provider.sample(self.usual.as_str(), &self.overrides)?;
         let family = self.usual.as_str().split('.').next().unwrap_or_default();
-        let unknown = EventType::new(format!("{family}.unheard_of"))?;
-        let event = self.wire.event(&unknown, known, Mode::Live)?;
-        let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
-        let what = format!("a genuine event of the new type `{unknown}`");
-        self.try_genuine(&mut trial, &what, rendered).await;
+        for unknown in [format!("{family}.unheard_of"), "unheard_of.created".to_owned()] {
+            let unknown = EventType::new(unknown)?;
+            let data = self.data(&self.usual, &[])?;
+            let event = self.wire.event(&unknown, data, Mode::Live)?;
+            let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
+            let what = format!("a genuine event of the new type `{unknown}`");
+            self.try_genuine(&mut trial, &what, rendered).await;
+        }
         Ok(trial)
     }
 
@@ -162,7 +166,7 @@ impl Runner {
             let sample = self.provider.sample(event_type.as_str(), &self.overrides)?;
             let thing = Json::read(sample.as_str().as_bytes());
             let thing = thing.as_ref().and_then(|held| held.text_at(path)).unwrap_or_default();
-            let named = (path.clone(), Value::from(format!("{thing}{mark}")));
+            let named = (path.clone(), Value::from(renamed(thing, &mark)));
             let event = self.event(event_type, &[named])?;
             drafts.push((event_type, self.wire.draft(vec![event])?));
         }
@@ -183,6 +187,7 @@ impl Runner {
         let what = format!("a webhook with {} events", events.len());
         let rendered = self.rendered(&self.wire.draft(events)?)?;
         self.try_genuine(&mut trial, &what, rendered).await;
+        self.judge_effects_of_batch(&mut trial).await?;
         Ok(trial)
     }
 
@@ -251,19 +256,49 @@ impl Runner {
         Json::read(&self.rendered(draft)?.body).ok_or_else(|| unusable("a body that is no JSON"))
     }
 
-    /// Digits that no other run has had, to tell things apart by.
+    /// Digits that are hardly used twice, to tell things apart by.
     pub(super) fn fresh_digits(&self) -> Result<String> {
-        Ok(self.wire.id()?.as_u128().to_string().split_off(20))
+        let digits = self.wire.id()?.as_u128().to_string();
+        Ok(digits.get(digits.len().saturating_sub(DIGITS)..).unwrap_or_default().to_owned())
     }
 
     /// The data of an event of this type with one value in it changed.
     pub(super) fn altered_data(&self, event_type: &EventType) -> Result<Payload> {
-        let data = self.provider.sample(event_type.as_str(), &self.overrides)?;
+        let data = self.data(event_type, &[])?;
         let mut json =
             Json::read(data.as_str().as_bytes()).ok_or_else(|| unusable("data that is no JSON"))?;
         if !json.alter() {
             return Payload::from_value(&json!({ NEW_MEMBER: "added by somebody else" }));
         }
         Payload::from_text(json.written(Form::Plain))
+    }
+}
+
+/// The name of another thing of the same kind: as long, where that leaves its prefix whole.
+pub(super) fn renamed(thing: &str, digits: &str) -> String {
+    let prefix = thing.rfind(['_', '-']).map_or(0, |at| at + 1);
+    let kept = thing.len().saturating_sub(digits.len()).max(prefix);
+    // What is that short is no prefix: the `10` of OpenCard's samples.
+    let kept = if kept < 2 { thing.len() } else { kept };
+    format!("{}{digits}", thing.get(..kept).unwrap_or(thing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renamed;
+
+    #[test]
+    fn another_thing_has_a_name_of_the_same_form() {
+        for (thing, other) in [
+            ("ord_x9k2m7n4p", "ord_123456789"),
+            ("comm_7r8s9t0u", "comm_123456789"),
+            ("MD000ZQT5CPCVV", "MD000123456789"),
+            ("1f81eb52-5198-4599-803e-771906343485", "1f81eb52-5198-4599-803e-771123456789"),
+            ("10", "10123456789"),
+            ("", "123456789"),
+            ("ünïcödë", "ü123456789"),
+        ] {
+            assert_eq!(renamed(thing, "123456789"), other);
+        }
     }
 }

@@ -65,10 +65,12 @@ fn ground(
     let demanded = match subject {
         Subject::Signature | Subject::RawBody | Subject::Success | Subject::Time => true,
         Subject::Batch | Subject::Challenge | Subject::Own => true,
-        // Its own choice, when the secrets of others switch at once.
-        Subject::Rotation => provider.rotation_overlaps(),
         Subject::Stale | Subject::Refusal => false,
-        Subject::Duplicates | Subject::Order | Subject::Unknown | Subject::Errors => {
+        Subject::Rotation
+        | Subject::Duplicates
+        | Subject::Order
+        | Subject::Unknown
+        | Subject::Errors => {
             return match standard.consumers().rule(subject) {
                 Some(rule) => (pointer(standard, rule), false),
                 None => (ours(subject), false),

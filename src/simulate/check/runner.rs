@@ -3,13 +3,15 @@
 
 use super::Conformance;
 use super::effects::Effect;
+use super::forms::Json;
+use super::genuine::renamed;
 use super::list::Check;
 use super::probe::Probe;
 use super::report::{CheckResult, ConformanceReport, Verdict};
 use super::rules::{self, PlannedCheck};
 use super::trial::{self, Outcome, Trial};
 use crate::error::{Error, Result};
-use crate::model::{Event, EventType, Mode, Secret, Timestamp};
+use crate::model::{Event, EventType, Mode, Payload, Secret, Timestamp};
 use crate::provider::{Provider, Rendered, SigningKey};
 use crate::simulate::Sent;
 use crate::simulate::wire::{Draft, Wire};
@@ -203,9 +205,25 @@ impl Runner {
         event_type: &EventType,
         extra: &[(String, Value)],
     ) -> Result<Arc<Event>> {
-        let overrides = [self.overrides.as_slice(), extra].concat();
-        let data = self.provider.sample(event_type.as_str(), &overrides)?;
-        self.wire.event(event_type, data, Mode::Live)
+        self.wire.event(event_type, self.data(event_type, extra)?, Mode::Live)
+    }
+
+    /// The data of such an event, about something of its own at every call: a consumer that keeps a
+    /// row for each order would not notice a second event of the same one.
+    pub(super) fn data(
+        &self,
+        event_type: &EventType,
+        extra: &[(String, Value)],
+    ) -> Result<Payload> {
+        let sample = self.provider.sample(event_type.as_str(), &[])?;
+        let sample = Json::read(sample.as_str().as_bytes());
+        let mark = self.fresh_digits()?;
+        let things = self.provider.consumers().things.iter().filter_map(|path| {
+            let thing = sample.as_ref()?.text_at(path)?;
+            Some((path.clone(), Value::from(renamed(thing, &mark))))
+        });
+        let overrides = [&things.collect::<Vec<_>>(), self.overrides.as_slice(), extra].concat();
+        self.provider.sample(event_type.as_str(), &overrides)
     }
 
     /// A webhook with a new event of the usual type.
