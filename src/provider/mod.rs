@@ -35,6 +35,7 @@ pub use sign::SigningKey;
 pub use source::Mark;
 pub use verify::Mismatch;
 
+use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::model::endpoint::Authentication;
 use crate::model::{Event, EventType, Payload, Secret, WebhookId};
@@ -192,11 +193,20 @@ impl Provider {
     /// # Errors
     /// Refuses an unknown scheme, naming the known ones.
     pub fn generate_secret(&self, scheme: Option<&str>) -> Result<NewSecret> {
+        self.draw_secret(scheme, &Chance::system())
+    }
+
+    /// Makes a signing secret as [`Provider::generate_secret`] does, drawn from `chance`: a seeded
+    /// one makes a secret that everybody can make who knows the seed.
+    ///
+    /// # Errors
+    /// Refuses an unknown scheme, naming the known ones.
+    pub fn draw_secret(&self, scheme: Option<&str>, chance: &Chance) -> Result<NewSecret> {
         let scheme = match scheme {
             Some(name) => self.scheme(name)?,
             None => self.signing.schemes().next().ok_or_else(|| self.unsigned())?,
         };
-        Ok(NewSecret { scheme: scheme.name.clone(), secret: scheme.generate()? })
+        Ok(NewSecret { scheme: scheme.name.clone(), secret: scheme.generate(chance)? })
     }
 
     /// Checks a secret that somebody gave and says which signing scheme it is for.
