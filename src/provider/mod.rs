@@ -4,6 +4,7 @@
 //! A file is loaded once and compiled: templates and field lists become short lists of pieces, so
 //! that rendering a webhook writes one buffer and signs it.
 
+mod altered;
 mod challenge;
 mod describe;
 mod encoding;
@@ -24,6 +25,7 @@ mod value;
 mod verify;
 mod wire_id;
 
+pub use altered::SignatureText;
 pub use challenge::{Challenge, ChallengeRequest};
 pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};

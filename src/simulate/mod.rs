@@ -3,9 +3,11 @@
 
 mod progress;
 mod simulation;
+mod wire;
 
 pub mod fronts;
 pub mod receiver;
 
 pub use progress::{End, Exchange, Report, Step};
 pub use simulation::{Plan, Simulation};
+pub use wire::Sent;
