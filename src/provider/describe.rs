@@ -4,6 +4,7 @@ use crate::model::human_duration;
 use crate::provider::envelope::Expression;
 use crate::provider::profile::{
     Algorithm, Exhausted, Gone, Profile, Rotation, SecretEncoding, SecretOwner, SecretShown, Sign,
+    StepFields,
 };
 use crate::provider::source::{Mark, Source};
 use std::fmt::Display;
@@ -59,7 +60,7 @@ type Part = fn(&mut Writer<'_>, &Profile);
 /// Puts the file in words.
 pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
     let mut to = Writer { source, lines: Vec::new() };
-    let parts: [(&'static str, Part); 8] = [
+    let parts: [(&'static str, Part); 9] = [
         ("Headers", headers),
         ("Signature", signature),
         ("Body", body),
@@ -68,11 +69,15 @@ pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
         ("Secret", secret),
         ("Ownership", ownership),
         ("Test events", test),
+        ("Scenarios", scenarios),
     ];
     let mut sections = Vec::with_capacity(parts.len());
     for (title, part) in parts {
         part(&mut to, profile);
-        sections.push(to.section(title));
+        let section = to.section(title);
+        if !section.lines.is_empty() {
+            sections.push(section);
+        }
     }
     Description { title: profile.title.clone(), source: profile.source.clone(), sections }
 }
@@ -291,6 +296,18 @@ fn test(to: &mut Writer<'_>, profile: &Profile) {
     }
     let types: Vec<&str> = profile.sample.iter().map(|sample| sample.event_type.as_str()).collect();
     to.say("sample[0]", format!("{} types with a sample", types.len()));
+}
+
+fn scenarios(to: &mut Writer<'_>, profile: &Profile) {
+    for (index, scenario) in profile.scenario.iter().enumerate() {
+        let step = |step: &StepFields| match &step.after {
+            Some(after) => format!("{} (+{})", step.event_type, human_duration(after.0)),
+            None => step.event_type.clone(),
+        };
+        let steps: Vec<String> = scenario.steps.iter().map(step).collect();
+        let text = format!("`{}`: {}: {}", scenario.name, scenario.title, steps.join(", "));
+        to.say(&format!("scenario[{index}].steps"), text);
+    }
 }
 
 fn list<T: Display>(items: &[T]) -> String {

@@ -15,6 +15,7 @@ mod profile;
 mod providers;
 mod render;
 mod sample;
+mod scenario;
 mod secret;
 mod sign;
 mod source;
@@ -32,6 +33,7 @@ pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
 pub use render::{RawWebhook, Rendered, Webhook};
 pub use sample::overridden;
+pub use scenario::{LinkedIds, Scenario, ScenarioStep};
 pub use secret::NewSecret;
 pub use sign::SigningKey;
 pub use source::Mark;
@@ -65,6 +67,7 @@ pub struct Provider {
     test_event: EventType,
     test_only: Option<Vec<String>>,
     samples: sample::Samples,
+    scenarios: Vec<Scenario>,
     description: Description,
 }
 
@@ -171,6 +174,14 @@ impl Provider {
     /// Whether every attempt of a webhook has the same body.
     pub fn body_is_fixed(&self) -> bool {
         self.body.is_fixed()
+    }
+
+    /// Whether its webhooks tell, where a signature covers it, when they were sent, so that a
+    /// receiver can refuse old ones.
+    pub fn carries_sending_time(&self) -> bool {
+        let signed = |token: &template::Token| matches!(token, template::Token::Timestamp(_));
+        self.body_time.is_some()
+            || self.signing.schemes().any(|held| held.content.tokens().any(signed))
     }
 
     /// The names of the signing schemes, the usual one first.
@@ -286,21 +297,12 @@ impl Provider {
     /// # Errors
     /// Names the types that it does.
     pub fn check_test_event(&self, event_type: &str) -> Result<()> {
-        match &self.test_only {
-            Some(only) if !only.iter().any(|allowed| allowed == event_type) => {
-                Err(Error::invalid(format!(
-                    "{} sends no test event of type `{}`: it sends {}",
-                    self.title,
-                    event_type.escape_debug(),
-                    only.join(", ")
-                )))
-            }
-            _ => Ok(()),
-        }
+        check_test_event(&self.title, self.test_only.as_deref(), event_type)
     }
 
     /// The data of a sample event with `overrides` set on top: dotted paths (`details.cause`) or
-    /// JSON pointers (`/details/cause`), with their values. Where a provider's events come in
+    /// JSON pointers (`/details/cause`), with their values; the envelope's name for the data may stand
+    /// in front (`payload.amount`). Where a provider's events come in
     /// variants, overrides of what tells them apart (GoCardless' cause and origin) choose one.
     ///
     /// # Errors
@@ -332,6 +334,20 @@ impl Provider {
 
     fn unsigned(&self) -> Error {
         Error::invalid(format!("{} does not sign: it has no secrets", self.title))
+    }
+}
+
+/// Refuses a type that the provider called `title` sends no test events of.
+fn check_test_event(title: &str, only: Option<&[String]>, event_type: &str) -> Result<()> {
+    match only {
+        Some(only) if !only.iter().any(|allowed| allowed == event_type) => {
+            Err(Error::invalid(format!(
+                "{title} sends no test event of type `{}`: it sends {}",
+                event_type.escape_debug(),
+                only.join(", ")
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
