@@ -108,9 +108,6 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     let as_table = arguments.format == Format::Table;
     let mut table = print::Rows::new(&plan);
     let report = block_on(async {
-        if as_table {
-            table.heading(out)?;
-        }
         let told = |result: &_| -> Result<(), Trouble> {
             if as_table {
                 table.row(result, out)?;

@@ -35,25 +35,23 @@ fn place(check: &PlannedCheck) -> String {
 /// Prints results line by line as they come; their names are known, and so is the columns' width.
 pub struct Rows {
     name_width: usize,
+    has_heading: bool,
 }
 
 impl Rows {
     /// Rows for these checks.
     pub fn new(plan: &[PlannedCheck]) -> Self {
-        Self { name_width: plan.iter().map(|check| check.name.len()).max().unwrap_or_default() }
+        let name_width = plan.iter().map(|check| check.name.len()).max().unwrap_or_default();
+        Self { name_width, has_heading: false }
     }
 
-    /// Prints the heading.
-    pub fn heading(&self, out: &mut dyn Write) -> io::Result<()> {
-        let name_width = self.name_width;
-        let line = format!("{:VERDICT_WIDTH$}  {:name_width$}  FINDING", "VERDICT", "CHECK");
-        writeln!(out, "{}", paint::strong(line))?;
-        out.flush()
-    }
-
-    /// Prints a result.
+    /// Prints a result; before the first, the heading.
     pub fn row(&mut self, result: &CheckResult, out: &mut dyn Write) -> io::Result<()> {
         let name_width = self.name_width;
+        if !std::mem::replace(&mut self.has_heading, true) {
+            let line = format!("{:VERDICT_WIDTH$}  {:name_width$}  FINDING", "VERDICT", "CHECK");
+            writeln!(out, "{}", paint::strong(line))?;
+        }
         let name = format!("{:name_width$}", result.name);
         let words = format!("{:VERDICT_WIDTH$}", result.verdict.words());
         let finding = line(&result.finding);

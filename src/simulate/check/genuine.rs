@@ -148,7 +148,7 @@ impl Runner {
             return Err(unusable("a body that is no object"));
         };
         members.push((NEW_MEMBER.to_owned(), Json::Text("added later".to_owned())));
-        let rendered = self.signed(&draft, Json::Object(members).written(Form::Spaced))?;
+        let rendered = self.signed(&draft, Json::Object(members).written(Form::Plain))?;
         let what = "a genuine event with a new member in its body";
         self.try_genuine(&mut trial, what, rendered).await;
         Ok(trial)

@@ -1,6 +1,6 @@
 //! What the checks of a consumer found.
 
-use crate::model::{Response, Timestamp, human_duration};
+use crate::model::Timestamp;
 use crate::simulate::Sent;
 use std::fmt;
 
@@ -38,6 +38,14 @@ impl Verdict {
             Self::Pass => "pass",
             Self::Warn => "warning",
             Self::Fail => "fail",
+        }
+    }
+
+    /// The word behind a number of them.
+    pub(super) fn counted(self, count: usize) -> &'static str {
+        match self {
+            Self::Warn if count != 1 => "warnings",
+            verdict => verdict.words(),
         }
     }
 }
@@ -140,8 +148,7 @@ impl ConformanceReport {
     pub fn summary(&self) -> String {
         let counts = Verdict::ALL.map(|verdict| {
             let count = self.count(verdict);
-            let plural = if verdict == Verdict::Warn && count != 1 { "s" } else { "" };
-            format!("{count} {}{plural}", verdict.words())
+            format!("{count} {}", verdict.counted(count))
         });
         counts.join(", ")
     }
@@ -166,9 +173,4 @@ pub(super) fn status_words(status: u16) -> String {
         Some(phrase) => format!("{status} {phrase}"),
         None => status.to_string(),
     }
-}
-
-/// An answer with how long it took: `401 Unauthorized in 3 ms`.
-pub(super) fn answer_words(sent: &Sent, response: &Response) -> String {
-    format!("{} in {}", status_words(response.status), human_duration(sent.duration))
 }

@@ -1,6 +1,6 @@
 //! One check as it goes: what was sent for it, and how that was answered.
 
-use super::report::{CheckExchange, answer_words};
+use super::report::{CheckExchange, status_words};
 use crate::model::Response;
 use crate::provider::Provider;
 use crate::simulate::Sent;
@@ -115,10 +115,10 @@ pub(super) fn is_accepted(sent: &Sent) -> bool {
     matches!(&sent.result, Ok(Response { status: 200..=299, .. }))
 }
 
-/// What came back, in a few words.
+/// What came back, in a few words that are the same whenever it comes back: without the time.
 pub(super) fn told(sent: &Sent) -> String {
     match &sent.result {
-        Ok(response) => answer_words(sent, response),
+        Ok(response) => status_words(response.status),
         Err(failure) => format!("no answer: {failure}"),
     }
 }
