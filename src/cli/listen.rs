@@ -179,7 +179,9 @@ fn write(
             }
             Format::Text => {
                 let what = paint::bad("no request");
-                writeln!(out, "--> {what} from {from}, answered with {status}: {reason}")?;
+                let answer = status.map(|status| format!(", answered with {status}"));
+                let answer = answer.unwrap_or_default();
+                writeln!(out, "--> {what} from {from}{answer}: {reason}")?;
             }
         },
         Arrival::Failed(error) => {
@@ -191,7 +193,9 @@ fn write(
 }
 
 fn skipped(missed: u64, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Trouble> {
-    if arguments.format == Format::Text {
+    if arguments.format == Format::Json {
+        writeln!(out, "{}", serde_json::json!({"notShown": missed}))?;
+    } else {
         let note = format!("({missed} more arrived than could be shown; they are remembered)");
         writeln!(out, "{}", paint::warning(note))?;
     }
