@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod chance;
 #[doc(hidden)]
 pub mod cli;
 pub mod clock;

@@ -1,12 +1,14 @@
 //! A provider file as it is written: the fields, their types and their defaults. What they
 //! contradict is found in `load.rs`.
 
+use crate::provider::consumer::Subject;
 use crate::provider::encoding::Encoding;
 use crate::provider::envelope::Fields;
 use crate::provider::template::Template;
 use crate::provider::value::{HeaderName, Span, StatusRange};
 use crate::provider::wire_id::WireId;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,10 +26,13 @@ pub(super) struct Profile {
     pub secret: SecretPolicy,
     pub challenge: Option<ChallengeFields>,
     pub test: Test,
+    pub consumer: Option<ConsumerFields>,
     #[serde(default)]
     pub variants: Option<Variants>,
     #[serde(default)]
     pub sample: Vec<SampleFields>,
+    #[serde(default)]
+    pub scenario: Vec<ScenarioFields>,
 }
 
 #[derive(Deserialize)]
@@ -278,6 +283,42 @@ pub(super) struct Test {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ConsumerFields {
+    /// How old a webhook may be.
+    pub stale_after: Option<Span>,
+    /// How far ahead of the consumer's time it may be.
+    pub future_after: Option<Span>,
+    /// The header or field that stays the same when an event comes again.
+    pub duplicates: Option<String>,
+    /// The statuses that answer what is not genuine.
+    #[serde(default)]
+    pub refusal: Vec<StatusRange>,
+    /// The member of the data that tells a consumer's own events.
+    pub own: Option<String>,
+    /// Types that follow one another, each with the member of the data that names the thing.
+    #[serde(default)]
+    pub sequence: Vec<(String, String)>,
+    #[serde(default)]
+    pub rule: Vec<RuleFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleFields {
+    pub about: Vec<Subject>,
+    /// The heading on the page.
+    pub section: String,
+    /// The page, where it is not `source`.
+    pub url: Option<String>,
+    /// The page's own words.
+    pub words: Option<String>,
+    /// Whether the page demands it; else it is advice.
+    #[serde(default)]
+    pub must: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Variants {
     /// The member of a sample's data that its variants fill.
     pub member: String,
@@ -294,4 +335,33 @@ pub(super) struct SampleFields {
     pub data: String,
     /// One JSON object a line.
     pub variants: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScenarioFields {
+    pub name: String,
+    pub title: String,
+    /// The section of the page.
+    pub source: String,
+    /// Made anew each time it is played; `{name}` in the values that are set stands for one.
+    #[serde(default)]
+    pub ids: BTreeMap<String, WireId>,
+    /// Values for every step.
+    #[serde(default)]
+    pub set: toml::Table,
+    pub steps: Vec<StepFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepFields {
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// After the first attempt of the step before came back.
+    pub after: Option<Span>,
+    #[serde(default)]
+    pub set: toml::Table,
+    #[serde(default)]
+    pub test: bool,
 }

@@ -1,0 +1,260 @@
+//! Webhooks outside any engine: rendered and signed as the provider does it, changed at will, and
+//! sent once.
+
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::config::EgressConfig;
+use crate::dispatch::{Egress, OutboundRequest, Upload};
+use crate::error::Result;
+use crate::id_source::IdSource;
+use crate::model::{
+    ApplicationId, EndpointId, Event, EventId, EventType, Failure, FailureKind, Mode, Payload,
+    Reach, RecordedRequest, Response, Timestamp, WebhookId,
+};
+use crate::provider::{Provider, RawWebhook, Rendered, SigningKey, Webhook};
+use bytes::Bytes;
+use http::Method;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The way to one endpoint, as one provider.
+pub(crate) struct Wire {
+    provider: Arc<Provider>,
+    egress: Egress,
+    ids: IdSource,
+    clock: Clock,
+    url: String,
+    settings: BTreeMap<String, String>,
+}
+
+/// A webhook: what stays the same however often it is sent.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    webhook: WebhookId,
+    events: Vec<Arc<Event>>,
+}
+
+/// One request and what came back.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// What was sent, as it went out. Signatures are in it, secrets are not.
+    pub request: RecordedRequest,
+    /// How long it took, in real time.
+    pub duration: Duration,
+    /// The answer, or why there is none.
+    pub result: Result<Response, Failure>,
+}
+
+impl Sent {
+    /// Whether there was a connection to send over.
+    pub fn was_connected(&self) -> bool {
+        match &self.result {
+            Ok(_) => true,
+            Err(failure) => matches!(
+                failure.kind,
+                FailureKind::Timeout | FailureKind::Closed | FailureKind::Protocol
+            ),
+        }
+    }
+}
+
+impl Draft {
+    /// The same webhook with other events.
+    pub(crate) fn with_events(&self, events: Vec<Arc<Event>>) -> Self {
+        Self { webhook: self.webhook, events }
+    }
+}
+
+impl Wire {
+    /// The way to the endpoint at `url`; `http:` and local addresses are fine.
+    ///
+    /// # Errors
+    /// Refuses what is no such URL, and settings that the provider's headers cannot be made of.
+    pub(crate) fn new(
+        provider: Arc<Provider>,
+        url: impl Into<String>,
+        settings: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        provider.check_settings(&settings)?;
+        let url = url.into();
+        let egress = Egress::new(&EgressConfig { development: true, ..EgressConfig::default() })?;
+        egress.check_url(&url, false)?;
+        let clock = Clock::system();
+        Ok(Self { provider, egress, ids: IdSource::new(clock.clone()), clock, url, settings })
+    }
+
+    /// The same way, with the time of `clock`, and with ids drawn from `chance`.
+    pub(crate) fn drawing(self, clock: Clock, chance: Chance) -> Self {
+        let ids = IdSource::drawing(clock.clone(), chance, "wire");
+        Self { ids, clock, ..self }
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
+    /// The endpoint's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An id that nothing else has.
+    ///
+    /// # Errors
+    /// Fails when the system has no random numbers.
+    pub(crate) fn id(&self) -> Result<Uuid> {
+        self.ids.next()
+    }
+
+    /// An event that happened just now, with an id of its own.
+    ///
+    /// # Errors
+    /// Refuses an event that the provider's envelope cannot carry.
+    pub(crate) fn event(
+        &self,
+        event_type: &EventType,
+        data: Payload,
+        mode: Mode,
+    ) -> Result<Arc<Event>> {
+        let now = self.now();
+        let event = Event {
+            id: EventId::from_uuid(self.ids.next()?),
+            application: ApplicationId::from_uuid(self.ids.next()?),
+            event_type: event_type.clone(),
+            time: now,
+            accepted_at: now,
+            data,
+            mode,
+            sample: false,
+            channels: Vec::new(),
+            uid: None,
+            tags: Vec::new(),
+            idempotency_key: None,
+            reach: Reach::default(),
+            expunged: false,
+        };
+        self.provider.check_event(&event)?;
+        Ok(Arc::new(event))
+    }
+
+    /// A webhook with these events: one, unless the provider sends batches.
+    ///
+    /// # Errors
+    /// Fails when the system has no random numbers.
+    pub(crate) fn draft(&self, events: Vec<Arc<Event>>) -> Result<Draft> {
+        // As the engine has it: only a webhook that may carry several events has an id of its own.
+        let id = match (self.provider.batch_max(), events.as_slice()) {
+            (None, [event]) => event.id.uuid(),
+            _ => self.ids.next()?,
+        };
+        Ok(Draft { webhook: WebhookId::from_uuid(id), events })
+    }
+
+    /// The same webhook with the data of its events replaced.
+    pub(crate) fn with_data(&self, draft: &Draft, data: &Payload) -> Draft {
+        let events = draft.events.iter().map(|event| {
+            let replaced = Event { data: data.clone(), ..Event::clone(event) };
+            Arc::new(replaced)
+        });
+        Draft { webhook: draft.webhook, events: events.collect() }
+    }
+
+    /// The webhook as the provider sends it at `now`, signed with `keys`, the newest last.
+    ///
+    /// # Errors
+    /// Those of [`Provider::render`].
+    pub(crate) fn rendered(
+        &self,
+        draft: &Draft,
+        keys: &[SigningKey],
+        attempt: u32,
+        now: Timestamp,
+    ) -> Result<Rendered> {
+        self.provider.render(&Webhook {
+            webhook: draft.webhook,
+            events: &draft.events,
+            endpoint: EndpointId::from_uuid(draft.webhook.uuid()),
+            attempt,
+            now,
+            url: &self.url,
+            keys,
+            settings: &self.settings,
+        })
+    }
+
+    /// The same webhook with another body, signed as it stands.
+    ///
+    /// # Errors
+    /// Those of [`Provider::sign`].
+    pub(crate) fn signed(
+        &self,
+        draft: &Draft,
+        body: impl Into<Bytes>,
+        keys: &[SigningKey],
+        now: Timestamp,
+    ) -> Result<Rendered> {
+        let body = body.into();
+        let headers = self.provider.sign(&RawWebhook {
+            body: &body,
+            id: &self.provider.webhook_wire_id(draft.webhook),
+            event_type: draft.events.first().map(|event| event.event_type.as_str()),
+            attempt: 1,
+            now,
+            url: &self.url,
+            keys,
+            settings: &self.settings,
+        })?;
+        Ok(Rendered { headers, body })
+    }
+
+    /// Posts `rendered` to the endpoint, whatever it holds by now, and waits for an answer for
+    /// `timeout` at most.
+    pub(crate) async fn post(&self, rendered: Rendered, timeout: Duration) -> Sent {
+        let Rendered { headers, body } = rendered;
+        self.send(Method::POST, self.url.clone(), headers, body, timeout).await
+    }
+
+    /// Asks `url`, which need not be the endpoint's, and waits for an answer for `timeout` at most.
+    pub(crate) async fn get(
+        &self,
+        url: String,
+        headers: Vec<(String, String)>,
+        timeout: Duration,
+    ) -> Sent {
+        self.send(Method::GET, url, headers, Bytes::new(), timeout).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: String,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Sent {
+        let request = OutboundRequest {
+            method: method.clone(),
+            url: url.clone(),
+            headers,
+            body: body.clone(),
+            timeout,
+            https_only: false,
+            identity: None,
+            upload: Upload::Whole,
+        };
+        let exchange = self.egress.exchange(request).await;
+        Sent {
+            request: RecordedRequest {
+                method: method.to_string(),
+                url,
+                headers: exchange.headers_sent,
+                body,
+            },
+            duration: exchange.duration,
+            result: exchange.result,
+        }
+    }
+}
