@@ -360,20 +360,19 @@ fn nothing_that_comes_from_outside_drives_the_terminal() {
     let json = br#"{"type":"\u001b[2J\u009b","id":"\n\t\u0000"}"#;
     listening.post("/json", "", json);
     let shown: String = [listening.line("--> #1"), listening.end("-INT").0].concat();
-    let shows = ["show", "1"].map(str::to_owned);
-    let show = received(data.path(), &shows.each_ref().map(String::as_str)).out;
+    let show = received(data.path(), &["show", "1"]).out;
     let table = received(data.path(), &["list"]).out;
     let curl = received(data.path(), &["curl", "1"]).out;
-    for text in [&shown, &show, &table, &curl] {
+    let lines = received(data.path(), &["list", "--format", "json"]).out;
+    let json = received(data.path(), &["show", "1", "--format", "json"]).out;
+    for text in [&shown, &show, &table, &curl, &lines, &json] {
         let odd = text.chars().find(|letter| letter.is_control() && !"\n\t".contains(*letter));
         assert_eq!(odd, None, "{text:?}");
     }
     assert!(show.contains("\\u{1b}[2J") && show.contains("\\u{9b}31m"), "{show}");
     assert!(table.contains("\\u{1b}[2J"), "{table}");
-    let json: Value =
-        serde_json::from_str(&received(data.path(), &["show", "1", "--format", "json"]).out)
-            .unwrap();
-    assert!(json["bodyBase64"].is_string() && json["body"].is_null());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["body_base64"].is_string() && json["body"].is_null());
 }
 
 #[test]
