@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
         }
         let at = self.next_at().unwrap_or(self.turn_at);
         if simulation.pace == Pace::Stepped {
-            simulation.clock.advance(at.since(simulation.clock.now()));
+            simulation.clock.advance(whole_millis(at).since(simulation.clock.now()));
         }
         let now = simulation.clock.now();
         if let Some(((due, number), repeat)) = self.repeats.first_key_value()
@@ -465,4 +465,11 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// The whole millisecond at or after `time`: the engine's wheel goes by those, and a clock that
+/// stands still in between would never reach the next.
+fn whole_millis(time: Timestamp) -> Timestamp {
+    let micros = time.as_micros();
+    Timestamp::from_millis(micros.div_euclid(1000) + i64::from(micros.rem_euclid(1000) > 0))
 }
