@@ -51,8 +51,9 @@ async fn everything(provider: &str, seed: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
         let simulated = Plan {
             seed: Some(seed),
             at: at(),
-            count: Some(6),
-            faults: vec![(FaultChoice::All, 0.5)],
+            count: Some(5),
+            // One slow upload will do: it takes real time.
+            faults: vec![(FaultChoice::All, 0.4), (FaultChoice::One(Fault::Slow), 0.01)],
             ..plan(provider, &receiver)
         };
         let (report, _) = simulate(simulated).await;
@@ -62,7 +63,8 @@ async fn everything(provider: &str, seed: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
     let (second, first) = (runs.pop().unwrap(), runs.pop().unwrap());
     assert_eq!(first.len(), second.len(), "{provider}: as many requests");
     for (number, (one, two)) in first.iter().zip(&second).enumerate() {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(600).collect::<String>();
+        let text =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(600).collect::<String>();
         assert_eq!(text(&one.0), text(&two.0), "{provider}: head {number}");
         assert!(one.1 == two.1, "{provider}: body {number}: {}\n{}", text(&one.1), text(&two.1));
     }
@@ -70,12 +72,10 @@ async fn everything(provider: &str, seed: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_seed_sends_the_same_bytes_and_another_one_others() {
-    for provider in ["ticketnation", "gocardless", "standard-webhooks", "citizen-ticket", "yoco"] {
+async fn the_same_seed_sends_the_same_bytes() {
+    for provider in ["ticketnation", "gocardless", "standard-webhooks", "citizen-ticket"] {
         let first = everything(provider, 42).await;
         assert!(first.len() > 20, "{provider}: {}", first.len());
-        let other = everything(provider, 43).await;
-        assert_ne!(first, other, "{provider}");
     }
 }
 
@@ -96,9 +96,10 @@ async fn a_scenario_goes_in_order_with_linked_ids() {
     assert!(report.is_success(), "{report:?}");
     let requests = receiver.requests();
     let bodies: Vec<Value> = requests.iter().map(body).collect();
-    let firsts = bodies.iter().enumerate().filter(|(at, this)| {
-        bodies[..*at].iter().all(|before| before["id"] != this["id"])
-    });
+    let firsts = bodies
+        .iter()
+        .enumerate()
+        .filter(|(at, this)| bodies[..*at].iter().all(|before| before["id"] != this["id"]));
     let firsts: Vec<&Value> = firsts.map(|(_, body)| body).collect();
     let types: Vec<&str> = firsts.iter().map(|body| body["event"].as_str().unwrap()).collect();
     assert_eq!(types, ["order.created", "order.completed", "commission.earned"]);
@@ -112,6 +113,16 @@ async fn a_scenario_goes_in_order_with_linked_ids() {
     simulate(Plan { seed: Some(43), ..simulated }).await;
     let last = body(receiver.requests().last().unwrap());
     assert_ne!(last["data"]["orderId"], order);
+    let draws = |seed| Plan { seed: Some(seed), at: at(), ..plan("yoco", &receiver) };
+    let before = receiver.requests().len();
+    simulate(draws(1)).await;
+    simulate(draws(2)).await;
+    let requests = receiver.requests().split_off(before);
+    let (one, two) = requests.split_at(3);
+    for (one, two) in one.iter().zip(two) {
+        assert_ne!(one.head, two.head, "another id and another signature");
+        assert_ne!(one.body, two.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +160,7 @@ async fn a_good_consumer_takes_every_fault_and_no_forgery() {
     let receiver = Receiver::start(Consumer::TicketNation, SECRET).await.unwrap();
     let simulated = Plan {
         secret: Some(Secret::new(SECRET)),
-        faults: vec![(FaultChoice::All, 1.0)],
+        faults: vec![(FaultChoice::All, 1.0), (FaultChoice::One(Fault::Slow), 0.01)],
         event_types: vec!["order.created".to_owned(), "order.completed".to_owned()],
         ..plan("ticketnation", &receiver)
     };
@@ -235,8 +246,7 @@ async fn batches_and_split_ones_are_for_who_batches() {
     simulate(one(faults(Fault::Split))).await;
     let split = events(&receiver.requests()[1..]);
     assert!(split.len() >= 3 && split.iter().all(|events| *events == 1), "{split:?}");
-    let refused =
-        refusal(Plan { faults: faults(Fault::Batch), ..plan("yoco", &receiver) }).await;
+    let refused = refusal(Plan { faults: faults(Fault::Batch), ..plan("yoco", &receiver) }).await;
     assert!(refused.contains("every event in a webhook of its own"), "{refused}");
 }
 
