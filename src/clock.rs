@@ -20,8 +20,15 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Running { anchor: Arc<Mutex<Anchor>>, times: f64 },
-    Manual(Arc<watch::Sender<Timestamp>>),
+    Running {
+        anchor: Arc<Mutex<Anchor>>,
+        times: f64,
+    },
+    Manual {
+        time: Arc<watch::Sender<Timestamp>>,
+        /// The time of day, where that does not move with the schedule's.
+        wall: Option<Timestamp>,
+    },
 }
 
 /// The schedule's time as an instant of the monotonic clock and what it was then.
@@ -46,13 +53,19 @@ impl Clock {
 
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Kind::Manual(Arc::new(watch::Sender::new(start))))
+        Self(Kind::Manual { time: Arc::new(watch::Sender::new(start)), wall: None })
+    }
+
+    /// A clock whose time of day stands at `time` for ever, and whose schedule stands there until
+    /// [`Clock::advance`] moves it: for simulations whose bytes are compared.
+    pub fn standing(time: Timestamp) -> Self {
+        Self(Kind::Manual { time: Arc::new(watch::Sender::new(time)), wall: Some(time) })
     }
 
     /// The schedule's time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Kind::Manual(time) => *time.borrow(),
+            Kind::Manual { time, .. } => *time.borrow(),
             Kind::Running { anchor, times } => {
                 let anchor = anchor.lock().unwrap_or_else(PoisonError::into_inner);
                 anchor.time.after(anchor.instant.elapsed().mul_f64(*times))
@@ -63,7 +76,7 @@ impl Clock {
     /// The time of day, for what is sent and recorded.
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
-            Kind::Manual(time) => *time.borrow(),
+            Kind::Manual { time, wall } => wall.unwrap_or_else(|| *time.borrow()),
             Kind::Running { .. } => system_time(),
         }
     }
@@ -71,14 +84,14 @@ impl Clock {
     /// How many times faster than the machine's the schedule runs.
     pub fn speed(&self) -> f64 {
         match &self.0 {
-            Kind::Manual(_) => 1.0,
+            Kind::Manual { .. } => 1.0,
             Kind::Running { times, .. } => *times,
         }
     }
 
     /// Moves a manual clock forward and wakes who waits for it; other clocks do not move.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Manual(time) = &self.0 {
+        if let Kind::Manual { time, .. } = &self.0 {
             time.send_modify(|time| *time = time.after(by));
         }
     }
@@ -86,7 +99,7 @@ impl Clock {
     /// Waits until the schedule's time is `due`; at once when it is past.
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.0 {
-            Kind::Manual(time) => {
+            Kind::Manual { time, .. } => {
                 let mut time = time.subscribe();
                 // The sender lives as long as this clock, so the wait cannot fail.
                 let _ = time.wait_for(|time| *time >= due).await;
@@ -177,6 +190,14 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_secs(1));
         assert_eq!(sleeper.await.unwrap(), Timestamp::from_millis(61_000));
+    }
+
+    #[test]
+    fn a_standing_clock_moves_by_the_schedule_alone() {
+        let clock = Clock::standing(Timestamp::from_millis(1000));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(clock.now(), Timestamp::from_millis(61_000));
+        assert_eq!(clock.wall(), Timestamp::from_millis(1000));
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Makes ids: UUIDv7 (RFC 9562, section 5.7), each greater than the one before.
 
+use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
@@ -12,13 +13,22 @@ const RANDOM_MASK: u128 = (1 << 62) - 1;
 /// order in which things were accepted.
 pub struct IdSource {
     clock: Clock,
+    chance: Chance,
+    /// What the ids are drawn for.
+    purpose: &'static str,
     last: Mutex<u128>,
 }
 
 impl IdSource {
     /// An id source that goes by `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: Mutex::new(0) }
+        Self::drawing(clock, Chance::system(), "id")
+    }
+
+    /// An id source that goes by `clock` and draws from `chance` for `purpose`. With a seed, the
+    /// random bits of the `n`th id are always the same; only its time tells when it was made.
+    pub fn drawing(clock: Clock, chance: Chance, purpose: &'static str) -> Self {
+        Self { clock, chance, purpose, last: Mutex::new(0) }
     }
 
     /// Makes every id from here on greater than `number`: the greatest that a store holds.
@@ -33,15 +43,48 @@ impl IdSource {
     /// Fails only when the operating system gives no random numbers.
     pub fn next(&self) -> Result<Uuid> {
         let mut random = [0_u8; 16];
-        fill_random(&mut random)?;
+        self.chance.fill(self.purpose, &mut random)?;
         let random = u128::from_be_bytes(random);
-        let millis = u128::try_from(self.clock.wall().as_millis()).unwrap_or(0);
-        let fresh = (millis << 80) | (0x7 << 76) | ((random >> 52) & (0xfff << 64)) | (0b10 << 62);
+        let fresh = self.fresh(random);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = fresh | (random & RANDOM_MASK);
-        *last = if fresh > *last { fresh } else { successor(*last, random) };
+        *last = if fresh > *last {
+            fresh
+        } else if self.chance.is_seeded() {
+            at((*last >> 80) + 1, random)
+        } else {
+            successor(*last, random)
+        };
         Ok(Uuid::from_u128(*last))
     }
+
+    /// The id of something that is made of what has `id`. With a seed it follows from that one,
+    /// however many were made before; without, it is the next.
+    ///
+    /// # Errors
+    /// Fails only when the operating system gives no random numbers.
+    pub fn next_of(&self, id: Uuid) -> Result<Uuid> {
+        if !self.chance.is_seeded() {
+            return self.next();
+        }
+        let mut random = [0_u8; 16];
+        self.chance.fill_for(self.purpose, random_bits(id), &mut random)?;
+        Ok(Uuid::from_u128(self.fresh(u128::from_be_bytes(random))))
+    }
+
+    fn fresh(&self, random: u128) -> u128 {
+        at(u128::try_from(self.clock.wall().as_millis()).unwrap_or(0), random)
+    }
+}
+
+/// The id of this time with these random bits.
+fn at(millis: u128, random: u128) -> u128 {
+    let high = (millis << 80) | (0x7 << 76) | ((random >> 52) & (0xfff << 64));
+    high | (0b10 << 62) | (random & RANDOM_MASK)
+}
+
+/// Bits of `id` that do not tell when it was made.
+pub fn random_bits(id: Uuid) -> u128 {
+    id.as_u128() & RANDOM_MASK
 }
 
 /// A greater id with the same time: the random part grows by a random step, and carries into the
@@ -54,16 +97,6 @@ fn successor(last: u128, random: u128) -> u128 {
     }
     let millis = (last >> 80) + 1;
     (millis << 80) | (0x7 << 76) | (0b10 << 62) | (grown & RANDOM_MASK)
-}
-
-/// Fills `buffer` with random bytes of the operating system.
-///
-/// # Errors
-/// Fails when the operating system has none.
-pub fn fill_random(buffer: &mut [u8]) -> Result<()> {
-    getrandom::fill(buffer).map_err(|error| {
-        Error::unavailable("the operating system gave no random numbers").with_source(error)
-    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@
 //! - [`provider`] reads the files that say how a provider delivers, and renders, signs and verifies
 //!   by them without an engine.
 //! - [`simulate::Conformance`] checks whether a handler does what a provider's page asks of it.
+//! - [`simulate::listener`] shows and keeps what somebody sends.
 //! - [`simulate::receiver`] plays a provider's customer, for tests of what embeds this crate.
 //!
 //! The rest is how it works inside; ARCHITECTURE.md, beside the source, is the map of it.
@@ -37,6 +38,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod chance;
 #[doc(hidden)]
 pub mod cli;
 pub mod clock;

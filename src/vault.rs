@@ -4,8 +4,8 @@
 //! bytes and the ciphertext; the place that it belongs to is authenticated with it, so that a
 //! sealed secret copied to another record does not open.
 
+use crate::chance::fill_random;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id_source::fill_random;
 use crate::model::Secret;
 use crate::model::secret::Sealed;
 use base64::Engine as _;

@@ -12,13 +12,18 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("error", &[], "everything fails in the same words, so it stands on nothing"),
     ("model", &["error"], "plain data without I/O, clock or random numbers"),
     ("config", &["error"], "reads settings and says which are wrong; it acts on none"),
+    ("chance", &["error"], "random numbers, and the errors of a system that has none"),
     ("clock", &["model"], "the time is an instant of the model"),
     ("schedule", &["error", "model"], "pure: the answer and a random number in, a delay out"),
-    ("id_source", &["clock", "error", "model"], "UUIDv7 need the time and random numbers"),
-    ("vault", &["error", "id_source", "model"], "seals secrets; random numbers for nonces"),
+    (
+        "id_source",
+        &["chance", "clock", "error", "model"],
+        "UUIDv7 need the time and random numbers",
+    ),
+    ("vault", &["chance", "error", "model"], "seals secrets; random numbers for nonces"),
     (
         "provider",
-        &["clock", "error", "id_source", "model", "schedule"],
+        &["chance", "clock", "error", "model", "schedule"],
         "renders and signs; it neither sends nor stores",
     ),
     ("telemetry", &["error", "model"], "counts what others tell it; it asks nobody"),
@@ -48,6 +53,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     (
         "engine",
         &[
+            "chance",
             "clock",
             "config",
             "dispatch",
@@ -79,6 +85,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     (
         "simulate",
         &[
+            "chance",
             "clock",
             "config",
             "dispatch",

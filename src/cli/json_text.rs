@@ -1,4 +1,20 @@
-//! JSON laid out for reading, each value as it was written.
+//! JSON as it is printed: in one line, or laid out for reading.
+
+use serde_json::Value;
+
+/// A value in one line. What JSON leaves as it is and a terminal would obey is escaped.
+pub fn line(value: &Value) -> String {
+    let text = value.to_string();
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
 
 /// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would
 /// write, numbers, escapes, the order of members and repeated ones stay as they are.
@@ -46,6 +62,14 @@ fn new_line(out: &mut String, depth: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_holds_nothing_that_drives_a_terminal() {
+        let value = Value::from("a\u{1b}\n\u{7f}\u{9b}é");
+        let line = line(&value);
+        assert_eq!(line, r#""a\u001b\n\u007f\u009bé""#);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+    }
 
     #[test]
     fn values_stay_as_they_were_written() {

@@ -3,11 +3,12 @@
 use crate::cli::arguments::{ProviderFiles, SecretSource};
 use crate::cli::received::view::{self, Format};
 use crate::cli::signals::Signals;
-use crate::cli::{Ended, Ending, Trouble, block_on, paint};
+use crate::cli::{Ended, Ending, Trouble, block_on, json_text, paint};
 use crate::error::{Error, Result};
 use crate::simulate::listener::{
     Arrival, Arrived, Check, FOLDER, Listener, PORT, Script, Setup, Verdict,
 };
+use serde_json::json;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -138,7 +139,7 @@ fn introduce(
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
     if arguments.format == Format::Json {
-        writeln!(out, "{}", serde_json::json!({"listening": listener.url()}))?;
+        writeln!(out, "{}", json_text::line(&json!({"kind": "listening", "url": listener.url()})))?;
         return Ok(out.flush()?);
     }
     writeln!(out, "{}", paint::strong(format!("listening on {} for {heading}", listener.url())))?;
@@ -172,14 +173,19 @@ fn write(
         }
         Arrival::Unreadable { from, status, reason } => match arguments.format {
             Format::Json => {
-                let told = serde_json::json!({
-                    "from": from.to_string(), "status": status, "reason": reason
+                let told = json!({
+                    "kind": "unreadable",
+                    "from": from.to_string(),
+                    "status": status,
+                    "reason": reason,
                 });
-                writeln!(out, "{told}")?;
+                writeln!(out, "{}", json_text::line(&told))?;
             }
             Format::Text => {
                 let what = paint::bad("no request");
-                writeln!(out, "--> {what} from {from}, answered with {status}: {reason}")?;
+                let answer = status.map(|status| format!(", answered with {status}"));
+                let answer = answer.unwrap_or_default();
+                writeln!(out, "--> {what} from {from}{answer}: {reason}")?;
             }
         },
         Arrival::Failed(error) => {
@@ -191,7 +197,9 @@ fn write(
 }
 
 fn skipped(missed: u64, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Trouble> {
-    if arguments.format == Format::Text {
+    if arguments.format == Format::Json {
+        writeln!(out, "{}", json_text::line(&json!({"kind": "not_shown", "requests": missed})))?;
+    } else {
         let note = format!("({missed} more arrived than could be shown; they are remembered)");
         writeln!(out, "{}", paint::warning(note))?;
     }

@@ -1,12 +1,12 @@
 //! One open HTTP/1.1 connection to an endpoint.
 
 use super::failure::visible;
+use super::upload::UploadBody;
 use crate::clock::{self, Stopwatch};
 use crate::config::EgressConfig;
 use crate::model::{Cut, Response};
-use bytes::Bytes;
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::ext::on_informational;
@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, JoinHandle};
 
 /// What is sent: the body is at hand as one piece.
-pub(super) type Outgoing = Request<Full<Bytes>>;
+pub(super) type Outgoing = Request<UploadBody>;
 
 /// Interim answers (RFC 9110, section 15.2) to one request at most. Each is cheap, but a flood of
 /// them would keep a processor busy until the deadline.
@@ -74,7 +74,7 @@ pub(super) fn protocol(config: &EgressConfig) -> Builder {
 /// An open connection. Dropping it closes the socket at once, whatever the other side does: a
 /// graceful end would wait for a peer that may be hostile.
 pub(super) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<UploadBody>,
     driver: Driver,
     /// What the connection ends with, until somebody has asked.
     end: Option<JoinHandle<hyper::Result<()>>>,

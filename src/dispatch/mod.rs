@@ -18,6 +18,7 @@ pub mod run;
 mod send;
 mod target;
 mod tls;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -27,3 +28,4 @@ pub use identity::ClientIdentity;
 pub use oauth::{ClientCredentials, TokenCache};
 pub use resolver::{Resolve, SystemResolver};
 pub use send::{Exchange, OutboundRequest};
+pub use upload::Upload;

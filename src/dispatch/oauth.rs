@@ -4,6 +4,7 @@ use super::cache::Cache;
 use super::egress::Egress;
 use super::failure::failure;
 use super::send::OutboundRequest;
+use super::upload::Upload;
 use crate::model::{EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Method;
@@ -212,6 +213,7 @@ impl ClientCredentials<'_> {
             timeout: TOKEN_TIMEOUT,
             https_only: true,
             identity: None,
+            upload: Upload::Whole,
         }
     }
 }

@@ -7,11 +7,11 @@ use super::failure::{self, failure};
 use super::identity::ClientIdentity;
 use super::pool::Key;
 use super::target::Target;
+use super::upload::{Upload, UploadBody};
 use crate::error::ErrorKind;
 use crate::model::{Failure, FailureKind, Response, human_duration};
 use bytes::Bytes;
 use http::Method;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct OutboundRequest {
     pub https_only: bool,
     /// What is shown to a TLS server that asks who we are.
     pub identity: Option<Arc<ClientIdentity>>,
+    /// How the body goes out.
+    pub upload: Upload,
 }
 
 /// What was sent and what came of it.
@@ -124,7 +126,7 @@ impl Inner {
             lines.push(("Content-Length".to_owned(), length));
         }
         let casing: Arc<Casing> = self.casings.of(&lines).await.map_err(unsendable)?;
-        let mut outgoing = Outgoing::new(Full::new(request.body));
+        let mut outgoing = Outgoing::new(UploadBody::new(request.body, request.upload));
         *outgoing.method_mut() = request.method;
         *outgoing.uri_mut() = target.uri.clone();
         *outgoing.headers_mut() = casing.headers(&lines).map_err(unsendable)?;

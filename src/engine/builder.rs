@@ -1,5 +1,6 @@
 //! Opening an engine.
 
+use crate::chance::{Chance, fill_random};
 use crate::clock::Clock;
 use crate::config::{Config, MASTER_KEY_VARIABLE};
 use crate::dispatch::gate::{Gate, MemoryBudget};
@@ -7,12 +8,13 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
+use crate::engine::manner::Director;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
 use crate::engine::tokens::AccessTokens;
 use crate::engine::{Engine, Hands, Inner};
 use crate::error::{Error, Result};
-use crate::id_source::{IdSource, fill_random};
+use crate::id_source::IdSource;
 use crate::model::secret::Sealed;
 use crate::model::{Endpoint, EndpointState, Secret};
 use crate::provider::Providers;
@@ -41,6 +43,8 @@ pub struct EngineBuilder {
     master_key: Option<MasterKeySource>,
     config: Config,
     clock: Clock,
+    chance: Chance,
+    director: Option<Director>,
     egress: Option<MakeEgress>,
     at_rest: bool,
 }
@@ -53,6 +57,8 @@ impl EngineBuilder {
             master_key: None,
             config: Config::default(),
             clock: Clock::system(),
+            chance: Chance::system(),
+            director: None,
             egress: None,
             at_rest: false,
         }
@@ -111,6 +117,22 @@ impl EngineBuilder {
         self
     }
 
+    /// Draws ids, jitter and challenges from `chance`: a seeded one makes a simulation that can be
+    /// repeated. Never in production: whoever knows the seed knows every id.
+    #[must_use]
+    pub(crate) fn chance(mut self, chance: Chance) -> Self {
+        self.chance = chance;
+        self
+    }
+
+    /// Asks `director` before every attempt in what manner it is to be sent. For the simulator
+    /// alone, which plays what goes wrong on the way; a real endpoint is never treated so.
+    #[must_use]
+    pub(crate) fn director(mut self, director: Director) -> Self {
+        self.director = Some(director);
+        self
+    }
+
     /// Looks host names up with `resolver` instead of the system's.
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
@@ -140,10 +162,8 @@ impl EngineBuilder {
         let store = self.open_store().await?;
         let key_check = store.key_check()?;
         let vault = self.open_vault(key_check.as_deref())?;
-        let ids = Arc::new(IdSource::new(self.clock.clone()));
-        ids.start_after(store.greatest_id()?);
         let hands = Arc::new(Hands::default());
-        let committer = start_committer(&store, &ids, &self.config, &hands)?;
+        let (ids, committer) = self.start_committer(&store, &hands)?;
         let egress = match self.egress {
             Some(make) => make(&self.config)?,
             None => Egress::new(&self.config.egress)?,
@@ -164,6 +184,8 @@ impl EngineBuilder {
             config: self.config,
             clock: self.clock,
             ids,
+            chance: self.chance,
+            director: self.director,
             providers,
             event_types: EventTypes::load(&*store)?,
             access_tokens: AccessTokens::load(&*store)?,
@@ -211,6 +233,32 @@ impl EngineBuilder {
         Ok(Arc::new(store?))
     }
 
+    /// Starts the committing thread. Events have ids of their own, made by that one thread in the
+    /// order in which they are accepted: with a seed, they do not depend on how many attempts were
+    /// made meanwhile.
+    fn start_committer(
+        &self,
+        store: &Arc<dyn Store>,
+        hands: &Arc<Hands>,
+    ) -> Result<(Arc<IdSource>, GroupCommit)> {
+        let drawing = |purpose| {
+            let (clock, chance) = (self.clock.clone(), self.chance.clone());
+            Arc::new(IdSource::drawing(clock, chance, purpose))
+        };
+        let ids = drawing("id");
+        ids.start_after(store.greatest_id()?);
+        let event_ids = match self.chance.is_seeded() {
+            true => drawing("event"),
+            false => Arc::clone(&ids),
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let hands = Arc::clone(hands);
+        let on_reopened = Box::new(move |events| hands.store_reopened(&runtime, events));
+        let ttl = self.config.idempotency_ttl();
+        let committer = GroupCommit::start(Arc::clone(store), event_ids, ttl, on_reopened)?;
+        Ok((ids, committer))
+    }
+
     fn open_vault(&self, key_check: Option<&[u8]>) -> Result<Vault> {
         let source = match (&self.master_key, &self.data_folder) {
             (Some(source), _) => source.clone(),
@@ -246,18 +294,6 @@ fn random_key() -> Result<Secret> {
     let mut key = zeroize::Zeroizing::new([0_u8; 32]);
     fill_random(key.as_mut())?;
     Ok(Secret::new(base64::engine::general_purpose::STANDARD.encode(key.as_ref())))
-}
-
-fn start_committer(
-    store: &Arc<dyn Store>,
-    ids: &Arc<IdSource>,
-    config: &Config,
-    hands: &Arc<Hands>,
-) -> Result<GroupCommit> {
-    let runtime = tokio::runtime::Handle::current();
-    let hands = Arc::clone(hands);
-    let on_reopened = Box::new(move |events| hands.store_reopened(&runtime, events));
-    GroupCommit::start(Arc::clone(store), Arc::clone(ids), config.idempotency_ttl(), on_reopened)
 }
 
 impl Inner {

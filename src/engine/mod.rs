@@ -8,6 +8,7 @@ mod directory;
 mod endpoints;
 mod event_types;
 mod input;
+mod manner;
 mod parking;
 mod pipeline;
 mod probes;
@@ -28,12 +29,14 @@ pub use input::{
     ApplicationChange, Emitted, EndpointChange, HeaderChange, NewApplication, NewEndpoint,
     NewEvent, TestEvent,
 };
+pub(crate) use manner::Manner;
 pub use pipeline::Outcome;
 pub use probes::ProbeStatus;
 pub(crate) use queueing::fresh_item;
 pub use replies::Reply;
 pub use tokens::NewAccessToken;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::gate::MemoryBudget;
@@ -89,6 +92,8 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub config: Config,
     pub clock: Clock,
+    pub chance: Chance,
+    pub director: Option<manner::Director>,
     pub ids: Arc<IdSource>,
     pub providers: Providers,
     pub store: Arc<dyn Store>,

@@ -1,7 +1,7 @@
 //! Challenges; endpoints that are parked until they answer one, or disabled by their own word.
 
-use crate::dispatch::OutboundRequest;
 use crate::dispatch::recipient::Recipient;
+use crate::dispatch::{OutboundRequest, Upload};
 use crate::engine::{Engine, Inner, ProbeStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Endpoint, EndpointId, EndpointState};
@@ -31,7 +31,7 @@ impl Inner {
         let Some(key) = recipient.live_keys(now).pop() else {
             return Err(Error::new(ErrorKind::NotProven, "there is no secret to answer with"));
         };
-        let request = challenge.request(&recipient.endpoint.url, &challenge.token()?);
+        let request = challenge.request(&recipient.endpoint.url, &challenge.token(&self.chance)?);
         let mut headers = request.headers.clone();
         let credential = self.credential(recipient).await.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
@@ -47,6 +47,7 @@ impl Inner {
                 timeout: recipient.provider.timeout(),
                 https_only: self.https_only(&recipient.provider),
                 identity: recipient.identity.clone(),
+                upload: Upload::Whole,
             })
             .await;
         let answer = exchange.result.map_err(|failure| {

@@ -4,8 +4,8 @@ use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::Inner;
 use crate::engine::queueing::STORE_RETRY;
-use crate::error::{Error, Result};
-use crate::id_source::fill_random;
+use crate::error::Result;
+use crate::id_source::random_bits;
 use crate::model::{
     Attempt, AttemptOutcome, DeliveryId, DeliveryState, EndpointId, EventType, Held, QueueItem,
     ReadyWebhook, Timestamp, Trigger,
@@ -210,16 +210,15 @@ impl Inner {
             outcome,
             now,
             wall: self.clock.wall(),
-            random: random_fraction()?,
+            random: self.jitter(item)?,
             ordered: recipient.is_ordered(),
             scheduled,
         }))
     }
-}
 
-/// A random number in 0..1.
-fn random_fraction() -> Result<f64, Error> {
-    let mut bytes = [0_u8; 4];
-    fill_random(&mut bytes)?;
-    Ok(f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0))
+    /// A random number in 0..1 for the delay after this attempt.
+    fn jitter(&self, item: &ReadyWebhook) -> Result<f64> {
+        let number = (random_bits(item.webhook.uuid()) << 32) | u128::from(item.attempts);
+        self.chance.fraction_for("jitter", number)
+    }
 }

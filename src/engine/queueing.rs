@@ -31,7 +31,10 @@ impl Inner {
 
     async fn form_webhook(&self, recipient: &Recipient, items: Vec<ReadyWebhook>) -> Result<()> {
         let endpoint = recipient.endpoint.id;
-        let id = WebhookId::from_uuid(self.ids.next()?);
+        let id = WebhookId::from_uuid(match items.first() {
+            Some(item) => self.ids.next_of(item.webhook.uuid())?,
+            None => self.ids.next()?,
+        });
         let due = items.iter().map(|item| item.accepted_due).min().unwrap_or(self.clock.now());
         let mut events = Vec::new();
         let mut dequeue = Vec::new();

@@ -40,7 +40,8 @@ impl Inner {
             }),
             expunged: false,
         };
-        let keys = recipient.live_keys(now);
+        let manner = self.director.as_ref().map(|director| director(item)).unwrap_or_default();
+        let keys = manner.keys.unwrap_or_else(|| recipient.live_keys(now));
         let rendered = recipient.provider.render(&Webhook {
             webhook: item.webhook,
             events: &item.events,
@@ -82,6 +83,7 @@ impl Inner {
                 timeout: recipient.provider.timeout(),
                 https_only: self.https_only(&recipient.provider),
                 identity: recipient.identity.clone(),
+                upload: manner.upload,
             })
             .await;
         attempt.duration = exchange.duration;

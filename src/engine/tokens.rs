@@ -3,10 +3,10 @@
 //! A token is `hw_`, its id and a secret of 256 random bits, each number as 22 letters and digits:
 //! it is looked up by the one, and the other compared, by its digest, in constant time.
 
+use crate::chance::fill_random;
 use crate::engine::checks::{checked_names, checked_text};
 use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
-use crate::id_source::fill_random;
 use crate::model::{
     AccessToken, AccessTokenId, ApplicationId, Secret, Timestamp, base_n::BASE62, base_n::encode,
 };

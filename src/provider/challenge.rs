@@ -1,5 +1,6 @@
 //! A challenge: a request whose answer proves that an endpoint is its owner's.
 
+use crate::chance::Chance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Response;
 use crate::provider::encoding::Encoding;
@@ -49,12 +50,12 @@ impl Challenge {
         self.probe
     }
 
-    /// A random text to challenge with.
+    /// A random text to challenge with, drawn from `chance`.
     ///
     /// # Errors
     /// Fails when the system has no random numbers.
-    pub fn token(&self) -> Result<String> {
-        secret::random_alnum(self.characters)
+    pub fn token(&self, chance: &Chance) -> Result<String> {
+        secret::random_alnum(self.characters, chance, "challenge")
     }
 
     /// The request that challenges the endpoint at `url` with `token`, letters and digits.

@@ -4,6 +4,7 @@ use crate::model::human_duration;
 use crate::provider::envelope::Expression;
 use crate::provider::profile::{
     Algorithm, Exhausted, Gone, Profile, Rotation, SecretEncoding, SecretOwner, SecretShown, Sign,
+    StepFields,
 };
 use crate::provider::source::{Mark, Source};
 use std::fmt::Display;
@@ -59,7 +60,7 @@ type Part = fn(&mut Writer<'_>, &Profile);
 /// Puts the file in words.
 pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
     let mut to = Writer { source, lines: Vec::new() };
-    let parts: [(&'static str, Part); 9] = [
+    let parts: [(&'static str, Part); 10] = [
         ("Headers", headers),
         ("Signature", signature),
         ("Body", body),
@@ -69,11 +70,15 @@ pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
         ("Ownership", ownership),
         ("Test events", test),
         ("Consumers", consumers),
+        ("Scenarios", scenarios),
     ];
     let mut sections = Vec::with_capacity(parts.len());
     for (title, part) in parts {
         part(&mut to, profile);
-        sections.push(to.section(title));
+        let section = to.section(title);
+        if !section.lines.is_empty() {
+            sections.push(section);
+        }
     }
     Description { title: profile.title.clone(), source: profile.source.clone(), sections }
 }
@@ -330,6 +335,18 @@ fn consumers(to: &mut Writer<'_>, profile: &Profile) {
         let weight = if rule.must { "demanded" } else { "advised" };
         let text = format!("{weight} in “{}”: {}", rule.section, list(&rule.about));
         to.say(&format!("consumer.rule[{index}].section"), text);
+    }
+}
+
+fn scenarios(to: &mut Writer<'_>, profile: &Profile) {
+    for (index, scenario) in profile.scenario.iter().enumerate() {
+        let step = |step: &StepFields| match &step.after {
+            Some(after) => format!("{} (+{})", step.event_type, human_duration(after.0)),
+            None => step.event_type.clone(),
+        };
+        let steps: Vec<String> = scenario.steps.iter().map(step).collect();
+        let text = format!("`{}`: {}: {}", scenario.name, scenario.title, steps.join(", "));
+        to.say(&format!("scenario[{index}].steps"), text);
     }
 }
 

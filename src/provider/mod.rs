@@ -16,6 +16,7 @@ mod profile;
 mod providers;
 mod render;
 mod sample;
+mod scenario;
 mod secret;
 mod sign;
 mod source;
@@ -34,11 +35,13 @@ pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
 pub use render::{RawWebhook, Rendered, Webhook};
 pub use sample::overridden;
+pub use scenario::{LinkedIds, Scenario, ScenarioStep};
 pub use secret::NewSecret;
 pub use sign::SigningKey;
 pub use source::Mark;
 pub use verify::Mismatch;
 
+use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::model::endpoint::Authentication;
 use crate::model::{Event, EventType, Payload, Secret, WebhookId};
@@ -67,6 +70,7 @@ pub struct Provider {
     test_only: Option<Vec<String>>,
     samples: sample::Samples,
     consumers: Consumers,
+    scenarios: Vec<Scenario>,
     description: Description,
 }
 
@@ -181,6 +185,14 @@ impl Provider {
         self.body.is_fixed()
     }
 
+    /// Whether its webhooks tell, where a signature covers it, when they were sent, so that a
+    /// receiver can refuse old ones.
+    pub fn carries_sending_time(&self) -> bool {
+        let signed = |token: &template::Token| matches!(token, template::Token::Timestamp(_));
+        self.body_time.is_some()
+            || self.signing.schemes().any(|held| held.content.tokens().any(signed))
+    }
+
     /// The names of the signing schemes, the usual one first.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
         self.signing.schemes().map(|scheme| scheme.name.as_str())
@@ -203,11 +215,20 @@ impl Provider {
     /// # Errors
     /// Refuses an unknown scheme, naming the known ones.
     pub fn generate_secret(&self, scheme: Option<&str>) -> Result<NewSecret> {
+        self.draw_secret(scheme, &Chance::system())
+    }
+
+    /// Makes a signing secret as [`Provider::generate_secret`] does, drawn from `chance`: a seeded
+    /// one makes a secret that everybody can make who knows the seed.
+    ///
+    /// # Errors
+    /// Refuses an unknown scheme, naming the known ones.
+    pub fn draw_secret(&self, scheme: Option<&str>, chance: &Chance) -> Result<NewSecret> {
         let scheme = match scheme {
             Some(name) => self.scheme(name)?,
             None => self.signing.schemes().next().ok_or_else(|| self.unsigned())?,
         };
-        Ok(NewSecret { scheme: scheme.name.clone(), secret: scheme.generate()? })
+        Ok(NewSecret { scheme: scheme.name.clone(), secret: scheme.generate(chance)? })
     }
 
     /// Checks a secret that somebody gave and says which signing scheme it is for.
@@ -285,21 +306,12 @@ impl Provider {
     /// # Errors
     /// Names the types that it does.
     pub fn check_test_event(&self, event_type: &str) -> Result<()> {
-        match &self.test_only {
-            Some(only) if !only.iter().any(|allowed| allowed == event_type) => {
-                Err(Error::invalid(format!(
-                    "{} sends no test event of type `{}`: it sends {}",
-                    self.title,
-                    event_type.escape_debug(),
-                    only.join(", ")
-                )))
-            }
-            _ => Ok(()),
-        }
+        check_test_event(&self.title, self.test_only.as_deref(), event_type)
     }
 
     /// The data of a sample event with `overrides` set on top: dotted paths (`details.cause`) or
-    /// JSON pointers (`/details/cause`), with their values. Where a provider's events come in
+    /// JSON pointers (`/details/cause`), with their values; the envelope's name for the data may stand
+    /// in front (`payload.amount`). Where a provider's events come in
     /// variants, overrides of what tells them apart (GoCardless' cause and origin) choose one.
     ///
     /// # Errors
@@ -336,6 +348,20 @@ impl Provider {
 
     fn unsigned(&self) -> Error {
         Error::invalid(format!("{} does not sign: it has no secrets", self.title))
+    }
+}
+
+/// Refuses a type that the provider called `title` sends no test events of.
+fn check_test_event(title: &str, only: Option<&[String]>, event_type: &str) -> Result<()> {
+    match only {
+        Some(only) if !only.iter().any(|allowed| allowed == event_type) => {
+            Err(Error::invalid(format!(
+                "{title} sends no test event of type `{}`: it sends {}",
+                event_type.escape_debug(),
+                only.join(", ")
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::provider::template::Template;
 use crate::provider::value::{HeaderName, Span, StatusRange};
 use crate::provider::wire_id::WireId;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +31,8 @@ pub(super) struct Profile {
     pub variants: Option<Variants>,
     #[serde(default)]
     pub sample: Vec<SampleFields>,
+    #[serde(default)]
+    pub scenario: Vec<ScenarioFields>,
 }
 
 #[derive(Deserialize)]
@@ -335,4 +338,33 @@ pub(super) struct SampleFields {
     pub data: String,
     /// One JSON object a line.
     pub variants: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScenarioFields {
+    pub name: String,
+    pub title: String,
+    /// The section of the page.
+    pub source: String,
+    /// Made anew each time it is played; `{name}` in the values that are set stands for one.
+    #[serde(default)]
+    pub ids: BTreeMap<String, WireId>,
+    /// Values for every step.
+    #[serde(default)]
+    pub set: toml::Table,
+    pub steps: Vec<StepFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepFields {
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// After the first attempt of the step before came back.
+    pub after: Option<Span>,
+    #[serde(default)]
+    pub set: toml::Table,
+    #[serde(default)]
+    pub test: bool,
 }

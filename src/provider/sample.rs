@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(super) struct Samples {
     /// The member of the data that variants fill, and the members by which one is chosen.
     pub variants: Option<(String, Vec<String>)>,
+    /// What the envelope calls the data, as a path, where it has a name for it.
+    pub data_path: Option<Vec<String>>,
     pub samples: Vec<Sample>,
 }
 
@@ -25,6 +27,7 @@ pub(super) struct Sample {
 impl Samples {
     /// The sample of `event_type` with `overrides` set on top: dotted paths or JSON pointers
     /// (RFC 6901), and values. Overrides of members that tell variants apart choose the variant.
+    /// The envelope's name for the data may stand in front of a path.
     pub fn sample(&self, event_type: &str, overrides: &[(String, Value)]) -> Result<Payload> {
         let Some(sample) = self.samples.iter().find(|held| held.event_type.as_str() == event_type)
         else {
@@ -36,10 +39,14 @@ impl Samples {
                 known.join(", ")
             )));
         };
-        let overrides: Vec<(Vec<String>, &Value)> = overrides
-            .iter()
-            .map(|(path, value)| Ok((steps(path)?, value)))
-            .collect::<Result<_>>()?;
+        let mut given: Vec<(Vec<String>, &Value)> = Vec::with_capacity(overrides.len());
+        for (path, value) in overrides {
+            let path = self.in_data(steps(path)?, &sample.data);
+            // The last word on a path counts, also where it chooses a variant.
+            given.retain(|(held, _)| *held != path);
+            given.push((path, value));
+        }
+        let overrides = given;
         let mut data = sample.data.clone();
         if let Some((member, by)) = &self.variants
             && !sample.variants.is_empty()
@@ -58,6 +65,19 @@ impl Samples {
             data = set(&data, path, value)?;
         }
         Payload::from_text(data)
+    }
+
+    /// The path below the data: without the envelope's name for that, unless a member of the data
+    /// is called so too.
+    fn in_data(&self, mut path: Vec<String>, data: &str) -> Vec<String> {
+        if let Some(prefix) = &self.data_path
+            && path.len() > prefix.len()
+            && path.starts_with(prefix)
+            && path.first().is_some_and(|first| json::get(data, &[first]).is_none())
+        {
+            path.drain(..prefix.len());
+        }
+        path
     }
 
     /// The first variant that fits `wanted`; of several, the one that agrees in most.

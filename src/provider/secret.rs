@@ -1,5 +1,6 @@
 //! Signing secrets: how new ones are made, given ones checked, and keys got out of them.
 
+use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::model::Secret;
 use crate::provider::profile::{Algorithm, KeyFrom, SecretEncoding, SecretFields};
@@ -11,6 +12,8 @@ use zeroize::Zeroizing;
 
 /// Bytes of an Ed25519 seed, and of a public key (RFC 8032, section 5.1.5).
 const ED25519_BYTES: usize = 32;
+/// What secrets are drawn for.
+const SECRET: &str = "secret";
 
 /// A new secret and the signing scheme that it is for.
 #[derive(Clone, Debug)]
@@ -23,14 +26,15 @@ pub struct NewSecret {
 }
 
 impl Scheme {
-    /// Makes a secret.
-    pub(super) fn generate(&self) -> Result<Secret> {
+    /// Makes a secret, drawn from `chance`.
+    pub(super) fn generate(&self, chance: &Chance) -> Result<Secret> {
         let form = &self.secret;
         if form.encoding == SecretEncoding::Alnum {
-            return Ok(Secret::new(format!("{}{}", form.prefix, random_alnum(form.bytes)?)));
+            let text = format!("{}{}", form.prefix, random_alnum(form.bytes, chance, SECRET)?);
+            return Ok(Secret::new(text));
         }
         let mut bytes = Zeroizing::new(vec![0_u8; form.bytes]);
-        fill_random(&mut bytes)?;
+        chance.fill(SECRET, &mut bytes)?;
         if self.algorithm == Algorithm::Ed25519 {
             // The seed with the public key behind it: what libsodium and Svix call the secret key.
             let public = ed25519_key(&bytes)?.verifying_key();
@@ -168,23 +172,22 @@ fn ed25519_key(bytes: &[u8]) -> Result<ed25519_dalek::SigningKey> {
     }
 }
 
-/// `length` random letters and digits.
-pub(super) fn random_alnum(length: usize) -> Result<String> {
+/// `length` random letters and digits, drawn from `chance` for `purpose`.
+pub(super) fn random_alnum(
+    length: usize,
+    chance: &Chance,
+    purpose: &'static str,
+) -> Result<String> {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut text = String::with_capacity(length);
     let mut bytes = Zeroizing::new([0_u8; 64]);
     while text.len() < length {
-        fill_random(bytes.as_mut_slice())?;
+        chance.fill(purpose, bytes.as_mut_slice())?;
         // Six bits pick a letter; 62 and 63 are drawn again, so that all are equally likely.
         let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63)));
         text.extend(letters.take(length - text.len()).map(|letter| char::from(*letter)));
     }
     Ok(text)
-}
-
-fn fill_random(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes)
-        .map_err(|error| Error::internal(format!("the system has no random numbers: {error}")))
 }
 
 fn encode(encoding: SecretEncoding, bytes: &[u8]) -> Zeroizing<String> {

@@ -26,6 +26,20 @@ impl WireId {
         }
     }
 
+    /// A text of this form that is as short as the form allows, made of `random`: not a UUID's, but
+    /// like those that providers show.
+    pub fn short(&self, random: u128) -> String {
+        self.write(match self.alphabet {
+            None => uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid(),
+            Some((_, 0)) => Uuid::from_u128(random),
+            Some((alphabet, length)) => {
+                let length = u32::try_from(length).unwrap_or(u32::MAX);
+                let bound = (alphabet.len() as u128).checked_pow(length);
+                Uuid::from_u128(bound.map_or(random, |bound| random % bound))
+            }
+        })
+    }
+
     /// The UUID whose text this is; `None` when it is none's.
     pub fn read(&self, text: &str) -> Option<Uuid> {
         let rest = text.strip_prefix(&self.prefix)?;
@@ -93,6 +107,17 @@ mod tests {
             for other in [&padded, &number.to_uppercase(), &uuid.simple().to_string(), "WB1", ""] {
                 assert_eq!(id.read(other), None, "{form}: {other}");
             }
+        }
+    }
+
+    #[test]
+    fn short_ids_have_the_length_that_the_form_says() {
+        for (form, length) in [("ord_{base36:9}", 13), ("ch_{base62:24}", 27), ("{uuid}", 36)] {
+            let id = wire_id(form).unwrap();
+            for random in [0, 7, u128::MAX / 3, u128::MAX] {
+                assert_eq!(id.short(random).len(), length, "{form}: {}", id.short(random));
+            }
+            assert_ne!(id.short(1), id.short(2));
         }
     }
 

@@ -25,6 +25,8 @@ mod memory;
 mod received;
 mod script;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod told;
 mod verdict;
 mod wire;
@@ -98,13 +100,12 @@ impl Setup {
 pub enum Arrival {
     /// A request arrived and is remembered; its answer goes out now.
     Request(Arc<Arrived>),
-    /// Something arrived that is no request or passes a limit. It was answered, and is not
-    /// remembered.
+    /// Something arrived that is no whole request or passes a limit. It is not remembered.
     Unreadable {
         /// Who sent it.
         from: SocketAddr,
-        /// The status that it was answered with.
-        status: u16,
+        /// The status that it was answered with; `None` where nobody was left to answer.
+        status: Option<u16>,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -260,7 +261,7 @@ impl Serve for Shared {
         Answer::status(503).body("the listener cannot remember this")
     }
 
-    fn refused(&self, way: Way, status: u16, reason: &'static str) {
+    fn unreadable(&self, way: Way, status: Option<u16>, reason: &'static str) {
         // It fails only where nobody watches.
         let _ = self.arrivals.send(Arrival::Unreadable { from: way.from, status, reason });
     }

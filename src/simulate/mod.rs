@@ -3,7 +3,9 @@
 //! the checks that tell whether somebody's consumer does.
 
 mod check;
+mod faults;
 mod progress;
+mod report;
 mod simulation;
 mod wire;
 
@@ -14,6 +16,8 @@ pub mod receiver;
 pub use check::{
     CheckExchange, CheckResult, Conformance, ConformanceReport, PlannedCheck, Pointer, Verdict,
 };
-pub use progress::{End, Exchange, Report, Step};
+pub use faults::{Fault, FaultChoice, Forgery, SHARE_DEFAULT};
+pub use progress::{Exchange, Standing, Step};
+pub use report::{End, FaultTally, Report};
 pub use simulation::{Plan, Simulation};
 pub use wire::Sent;

@@ -1,8 +1,9 @@
-//! How a simulation goes: what it tells as it happens, and what came of it in the end.
+//! How a simulation goes: what it tells as it happens, and where its events stand.
 
+use super::faults::{Fault, Forgery};
 use crate::engine::{Emitted, Outcome};
-use crate::model::{DeliveryId, DeliveryState, WebhookId};
-use std::collections::HashMap;
+use crate::model::{DeliveryId, DeliveryState, Timestamp, WebhookId};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub enum Step {
     Proven,
     /// A webhook was sent, and answered or not.
     Exchange(Exchange),
+    /// A forged request was sent, and answered or not.
+    Forgery(Forgery),
     /// The provider holds the queue back until the endpoint answers its challenge again.
     Parked(String),
     /// The provider serves the endpoint again: it answered its challenge.
@@ -28,10 +31,14 @@ pub struct Exchange {
     pub outcome: Arc<Outcome>,
     /// The id on the wire: the event's, or that of a webhook with several.
     pub id: String,
+    /// What went wrong with it on purpose.
+    pub faults: Vec<Fault>,
     /// The schedule's delay before this attempt; `None` for the first.
     pub waited: Option<Duration>,
     /// The schedule's delay until the next attempt; `None` when there is none.
     pub again: Option<Duration>,
+    /// Where the simulation stands with it.
+    pub standing: Standing,
 }
 
 impl Exchange {
@@ -41,51 +48,29 @@ impl Exchange {
     }
 }
 
-/// What came of a simulation.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// Events that were to be sent.
+/// Where a simulation stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Events that are to be sent in all.
     pub events: usize,
-    /// Of these, how many the endpoint accepted in the end.
+    /// Events that were accepted.
     pub accepted: usize,
-    /// How many were given up after the last attempt.
+    /// Events that were given up.
     pub exhausted: usize,
-    /// Requests that were made.
-    pub attempts: usize,
-    /// How long it took by the schedule's time.
-    pub lasted: Duration,
-    /// How it ended.
-    pub end: End,
-}
-
-impl Report {
-    /// Whether the endpoint accepted every event.
-    pub fn is_success(&self) -> bool {
-        self.accepted == self.events
-    }
-}
-
-/// How a simulation ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum End {
-    /// Every event was accepted or given up.
-    Settled,
-    /// The endpoint did not answer its challenge, for this reason.
-    NotProven(String),
-    /// The endpoint stayed parked.
-    Parked,
-    /// The endpoint is disabled, for this reason: it answered that it is gone.
-    Disabled(String),
-    /// Somebody stopped it.
-    Interrupted,
+    /// Events that wait for their next attempt.
+    pub waiting: usize,
+    /// Real time until the next of these.
+    pub next: Option<Duration>,
 }
 
 /// Where the events of a simulation stand.
 #[derive(Default)]
 pub(super) struct Progress {
-    deliveries: HashMap<DeliveryId, Standing>,
-    /// The delay before the next attempt of each webhook that waits.
-    waits: HashMap<WebhookId, Duration>,
+    deliveries: HashMap<DeliveryId, Standpoint>,
+    /// The next attempt of each webhook that waits.
+    waits: HashMap<WebhookId, Wait>,
+    /// The same, by when they are due.
+    dues: BTreeSet<(Timestamp, WebhookId)>,
     /// Deliveries of which no attempt was made yet.
     untried: usize,
     unsettled: usize,
@@ -95,10 +80,17 @@ pub(super) struct Progress {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Standpoint {
     Untried,
     Waiting,
     Settled,
+}
+
+/// A webhook that waits.
+struct Wait {
+    due: Timestamp,
+    delay: Duration,
+    deliveries: usize,
 }
 
 impl Progress {
@@ -109,7 +101,7 @@ impl Progress {
             self.deliveries.entry(*delivery).or_insert_with(|| {
                 self.untried += 1;
                 self.unsettled += 1;
-                Standing::Untried
+                Standpoint::Untried
             });
         }
     }
@@ -121,35 +113,38 @@ impl Progress {
             self.stands(*delivery, outcome.state);
         }
         let webhook = outcome.attempt.webhook;
-        let waited = self.waits.remove(&webhook);
-        let again = match outcome.state {
-            Some(DeliveryState::Waiting { due }) if !outcome.parks() => {
-                Some(due.since(outcome.ended))
-            }
-            _ => None,
-        };
-        if let Some(again) = again {
-            self.waits.insert(webhook, again);
+        let wait = self.waits.remove(&webhook);
+        if let Some(wait) = &wait {
+            self.dues.remove(&(wait.due, webhook));
         }
-        (waited, again)
+        let waited = wait.map(|wait| wait.delay);
+        let due = match outcome.state {
+            Some(DeliveryState::Waiting { due }) if !outcome.parks() => due,
+            _ => return (waited, None),
+        };
+        let delay = due.since(outcome.ended);
+        let deliveries = outcome.deliveries.len();
+        self.waits.insert(webhook, Wait { due, delay, deliveries });
+        self.dues.insert((due, webhook));
+        (waited, Some(delay))
     }
 
     fn stands(&mut self, delivery: DeliveryId, state: Option<DeliveryState>) {
         let before = self.deliveries.get(&delivery).copied();
-        self.untried -= usize::from(before == Some(Standing::Untried));
+        self.untried -= usize::from(before == Some(Standpoint::Untried));
         self.unsettled += usize::from(before.is_none());
-        if before == Some(Standing::Settled) {
+        if before == Some(Standpoint::Settled) {
             return;
         }
         match state {
             Some(DeliveryState::Succeeded { .. }) => self.accepted += 1,
             Some(DeliveryState::Exhausted { .. }) => self.exhausted += 1,
             _ => {
-                self.deliveries.insert(delivery, Standing::Waiting);
+                self.deliveries.insert(delivery, Standpoint::Waiting);
                 return;
             }
         }
-        self.deliveries.insert(delivery, Standing::Settled);
+        self.deliveries.insert(delivery, Standpoint::Settled);
         self.unsettled -= 1;
     }
 
@@ -161,5 +156,21 @@ impl Progress {
     /// Whether nothing that was emitted waits any more.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled == 0
+    }
+
+    /// Deliveries that wait for an attempt after the first.
+    pub(super) fn waiting(&self) -> usize {
+        self.unsettled - self.untried
+    }
+
+    /// When the next scheduled attempt is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.dues.first().map(|(due, _)| *due)
+    }
+
+    /// Whether, by the schedule's time `now`, every delivery that is not settled waits for later.
+    pub(super) fn rests(&self, now: Timestamp) -> bool {
+        let later = self.waits.values().filter(|wait| wait.due > now);
+        later.map(|wait| wait.deliveries).sum::<usize>() == self.unsettled
     }
 }

@@ -1,9 +1,10 @@
 //! Webhooks outside any engine: rendered and signed as the provider does it, changed at will, and
 //! sent once.
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::EgressConfig;
-use crate::dispatch::{Egress, OutboundRequest};
+use crate::dispatch::{Egress, OutboundRequest, Upload};
 use crate::error::Result;
 use crate::id_source::IdSource;
 use crate::model::{
@@ -59,6 +60,13 @@ impl Sent {
     }
 }
 
+impl Draft {
+    /// The same webhook with other events.
+    pub(crate) fn with_events(&self, events: Vec<Arc<Event>>) -> Self {
+        Self { webhook: self.webhook, events }
+    }
+}
+
 impl Wire {
     /// The way to the endpoint at `url`; `http:` and local addresses are fine.
     ///
@@ -75,6 +83,12 @@ impl Wire {
         egress.check_url(&url, false)?;
         let clock = Clock::system();
         Ok(Self { provider, egress, ids: IdSource::new(clock.clone()), clock, url, settings })
+    }
+
+    /// The same way, with the time of `clock`, and with ids drawn from `chance`.
+    pub(crate) fn drawing(self, clock: Clock, chance: Chance) -> Self {
+        let ids = IdSource::drawing(clock.clone(), chance, "wire");
+        Self { ids, clock, ..self }
     }
 
     /// The time of day.
@@ -229,6 +243,7 @@ impl Wire {
             timeout,
             https_only: false,
             identity: None,
+            upload: Upload::Whole,
         };
         let exchange = self.egress.exchange(request).await;
         Sent {

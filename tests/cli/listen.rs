@@ -28,7 +28,11 @@ impl Listening {
         let data = data.to_str().unwrap();
         let mut command =
             command(&[&["listen", "--port", "0", "--data", data], arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::from(command.spawn().unwrap())
+    }
+
+    fn from(mut child: Child) -> Self {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
@@ -53,8 +57,15 @@ impl Listening {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
+        // A listener that ends resets what it has not read.
+        let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Sends these bytes and closes the connection.
+    #[allow(clippy::disallowed_methods, reason = "a client that sends any bytes")]
+    fn send_a_part(&self, bytes: &[u8]) {
+        TcpStream::connect(&self.address).unwrap().write_all(bytes).unwrap();
     }
 
     /// Posts a body with these header lines, each with its end.
@@ -120,10 +131,14 @@ fn what_arrives_is_shown_checked_and_remembered() {
     let shown = listening.line("--> no request ");
     assert!(shown.ends_with(", answered with 413: the body is over 16 MiB"), "{shown}");
 
+    listening.send_a_part(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf");
+    let shown = listening.line("--> no request ");
+    assert!(shown.ends_with(": the connection ended within a request"), "{shown}");
+
     let (rest, code) = listening.end("-TERM");
     assert_eq!(code, Some(0));
     assert!(rest.contains("\n2 requests arrived: 1 genuine, 1 refused\n"), "{rest}");
-    assert!(rest.contains("\n1 more could not be read\n"), "{rest}");
+    assert!(rest.contains("\n2 more could not be read\n"), "{rest}");
     assert!(!data.path().join("socket").exists());
     assert_eq!(numbers(&list(data.path(), &[])), [1, 2]);
 
@@ -237,7 +252,7 @@ fn a_provider_of_ones_own_is_checked_by_its_file() {
     let file = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let file = format!(
         "{file}\n[challenge]\non = [\"create\"]\nquery = \"prove\"\ncharacters = 16\n\
-         success = [\"2xx\"]\nprobe = {{ first = \"1m\", factor = 2.0, cap = \"1h\" }}\n\
+         headers = []\nsuccess = [\"2xx\"]\nprobe = {{ first = \"1m\", factor = 2.0, cap = \"1h\" }}\n\
          answer = {{ header = \"X-Proof\", content = \"{{challenge}}\", encoding = \"hex\" }}\n"
     );
     std::fs::write(folder.path().join("box-office.toml"), file).unwrap();
@@ -345,18 +360,46 @@ fn nothing_that_comes_from_outside_drives_the_terminal() {
     let json = br#"{"type":"\u001b[2J\u009b","id":"\n\t\u0000"}"#;
     listening.post("/json", "", json);
     let shown: String = [listening.line("--> #1"), listening.end("-INT").0].concat();
-    let shows = ["show", "1"].map(str::to_owned);
-    let show = received(data.path(), &shows.each_ref().map(String::as_str)).out;
+    let show = received(data.path(), &["show", "1"]).out;
     let table = received(data.path(), &["list"]).out;
     let curl = received(data.path(), &["curl", "1"]).out;
-    for text in [&shown, &show, &table, &curl] {
+    let lines = received(data.path(), &["list", "--format", "json"]).out;
+    let json = received(data.path(), &["show", "1", "--format", "json"]).out;
+    for text in [&shown, &show, &table, &curl, &lines, &json] {
         let odd = text.chars().find(|letter| letter.is_control() && !"\n\t".contains(*letter));
         assert_eq!(odd, None, "{text:?}");
     }
     assert!(show.contains("\\u{1b}[2J") && show.contains("\\u{9b}31m"), "{show}");
     assert!(table.contains("\\u{1b}[2J"), "{table}");
-    let json: Value =
-        serde_json::from_str(&received(data.path(), &["show", "1", "--format", "json"]).out)
-            .unwrap();
-    assert!(json["bodyBase64"].is_string() && json["body"].is_null());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["body_base64"].is_string() && json["body"].is_null());
+}
+
+#[test]
+fn a_disk_that_takes_no_more_ends_it_and_loses_nothing_that_was_answered() {
+    let data = tempfile::tempdir().unwrap();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 4096; exec {} listen --port 0 --data {}",
+        env!("CARGO_BIN_EXE_hookwheel"),
+        data.path().display()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut listening = Listening::from(command.spawn().unwrap());
+    let mut answered = 0;
+    let refusal = loop {
+        let answer = listening.post("/", "", &[7; 100_000]);
+        if !answer.starts_with("HTTP/1.1 200 ") {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 1000, "the disk does not end");
+    };
+    // The listener may have ended before its answer was written.
+    assert!(refusal.is_empty() || refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    assert_eq!(listening.child.wait().unwrap().code(), Some(1));
+    let mut told = String::new();
+    listening.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.contains("nothing can be remembered any more: "), "{told}");
+    assert!(list(data.path(), &[]).len() >= answered, "{answered}");
 }

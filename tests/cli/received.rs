@@ -108,7 +108,7 @@ fn what_curl_is_given_comes_in_again_byte_for_byte() {
             listening.post("/a/../b?x=%20&y=[1-3]{a,b}'", hostile, body);
             run_curl(data.path(), shell, &[&number.to_string()]);
             let (sent, again) = (show(data.path(), number), show(data.path(), number + 1));
-            for part in ["headBase64", "body", "bodyBase64", "target"] {
+            for part in ["head_base64", "body", "body_base64", "target"] {
                 assert_eq!(sent[part], again[part], "{part} of {index}, {shell}");
             }
         }
@@ -127,8 +127,8 @@ fn a_long_body_goes_by_a_file() {
     let file = data.path().join("it's a body");
     run_curl(data.path(), "sh", &["1", "--save", file.to_str().unwrap()]);
     assert_eq!(fs::read(&file).unwrap(), body);
-    assert_eq!(show(data.path(), 1)["headBase64"], show(data.path(), 2)["headBase64"]);
-    assert_eq!(show(data.path(), 1)["bodyBase64"], show(data.path(), 2)["bodyBase64"]);
+    assert_eq!(show(data.path(), 1)["head_base64"], show(data.path(), 2)["head_base64"]);
+    assert_eq!(show(data.path(), 1)["body_base64"], show(data.path(), 2)["body_base64"]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn other_methods_and_a_body_in_chunks_are_reproduced() {
         let number = 2 * index + 1;
         run_curl(data.path(), "sh", &[&number.to_string()]);
         let (sent, again) = (show(data.path(), number), show(data.path(), number + 1));
-        assert_eq!(sent["headBase64"], again["headBase64"], "{head}");
+        assert_eq!(sent["head_base64"], again["head_base64"], "{head}");
     }
     listening.send(
         format!(
@@ -154,7 +154,7 @@ fn other_methods_and_a_body_in_chunks_are_reproduced() {
     run_curl(data.path(), "sh", &["7"]);
     assert_eq!(show(data.path(), 7)["body"], "abcde");
     assert_eq!(show(data.path(), 8)["body"], "abcde");
-    assert_eq!(show(data.path(), 7)["headBase64"], show(data.path(), 8)["headBase64"]);
+    assert_eq!(show(data.path(), 7)["head_base64"], show(data.path(), 8)["head_base64"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 pub mod view;
 
+mod json;
 mod replay;
 
 use crate::cli::table::Table;
@@ -44,7 +45,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Show everything of one request
+    /// Show everything of one request, credentials in its headers as well
     Show {
         /// Its number
         number: u64,
@@ -55,7 +56,10 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Print a curl command that sends the same bytes again
+    /// Print a curl command that sends the same bytes again, credentials in headers as well
+    ///
+    /// It is for any POSIX shell, and plain text whatever the request holds. curl sends `Host` first;
+    /// everything else goes out in the order and the bytes in which it came.
     Curl {
         /// The number of the request
         number: u64,

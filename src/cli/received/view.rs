@@ -1,13 +1,11 @@
-//! A request that arrived, in words and as JSON.
+//! A request that arrived, in words.
 
+use super::json;
 use crate::cli::{exchange, json_text, paint};
 use crate::model::human_duration;
 use crate::simulate::listener::{
     Answered, AnsweredBy, Arrived, Ending, Remembered, ToldEvent, Verdict,
 };
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -35,7 +33,7 @@ pub fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if format == Format::Json {
-        return writeln!(out, "{}", as_json(arrived, whole));
+        return writeln!(out, "{}", json_text::line(&json::object(arrived, whole)));
     }
     let verdict = verdict(&arrived.verdict);
     let number = paint::name(format!("#{}", arrived.number));
@@ -145,53 +143,4 @@ fn clipped(target: &str) -> String {
         Some((end, _)) => format!("{}…", one_line(target.get(..end).unwrap_or_default())),
         None => one_line(target),
     }
-}
-
-/// A request as one JSON object; with headers and body where `whole` is given.
-pub fn as_json(arrived: &Arrived, whole: Option<&Remembered>) -> Value {
-    let (status, ending) = match arrived.answer.ending {
-        Ending::Status(status) => (Some(status), "status"),
-        Ending::Hang => (None, "hang"),
-        Ending::Close => (None, "close"),
-    };
-    let (by, took_ms, unreached) = match &arrived.answer.by {
-        AnsweredBy::Honest => ("honest", None, None),
-        AnsweredBy::Told => ("told", None, None),
-        AnsweredBy::Handler { took_ms } => ("handler", Some(took_ms), None),
-        AnsweredBy::Unreached { reason } => ("unreached", None, Some(reason)),
-    };
-    let mut value = json!({
-        "number": arrived.number,
-        "receivedAt": arrived.received_at.to_string(),
-        "from": arrived.from.to_string(),
-        "to": arrived.to.to_string(),
-        "method": arrived.method,
-        "target": arrived.target,
-        "events": arrived.events,
-        "bodyBytes": arrived.body_bytes,
-        "verdict": arrived.verdict.word(),
-        "reason": arrived.verdict.reason(),
-        "answer": {
-            "ending": ending,
-            "status": status,
-            "delayMs": arrived.answer.delay_ms,
-            "by": by,
-            "tookMs": took_ms,
-            "reason": unreached,
-        },
-    });
-    if let (Some(whole), Some(object)) = (whole, value.as_object_mut()) {
-        let headers: Vec<_> = arrived
-            .headers()
-            .map(|(name, value)| [String::from_utf8_lossy(name), String::from_utf8_lossy(value)])
-            .collect();
-        object.insert("headers".to_owned(), json!(headers));
-        object.insert("headBase64".to_owned(), json!(BASE64.encode(&arrived.head)));
-        // Either may be absent: a text that is not UTF-8 has no other exact form.
-        match std::str::from_utf8(&whole.body) {
-            Ok(body) => object.insert("body".to_owned(), json!(body)),
-            Err(_) => object.insert("bodyBase64".to_owned(), json!(BASE64.encode(&whole.body))),
-        };
-    }
-    value
 }

@@ -6,7 +6,7 @@ mod oauth;
 mod tls;
 mod wire;
 
-use super::{Egress, Exchange, OutboundRequest};
+use super::{Egress, Exchange, OutboundRequest, Upload};
 use crate::config::EgressConfig;
 use crate::model::{Failure, FailureKind, Response};
 use bytes::Bytes;
@@ -36,6 +36,7 @@ fn post(url: impl Into<String>) -> OutboundRequest {
         timeout: Duration::from_secs(10),
         https_only: false,
         identity: None,
+        upload: Upload::Whole,
     }
 }
 

@@ -6,13 +6,14 @@ mod consumer;
 mod request;
 mod retries;
 mod samples;
+mod scenarios;
 
 use crate::error::Result;
 use crate::provider::envelope::{Expression, Fields, Ids};
 use crate::provider::profile::{Exhausted, Gone, Profile, Rotation};
 use crate::provider::source::Source;
 use crate::provider::value::TimeFormat;
-use crate::provider::{Delivery, Provider, describe};
+use crate::provider::{Delivery, Provider, check_test_event, describe};
 use std::fmt::Display;
 
 pub(super) fn load(file: &str, text: &str) -> Result<Provider> {
@@ -38,8 +39,13 @@ impl Loader<'_> {
         self.check_request(&profile)?;
         let samples = self.samples(&profile)?;
         let test_event = self.test_event(&profile, &samples)?;
-        let body_time = attempt_time(&profile.envelope.fields);
         let consumers = self.consumers(&profile, &samples)?;
+        let (title, test_only) = (profile.title, profile.test.only);
+        let check = |event_type: &str| check_test_event(&title, test_only.as_deref(), event_type);
+        let scenarios =
+            scenarios::Reader { source: self.source, samples: &samples, check_test_event: &check }
+                .scenarios(profile.scenario)?;
+        let body_time = attempt_time(&profile.envelope.fields);
         let batches = profile.envelope.batch_max.is_some();
         let overlaps = profile.secret.rotation == Rotation::Overlap;
         let headers = profile.request.headers.into_iter().map(|(name, value)| (name.0, value));
@@ -67,12 +73,13 @@ impl Loader<'_> {
                 disables_gone: profile.delivery.gone == Gone::Disable,
             },
             name: profile.name,
-            title: profile.title,
+            title,
             source: profile.source,
             test_event,
-            test_only: profile.test.only,
+            test_only,
             samples,
             consumers,
+            scenarios,
             description,
         })
     }

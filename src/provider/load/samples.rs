@@ -3,6 +3,7 @@
 use super::Loader;
 use crate::error::Result;
 use crate::model::{EventType, Payload};
+use crate::provider::envelope::{Expression, Fields};
 use crate::provider::json;
 use crate::provider::profile::{Profile, SampleFields};
 use crate::provider::sample::{Sample, Samples};
@@ -28,6 +29,9 @@ impl Loader<'_> {
         let variants = profile.variants.as_ref();
         Ok(Samples {
             variants: variants.map(|fields| (fields.member.clone(), fields.by.clone())),
+            data_path: data_path(
+                profile.envelope.item.as_ref().unwrap_or(&profile.envelope.fields),
+            ),
             samples,
         })
     }
@@ -73,4 +77,12 @@ impl Loader<'_> {
             None => self.fault("test.event", "expected the type of a [[sample]]"),
         }
     }
+}
+
+/// What the fields call the event's data; `None` where its members stand among them.
+fn data_path(fields: &Fields) -> Option<Vec<String>> {
+    let (path, _) = fields
+        .iter()
+        .find(|(path, expression)| *expression == Expression::EventData && path != "*")?;
+    Some(path.split('.').map(str::to_owned).collect())
 }

@@ -63,7 +63,8 @@ fn the_text_is_added_to_whatever_query_there_is() {
 fn texts_are_random_and_all_moments_are_covered() {
     let provider = provider("opencard");
     let challenge = provider.challenge().unwrap();
-    let (one, two) = (challenge.token().unwrap(), challenge.token().unwrap());
+    let chance = crate::chance::Chance::system();
+    let (one, two) = (challenge.token(&chance).unwrap(), challenge.token(&chance).unwrap());
     assert_ne!(one, two);
     assert!(one.len() == 20 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{one}");
     for moment in [Moment::Create, Moment::UrlChange, Moment::Resume] {

@@ -3,6 +3,7 @@
 use super::forms::{Form, Json};
 use super::runner::{Runner, unusable};
 use super::trial::Trial;
+use crate::chance::Chance;
 use crate::error::Result;
 use crate::model::{EventType, Mode, Payload};
 use crate::provider::Rendered;
@@ -226,7 +227,7 @@ impl Runner {
             true => format!("{}?{OWN_QUERY}", self.wire.url()),
             false => self.wire.url().to_owned(),
         };
-        let request = challenge.request(&url, &challenge.token()?);
+        let request = challenge.request(&url, &challenge.token(&Chance::system())?);
         let headers = request.headers.clone();
         let sent = self.wire.get(request.url.clone(), headers, self.wait_max()).await;
         match &sent.result {

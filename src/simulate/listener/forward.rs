@@ -2,7 +2,7 @@
 
 use super::arrived::Arrived;
 use crate::config::EgressConfig;
-use crate::dispatch::{Egress, Exchange, OutboundRequest};
+use crate::dispatch::{Egress, Exchange, OutboundRequest, Upload};
 use crate::error::{Error, Result};
 use crate::model::{Cut, FailureKind};
 use crate::simulate::receiver::answer::Answer;
@@ -74,6 +74,7 @@ impl Forwarder {
             url: destination(&self.url, &arrived.target),
             headers: headers(arrived)?,
             body,
+            upload: Upload::Whole,
             timeout: TIME_MAX,
             https_only: false,
             identity: None,

@@ -29,8 +29,9 @@ pub(in crate::simulate) trait Serve: Send + Sync + 'static {
     /// Takes in a request and says what to answer.
     fn answer(&self, request: Request, way: Way) -> impl Future<Output = Answer> + Send;
 
-    /// Is told of a request that could not be taken in, and which status it gets for what reason.
-    fn refused(&self, way: Way, status: u16, reason: &'static str);
+    /// Is told of what came and could not be taken in, for what reason, and which status it gets;
+    /// `None` where nobody is left to answer.
+    fn unreadable(&self, way: Way, status: Option<u16>, reason: &'static str);
 }
 
 /// Where a request came from, and where it came in.
@@ -95,15 +96,25 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut reader = Reader::new(stream, Arc::clone(&hall.room));
-    while let Some(next) = clock::within(READ_TIME_MAX, reader.next()).await {
+    loop {
+        let Some(next) = clock::within(READ_TIME_MAX, reader.next()).await else {
+            if reader.has_begun() {
+                hall.server.unreadable(way, None, "the request did not come in within 60 s");
+            }
+            break;
+        };
         let (answer, keep_alive) = match next {
             Ok(Some(request)) => {
                 let keep_alive = request.keep_alive;
                 (hall.server.answer(request, way).await, keep_alive)
             }
-            Ok(None) | Err(ReadError::Broken) => break,
+            Ok(None) => break,
+            Err(ReadError::Broken) => {
+                hall.server.unreadable(way, None, "the connection ended within a request");
+                break;
+            }
             Err(ReadError::Refused(status, reason)) => {
-                hall.server.refused(way, status, reason);
+                hall.server.unreadable(way, Some(status), reason);
                 (Answer::status(status).body(reason), false)
             }
         };

@@ -31,9 +31,9 @@ pub(in crate::simulate) struct Request {
     pub(in crate::simulate) head: Vec<u8>,
     pub(in crate::simulate) body: Vec<u8>,
     /// Whether the sender may use the connection for another one.
-    pub(super) keep_alive: bool,
+    pub(in crate::simulate) keep_alive: bool,
     /// Held for as long as the body is in memory.
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(in crate::simulate) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// How the end of a body is found (RFC 9112, section 6.3).
@@ -115,17 +115,25 @@ impl From<io::Error> for ReadError {
 pub(super) struct Reader<S> {
     pub(super) stream: S,
     unread: Vec<u8>,
+    /// Whether a part of the next request was read.
+    has_begun: bool,
     room: Arc<Semaphore>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
     /// Reads from `stream`; all readers that share `room` keep so much in memory together.
     pub(super) fn new(stream: S, room: Arc<Semaphore>) -> Self {
-        Self { stream, unread: Vec::new(), room }
+        Self { stream, unread: Vec::new(), has_begun: false, room }
+    }
+
+    /// Whether a part of the next request was read.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The next request; `None` when the sender closed the connection after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Request>, ReadError> {
+        self.has_begun = !self.unread.is_empty();
         let mut request = loop {
             if let Some(request) = self.parse_head()? {
                 break request;
@@ -134,8 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
                 return Err(ReadError::Refused(431, "the head is over 32 KiB"));
             }
             if self.fill().await? == 0 {
-                let between_requests = self.unread.is_empty();
-                return if between_requests { Ok(None) } else { Err(ReadError::Broken) };
+                return if self.has_begun { Err(ReadError::Broken) } else { Ok(None) };
             }
         };
         let framing = request.framing()?;
@@ -229,7 +236,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
 
     async fn fill(&mut self) -> io::Result<usize> {
         self.unread.reserve(READ_BYTES);
-        self.stream.read_buf(&mut self.unread).await
+        let count = self.stream.read_buf(&mut self.unread).await?;
+        self.has_begun |= count > 0;
+        Ok(count)
     }
 
     /// Takes a head off what was read, if it is complete.

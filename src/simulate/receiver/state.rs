@@ -107,7 +107,7 @@ impl Serve for Shared {
         self.receive(request)
     }
 
-    fn refused(&self, _: Way, _: u16, _: &'static str) {}
+    fn unreadable(&self, _: Way, _: Option<u16>, _: &'static str) {}
 }
 
 impl State {

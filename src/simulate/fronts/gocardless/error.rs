@@ -1,7 +1,7 @@
 //! Errors in GoCardless' shape, of its four types.
 
+use crate::chance::fill_random;
 use crate::error::{Error, ErrorKind};
-use crate::id_source::fill_random;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

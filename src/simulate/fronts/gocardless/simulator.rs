@@ -3,9 +3,9 @@
 use super::scenarios::{self, Link, Resource, Scenario, Step};
 use super::webhooks::Webhooks;
 use super::{Organisation, Problem};
+use crate::chance::fill_random;
 use crate::engine::NewEvent;
 use crate::error::Result;
-use crate::id_source::fill_random;
 use crate::model::{Mode, base_n};
 use crate::simulate::fronts::Fronts;
 use axum::Json;

@@ -1,0 +1,288 @@
+//! What can go wrong between a provider and its customer, on purpose.
+
+mod content;
+mod forgery;
+
+pub(super) use content::{altered, unheard_of};
+pub use forgery::Forgery;
+pub(super) use forgery::{Forger, OldKeys};
+
+use crate::chance::Chance;
+use crate::error::{Error, Result};
+use crate::provider::Provider;
+use std::fmt;
+use std::str::FromStr;
+
+/// The share of the events that a fault meets when none is given.
+pub const SHARE_DEFAULT: f64 = 0.25;
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fault {
+    /// An accepted webhook comes once more, at once.
+    Duplicate,
+    /// Two events come in the other order.
+    Reorder,
+    /// An accepted webhook comes once more, much later.
+    LateReplay,
+    /// Many more events of the type come at once.
+    Burst,
+    /// A forgery: a webhook whose time is long past.
+    Stale,
+    /// A forgery: a body that was changed after it was signed.
+    Tampered,
+    /// A forgery: signed with a secret of somebody else.
+    WrongSecret,
+    /// A forgery: not signed at all.
+    Unsigned,
+    /// Signed with the secret that is being replaced; with both, where the provider does that.
+    OldSecret,
+    /// The connection of the first attempt is cut in the middle of the body.
+    Cut,
+    /// The body of the first attempt comes slowly.
+    Slow,
+    /// An event of an unheard-of type comes as well.
+    UnknownEvent,
+    /// The data has members that no documentation has.
+    ExtraFields,
+    /// The data has letters of many scripts, and JSON that is nested deep.
+    Unicode,
+    /// The data is big.
+    Big,
+    /// Several events come in one webhook.
+    Batch,
+    /// Several events that happen at once come in a webhook each.
+    Split,
+}
+
+impl Fault {
+    /// All of them, in the order in which they are explained.
+    pub const ALL: [Self; 17] = [
+        Self::Duplicate,
+        Self::LateReplay,
+        Self::Reorder,
+        Self::Burst,
+        Self::Cut,
+        Self::Slow,
+        Self::OldSecret,
+        Self::UnknownEvent,
+        Self::ExtraFields,
+        Self::Unicode,
+        Self::Big,
+        Self::Batch,
+        Self::Split,
+        Self::Stale,
+        Self::Tampered,
+        Self::WrongSecret,
+        Self::Unsigned,
+    ];
+
+    /// Its name, like `late-replay`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Reorder => "reorder",
+            Self::LateReplay => "late-replay",
+            Self::Burst => "burst",
+            Self::Stale => "stale",
+            Self::Tampered => "tampered",
+            Self::WrongSecret => "wrong-secret",
+            Self::Unsigned => "unsigned",
+            Self::OldSecret => "old-secret",
+            Self::Cut => "cut",
+            Self::Slow => "slow",
+            Self::UnknownEvent => "unknown-event",
+            Self::ExtraFields => "extra-fields",
+            Self::Unicode => "unicode",
+            Self::Big => "big",
+            Self::Batch => "batch",
+            Self::Split => "split",
+        }
+    }
+
+    /// What happens, in a line.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Duplicate => "an accepted webhook comes once more, at once",
+            Self::LateReplay => {
+                "an accepted webhook comes once more, 10 minutes to an hour later by the schedule"
+            }
+            Self::Reorder => "two events come in the other order",
+            Self::Burst => "8 to 16 more events of the type come at once",
+            Self::Cut => "the first attempt's connection is cut in mid-body; then the retries",
+            Self::Slow => "the first attempt's body comes slowly",
+            Self::OldSecret => {
+                "signed with the secret that is being replaced, or with both where the provider \
+                 does so"
+            }
+            Self::UnknownEvent => "an event of an unheard-of type comes as well",
+            Self::ExtraFields => "the data has members that no documentation has",
+            Self::Unicode => "the data has many scripts, and JSON that is nested deep",
+            Self::Big => "the data has 64 to 256 KiB",
+            Self::Batch => "2 to 5 more events, of other types, in the same webhook",
+            Self::Split => "2 to 5 more events at the same time, in a webhook each",
+            Self::Stale => "a forgery: a webhook that was signed a quarter of an hour ago or more",
+            Self::Tampered => "a forgery: its body was changed after it was signed",
+            Self::WrongSecret => "a forgery: signed with another secret",
+            Self::Unsigned => "a forgery: without a signature",
+        }
+    }
+
+    /// Whether it is an extra request that nobody but a forger would make.
+    pub fn is_forgery(self) -> bool {
+        matches!(self, Self::Stale | Self::Tampered | Self::WrongSecret | Self::Unsigned)
+    }
+
+    /// Whether it is the provider's sending something again that was accepted.
+    pub fn is_repeat(self) -> bool {
+        matches!(self, Self::Duplicate | Self::LateReplay)
+    }
+
+    /// Whether it is in what an event says, and so in every attempt.
+    pub(super) fn is_content(self) -> bool {
+        matches!(self, Self::UnknownEvent | Self::ExtraFields | Self::Unicode | Self::Big)
+    }
+
+    /// Why it cannot be played; `None` when it can.
+    fn unfit(self, provider: &Provider, has_old_secret: bool, events: usize) -> Option<String> {
+        let title = provider.title();
+        match self {
+            Self::Stale if !provider.carries_sending_time() => Some(format!(
+                "{title}'s webhooks do not carry the time of sending: nobody can tell a stale one"
+            )),
+            Self::Batch | Self::Split if provider.batch_max().is_none() => {
+                Some(format!("{title} sends every event in a webhook of its own"))
+            }
+            Self::OldSecret if !provider.rotation_overlaps() && !has_old_secret => Some(format!(
+                "{title} signs with one secret at a time: give the old one too, before the new one"
+            )),
+            Self::Reorder if events < 2 => Some("it takes two events".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which faults are meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultChoice {
+    /// All that the provider can have.
+    All,
+    /// This one.
+    One(Fault),
+}
+
+impl FromStr for FaultChoice {
+    type Err = Error;
+
+    /// Reads a fault's name, or `all`.
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Fault::ALL.into_iter().find(|fault| fault.name() == text);
+        match (named, text) {
+            (Some(fault), _) => Ok(Self::One(fault)),
+            (None, "all") => Ok(Self::All),
+            _ => {
+                let known: Vec<&str> = Fault::ALL.into_iter().map(Fault::name).collect();
+                Err(Error::invalid(format!(
+                    "fault `{}` is unknown: known are all, {}",
+                    text.chars().take(64).collect::<String>().escape_debug(),
+                    known.join(", ")
+                )))
+            }
+        }
+    }
+}
+
+/// The faults of one simulation, and the events that they meet.
+pub(super) struct Faults {
+    shares: Vec<(Fault, f64)>,
+    chance: Chance,
+    events: usize,
+}
+
+impl Faults {
+    /// The faults that `chosen` names, with the share of `events` that each meets; the last word on
+    /// one counts.
+    ///
+    /// # Errors
+    /// Refuses shares outside 0 to 1, and faults that cannot be played, with the reason; `all`
+    /// leaves these out.
+    pub(super) fn new(
+        chosen: &[(FaultChoice, f64)],
+        provider: &Provider,
+        has_old_secret: bool,
+        events: usize,
+        chance: Chance,
+    ) -> Result<Self> {
+        let mut shares: Vec<(Fault, f64)> = Vec::new();
+        for (choice, share) in chosen {
+            if !(0.0..=1.0).contains(share) {
+                return Err(Error::invalid(format!("share {share} is none: expected 0 to 1")));
+            }
+            let unfit = |fault: Fault| fault.unfit(provider, has_old_secret, events);
+            let meant: Vec<Fault> = match choice {
+                FaultChoice::All => {
+                    Fault::ALL.into_iter().filter(|fault| unfit(*fault).is_none()).collect()
+                }
+                FaultChoice::One(fault) => match unfit(*fault) {
+                    None => vec![*fault],
+                    Some(reason) => {
+                        let words = format!("fault `{fault}` cannot be played: {reason}");
+                        return Err(Error::invalid(words));
+                    }
+                },
+            };
+            shares.retain(|(held, _)| !meant.contains(held));
+            shares.extend(meant.into_iter().map(|fault| (fault, *share)));
+        }
+        shares.retain(|(_, share)| *share > 0.0);
+        shares.sort_by_key(|(fault, _)| *fault);
+        Ok(Self { shares, chance, events })
+    }
+
+    /// Whether nothing goes wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shares.is_empty()
+    }
+
+    /// Whether `fault` is among them.
+    pub(super) fn contain(&self, fault: Fault) -> bool {
+        self.shares.iter().any(|(held, _)| *held == fault)
+    }
+
+    /// What goes wrong with the event called `number`, from 0. At least one event is met by each
+    /// fault, so that a few events suffice to try them all.
+    pub(super) fn of(&self, number: usize) -> Result<Vec<Fault>> {
+        let mut met = Vec::new();
+        for (fault, share) in &self.shares {
+            let first = self.chance.fraction_for(fault.name(), u128::MAX)?;
+            let is_first = number == below(first, self.events);
+            if is_first || self.chance.fraction_for(fault.name(), number as u128)? < *share {
+                met.push(*fault);
+            }
+        }
+        Ok(met)
+    }
+
+    /// A number in `least..=most` that belongs to the event called `number`.
+    pub(super) fn between(
+        &self,
+        what: &str,
+        number: usize,
+        least: usize,
+        most: usize,
+    ) -> Result<usize> {
+        let fraction = self.chance.fraction_for(what, number as u128)?;
+        Ok(least + below(fraction, most - least + 1))
+    }
+}
+
+/// The number below `bound` at this fraction of it.
+fn below(fraction: f64, bound: usize) -> usize {
+    ((fraction * bound as f64) as usize).min(bound.saturating_sub(1))
+}
