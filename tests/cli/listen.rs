@@ -351,6 +351,17 @@ async fn requests_go_on_to_a_handler_and_its_answers_back() {
 }
 
 #[test]
+fn requests_do_not_go_round() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (url, port) = (format!("http://{free}/mine"), free.port().to_string());
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let ran = crate::run(&["listen", "--port", &port, "--data", data, "--forward-to", &url]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("this service itself listens there"), "{}", ran.err);
+}
+
+#[test]
 fn nothing_that_comes_from_outside_drives_the_terminal() {
     let data = tempfile::tempdir().unwrap();
     let mut listening = Listening::start(data.path(), &["--verbose"]);
