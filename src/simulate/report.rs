@@ -95,6 +95,7 @@ impl Findings {
             AttemptOutcome::Accepted(answer) | AttemptOutcome::Rejected(answer) => {
                 answer.status.to_string()
             }
+            AttemptOutcome::Failed(_) if faults.contains(&Fault::Cut) => "cut".to_owned(),
             AttemptOutcome::Failed(failure) => failure.kind.as_str().replace('_', " "),
         };
         self.count(faults, &answer);

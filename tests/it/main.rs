@@ -22,6 +22,7 @@ mod replay;
 mod replies;
 mod restart;
 mod secrets;
+mod simulating;
 mod standard_webhooks;
 mod tasks;
 mod wire;

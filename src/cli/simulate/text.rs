@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::{Teller, is_watched};
 use crate::cli::{exchange, paint};
-use crate::model::{Timestamp, human_duration};
+use crate::model::{AttemptOutcome, Timestamp, human_duration};
 use crate::simulate::{End, Exchange, Fault, FaultTally, Forgery, Report, Simulation, Step};
 use std::io::{self, IsTerminal, Write};
 
@@ -110,7 +110,14 @@ fn write_exchange(told: &Exchange, verbose: bool, out: &mut dyn Write) -> io::Re
         (None, false) if told.is_given_up() => paint::bad("; given up").to_string(),
         _ => String::new(),
     };
-    writeln!(out, "{} {}{next}", paint::faint("<--"), exchange::answer(attempt))?;
+    let answer = match &attempt.outcome {
+        AttemptOutcome::Failed(_) if told.faults.contains(&Fault::Cut) => {
+            let took = human_duration(attempt.duration);
+            format!("{} after {took}, in the middle of the body", paint::warning("cut"))
+        }
+        _ => exchange::answer(attempt),
+    };
+    writeln!(out, "{} {answer}{next}", paint::faint("<--"))?;
     match attempt.outcome.response() {
         Some(response) if verbose => exchange::write_response(response, out),
         _ => Ok(()),

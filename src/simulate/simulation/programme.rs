@@ -132,7 +132,10 @@ impl Programme {
         }
         let (forgeries, met): (Vec<Fault>, Vec<Fault>) =
             self.faults.of(number)?.into_iter().partition(|fault| fault.is_forgery());
-        let mut first = plain(met.clone());
+        // What comes beside an event does not mark the event itself.
+        let beside = [Fault::Burst, Fault::UnknownEvent, Fault::Split];
+        let own = met.iter().copied().filter(|fault| !beside.contains(fault));
+        let mut first = plain(own.collect());
         first.data = altered(&item.data, &met, &self.faults, number)?;
         let groups = self.groups(first, &met, number)?;
         Ok(Turn { groups, forgeries })

@@ -218,9 +218,8 @@ impl<'a> Run<'a> {
         if simulation.pace == Pace::SideBySide {
             return self.emit_many(told).await;
         }
-        let at = self.next_at().unwrap_or(self.turn_at);
-        if simulation.pace == Pace::Stepped {
-            simulation.clock.advance(at.since(simulation.clock.now()));
+        if simulation.pace == Pace::Stepped && self.step().await {
+            return Ok(());
         }
         let now = simulation.clock.now();
         if let Some(((due, number), repeat)) = self.repeats.first_key_value()
@@ -239,6 +238,18 @@ impl<'a> Run<'a> {
             clock::pause(PROBE_WAIT).await;
         }
         Ok(())
+    }
+
+    /// Moves the time of the schedule to where something is to be done; whether that is the
+    /// engine's to do.
+    async fn step(&self) -> bool {
+        let simulation = self.simulation;
+        // An outcome is told a moment before its lane is free again, and what is due with it would
+        // overtake it then.
+        simulation.engine.settle().await;
+        let at = self.next_at().unwrap_or(self.turn_at);
+        simulation.clock.advance(whole_millis(at).since(simulation.clock.now()));
+        !self.is_parked() && !self.progress.rests(simulation.clock.now())
     }
 
     /// Emits the next group of this turn, or begins the next turn.
@@ -465,4 +476,11 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// The whole millisecond at or after `time`: the engine's wheel goes by those, and a clock that
+/// stands still in between would never reach the next.
+fn whole_millis(time: Timestamp) -> Timestamp {
+    let micros = time.as_micros();
+    Timestamp::from_millis(micros.div_euclid(1000) + i64::from(micros.rem_euclid(1000) > 0))
 }
