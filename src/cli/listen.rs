@@ -153,7 +153,8 @@ fn introduce(
     }
     let data = arguments.data.display().to_string();
     let count = listener.remembered();
-    writeln!(out, "remembering in {}, where {count} are", paint::harmless(&data))?;
+    let requests = if count == 1 { "request is" } else { "requests are" };
+    writeln!(out, "remembering in {}, where {count} {requests}", paint::harmless(&data))?;
     Ok(out.flush()?)
 }
 
