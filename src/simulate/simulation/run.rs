@@ -116,6 +116,7 @@ impl<'a> Run<'a> {
             told(Step::Proven)?;
         }
         self.expect_turn()?;
+        self.watch = Stopwatch::start();
         loop {
             if self.is_over() {
                 return Ok(End::Settled);
