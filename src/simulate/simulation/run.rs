@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     began: Timestamp,
     watch: Stopwatch,
     progress: Progress,
-    pub(super) findings: Findings,
+    findings: Findings,
     /// The number of the next turn.
     turn: usize,
     /// When that may begin.
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) async fn to_its_end<E: From<Error>>(
+    pub(super) async fn play<E: From<Error>>(
         mut self,
         interrupted: impl Future<Output = ()>,
         mut told: impl FnMut(Step) -> Result<(), E>,
