@@ -28,6 +28,8 @@
 //! - [`Error`] has one sentence for people and an [`ErrorKind`] for programs.
 //! - [`provider`] reads the files that say how a provider delivers, and renders, signs and verifies
 //!   by them without an engine.
+//! - [`simulate::Conformance`] checks whether a handler does what a provider's page asks of it.
+//! - [`simulate::listener`] shows and keeps what somebody sends.
 //! - [`simulate::receiver`] plays a provider's customer, for tests of what embeds this crate.
 //!
 //! The rest is how it works inside; ARCHITECTURE.md, beside the source, is the map of it.
@@ -45,6 +47,7 @@ pub mod dispatch;
 mod emit;
 pub mod engine;
 pub mod error;
+mod folder;
 pub mod history;
 pub mod id_source;
 pub mod model;

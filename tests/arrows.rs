@@ -27,10 +27,15 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "renders and signs; it neither sends nor stores",
     ),
     ("telemetry", &["error", "model"], "counts what others tell it; it asks nobody"),
+    (
+        "folder",
+        &["error"],
+        "a locked folder with sled in it; what is kept there is others' business",
+    ),
     ("record", &["model", "provider", "schedule"], "a pure decision; the engine commits it"),
     (
         "store",
-        &["clock", "error", "id_source", "model", "telemetry"],
+        &["clock", "error", "folder", "id_source", "model", "telemetry"],
         "keeps what it is given; it knows neither what is due now nor how it is sent",
     ),
     ("query", &["error", "model", "store"], "asks a store what is on record, and changes nothing"),
@@ -86,13 +91,15 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "dispatch",
             "engine",
             "error",
+            "folder",
             "history",
             "id_source",
             "model",
             "provider",
             "schedule",
         ],
-        "a user of the engine, and the far end of its sockets; never its store",
+        "a user of the engine, and the far end of its sockets; never its store: what \
+         a listener remembers is a small tree of its own",
     ),
     (
         "api",

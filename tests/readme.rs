@@ -4,10 +4,11 @@
 use hmac::{Hmac, KeyInit, Mac};
 use hookwheel::config::Settings;
 use hookwheel::model::human_duration;
-use hookwheel::provider::Providers;
+use hookwheel::provider::{Provider, Providers, Subject};
+use hookwheel::simulate::Conformance;
 use hookwheel::simulate::receiver::{Consumer, Receiver};
 use hookwheel::telemetry::{Kind, METRICS};
-use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent};
+use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent, Secret};
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -81,9 +82,56 @@ fn the_table_of_metrics_agrees_with_the_code() {
     }
 }
 
+/// The block of code of this kind at this place, counted from 0.
+fn block(kind: &str, index: usize) -> &'static str {
+    let begin = format!("```{kind}\n");
+    README.split(begin.as_str()).nth(index + 1).unwrap().split("```").next().unwrap()
+}
+
+#[test]
+fn what_a_provider_file_says_of_consumers_is_understood() {
+    let file = [block("toml", 0), block("toml", 1)].concat();
+    let provider = Provider::parse("box-office.toml", &file).unwrap();
+    let consumers = provider.consumers();
+    assert!(consumers.stale_after.is_some() && consumers.is_refusal(401));
+    assert_eq!(consumers.sequence.len(), 2);
+    assert!(consumers.rule(Subject::RawBody).unwrap().must);
+}
+
+/// The names of all members, as paths.
+fn members(json: &Value, path: &str, found: &mut Vec<String>) {
+    match json {
+        Value::Object(members_held) => {
+            for (name, value) in members_held {
+                let path = format!("{path}.{name}");
+                found.push(path.clone());
+                members(value, &path, found);
+            }
+        }
+        // A header is a list of two texts, and no list of things that have members.
+        Value::Array(items) => items.iter().for_each(|item| members(item, path, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_of_a_check_has_the_members_that_are_told() {
+    let secret = "a-secret-of-the-test";
+    let receiver = Receiver::start(Consumer::TicketNation, secret).await.unwrap();
+    let check = Conformance::new("ticketnation", receiver.url(), Secret::new(secret));
+    let report = check.only(["accepts-valid"]).run().await.unwrap();
+    let paths = |text: &str| {
+        let mut found = Vec::new();
+        members(&serde_json::from_str(text).unwrap(), "", &mut found);
+        found.sort();
+        found
+    };
+    assert_eq!(paths(block("json", 0)), paths(&report.to_json()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_provider_file_of_the_readme_delivers() {
-    let file = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let file = block("toml", 0);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("box-office.toml"), file).unwrap();
     let builder = Engine::builder().in_memory().development();

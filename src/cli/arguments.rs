@@ -72,6 +72,11 @@ impl SecretSource {
         }
     }
 
+    /// Whether an argument gives one, or names a file with it.
+    pub fn is_in_arguments(&self) -> bool {
+        !self.secrets.is_empty() || self.secret_file.is_some()
+    }
+
     /// The secrets, of which there must be one.
     pub fn demand(&self) -> Result<Vec<Secret>> {
         let secrets = self.read()?;

@@ -4,17 +4,22 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod check;
 mod client;
 mod completions;
 mod config;
 mod demo;
 mod exchange;
+mod json_text;
+mod listen;
 mod logging;
 mod paint;
 mod providers;
+mod received;
 mod serve;
 mod settings;
 mod sign;
+mod signals;
 mod simulate;
 mod table;
 mod verify;
@@ -27,9 +32,9 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 when it worked; 1 when it did not: a webhook is not genuine, an endpoint did not
-accept everything, a server said no or failed; 2 when it could not begin: wrong arguments, or input
-that cannot be read or is refused; 3 when a server cannot be reached, or does not accept the token;
-4 when what was named does not exist on it.
+accept everything, a check failed, a server said no or failed; 2 when it could not begin: wrong
+arguments, or input that cannot be read or is refused; 3 when a server, or the endpoint to check,
+cannot be reached, or does not accept the token; 4 when what was named does not exist on it.
 
 HOOKWHEEL_URL and HOOKWHEEL_TOKEN say which server is asked, and as whom; HOOKWHEEL_LOG=debug logs
 to standard error; NO_COLOR=1 leaves out colour.";
@@ -50,6 +55,9 @@ enum Command {
     Sign(sign::Arguments),
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
+    Check(check::Arguments),
+    Listen(listen::Arguments),
+    Received(received::Arguments),
     App(client::app::Arguments),
     Endpoint(client::endpoint::Arguments),
     EventType(client::event_type::Arguments),
@@ -72,6 +80,8 @@ enum Ending {
     Good,
     /// It did not, and has said why.
     Bad,
+    /// It did not, since nobody could be reached.
+    Unreached,
 }
 
 /// Why a command could not do its work.
@@ -116,6 +126,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::Bad) => ExitCode::from(1),
+        Ok(Ending::Unreached) => ExitCode::from(3),
         // Whoever reads has read enough, like `head`.
         Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
@@ -148,6 +159,9 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
+        Command::Check(arguments) => check::run(arguments, out),
+        Command::Listen(arguments) => listen::run(arguments, out),
+        Command::Received(arguments) => received::run(arguments, out),
         Command::App(arguments) => client::app::run(arguments, out),
         Command::Endpoint(arguments) => client::endpoint::run(arguments, out),
         Command::EventType(arguments) => client::event_type::run(arguments, out),

@@ -3,6 +3,7 @@
 mod fronts;
 
 use super::settings::SettingsSource;
+use super::signals::Signals;
 use super::{Ended, Ending, Trouble, block_on, logging};
 use crate::api::server::Server;
 use crate::config::ServeConfig;
@@ -15,7 +16,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -173,33 +173,5 @@ async fn fold(prometheus: Prometheus) {
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager could not be told");
-    }
-}
-
-/// The signals that ask a process to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let on = |kind| {
-            signal(kind).map_err(|error| {
-                Error::unavailable(format!("signals cannot be received: {error}"))
-                    .with_source(error)
-            })
-        };
-        Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -75,6 +75,29 @@ impl Challenge {
         }
     }
 
+    /// The text of the challenge that a request for `target`, a path with its query, brings; `None`
+    /// when it is no challenge.
+    pub fn token_in(&self, target: &str) -> Option<String> {
+        let query = target.split_once('?')?.1;
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| *name == self.query)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The header, name and value, by which the endpoint of who has `key` answers a challenge.
+    ///
+    /// # Errors
+    /// Refuses a public key, which cannot sign.
+    pub fn answer(&self, token: &str, key: &SigningKey) -> Result<(String, String)> {
+        let value = |held: &Token| match held {
+            Token::Challenge => Some(Cow::Borrowed(token.as_bytes())),
+            _ => None,
+        };
+        let mut text = String::new();
+        self.encoding.encode_into(&key.sign(&self.answer, value)?, &mut text);
+        Ok((self.answer_header.clone(), text))
+    }
+
     /// Whether `response` answers `request` with the owner's secret. Compared in constant time;
     /// upper-case hex is refused, as by a provider that compares texts.
     ///

@@ -60,7 +60,7 @@ type Part = fn(&mut Writer<'_>, &Profile);
 /// Puts the file in words.
 pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
     let mut to = Writer { source, lines: Vec::new() };
-    let parts: [(&'static str, Part); 9] = [
+    let parts: [(&'static str, Part); 10] = [
         ("Headers", headers),
         ("Signature", signature),
         ("Body", body),
@@ -69,6 +69,7 @@ pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
         ("Secret", secret),
         ("Ownership", ownership),
         ("Test events", test),
+        ("Consumers", consumers),
         ("Scenarios", scenarios),
     ];
     let mut sections = Vec::with_capacity(parts.len());
@@ -296,6 +297,45 @@ fn test(to: &mut Writer<'_>, profile: &Profile) {
     }
     let types: Vec<&str> = profile.sample.iter().map(|sample| sample.event_type.as_str()).collect();
     to.say("sample[0]", format!("{} types with a sample", types.len()));
+}
+
+fn consumers(to: &mut Writer<'_>, profile: &Profile) {
+    let Some(consumer) = &profile.consumer else {
+        to.say("consumer", "nothing is asked of them");
+        return;
+    };
+    if let Some(age) = &consumer.stale_after {
+        let age = human_duration(age.0);
+        to.say("consumer.stale_after", format!("a webhook older than {age} is to be refused"));
+    }
+    if let Some(lead) = &consumer.future_after {
+        let lead = human_duration(lead.0);
+        let text = format!("one more than {lead} ahead of their time is to be refused");
+        to.say("consumer.future_after", text);
+    }
+    if let Some(name) = &consumer.duplicates {
+        to.say("consumer.duplicates", format!("duplicates are told by `{name}`"));
+    }
+    if !consumer.refusal.is_empty() {
+        let text = format!("what is not genuine is answered with {}", list(&consumer.refusal));
+        to.say("consumer.refusal", text);
+    }
+    if let Some(path) = &consumer.own {
+        to.say("consumer.own", format!("own events are told by `{path}` in the data"));
+    }
+    if !consumer.things.is_empty() {
+        let text = format!("{} in the data name what an event is about", list(&consumer.things));
+        to.say("consumer.things", text);
+    }
+    if !consumer.sequence.is_empty() {
+        let types: Vec<&str> = consumer.sequence.iter().map(|(held, _)| held.as_str()).collect();
+        to.say("consumer.sequence", format!("one thing goes through {}", types.join(", ")));
+    }
+    for (index, rule) in consumer.rule.iter().enumerate() {
+        let weight = if rule.must { "demanded" } else { "advised" };
+        let text = format!("{weight} in “{}”: {}", rule.section, list(&rule.about));
+        to.say(&format!("consumer.rule[{index}].section"), text);
+    }
 }
 
 fn scenarios(to: &mut Writer<'_>, profile: &Profile) {

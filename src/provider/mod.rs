@@ -6,6 +6,7 @@
 
 mod altered;
 mod challenge;
+mod consumer;
 mod describe;
 mod encoding;
 mod envelope;
@@ -28,6 +29,7 @@ mod wire_id;
 
 pub use altered::SignatureText;
 pub use challenge::{Challenge, ChallengeRequest};
+pub use consumer::{Consumers, Rule, Subject};
 pub use describe::{Description, Line, Section};
 pub use profile::{AuthenticationKind, Moment, SecretOwner, SecretShown};
 pub use providers::Providers;
@@ -67,6 +69,7 @@ pub struct Provider {
     test_event: EventType,
     test_only: Option<Vec<String>>,
     samples: sample::Samples,
+    consumers: Consumers,
     scenarios: Vec<Scenario>,
     description: Description,
 }
@@ -113,6 +116,12 @@ impl Provider {
     /// Whether an answer with `status` means that the webhook arrived.
     pub fn is_success(&self, status: u16) -> bool {
         self.delivery.success.iter().any(|range| range.contains(status))
+    }
+
+    /// The statuses that mean that a webhook arrived, in words: `2xx`, `200 or 201`.
+    pub fn success_words(&self) -> String {
+        let words: Vec<String> = self.delivery.success.iter().map(ToString::to_string).collect();
+        words.join(" or ")
     }
 
     /// Whether endpoints must have an `https:` URL.
@@ -313,6 +322,11 @@ impl Provider {
         overrides: &[(String, serde_json::Value)],
     ) -> Result<Payload> {
         self.samples.sample(event_type, overrides)
+    }
+
+    /// What consumers are asked to do.
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// What the file says, in words, each line marked with whose word it is.

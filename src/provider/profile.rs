@@ -1,6 +1,7 @@
 //! A provider file as it is written: the fields, their types and their defaults. What they
 //! contradict is found in `load.rs`.
 
+use crate::provider::consumer::Subject;
 use crate::provider::encoding::Encoding;
 use crate::provider::envelope::Fields;
 use crate::provider::template::Template;
@@ -25,6 +26,7 @@ pub(super) struct Profile {
     pub secret: SecretPolicy,
     pub challenge: Option<ChallengeFields>,
     pub test: Test,
+    pub consumer: Option<ConsumerFields>,
     #[serde(default)]
     pub variants: Option<Variants>,
     #[serde(default)]
@@ -277,6 +279,45 @@ pub(super) struct Test {
     pub event: String,
     /// The types that a test event may have; any when left out.
     pub only: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsumerFields {
+    /// How old a webhook may be.
+    pub stale_after: Option<Span>,
+    /// How far ahead of the consumer's time it may be.
+    pub future_after: Option<Span>,
+    /// The header or field that stays the same when an event comes again.
+    pub duplicates: Option<String>,
+    /// The statuses that answer what is not genuine.
+    #[serde(default)]
+    pub refusal: Vec<StatusRange>,
+    /// The member of the data that tells a consumer's own events.
+    pub own: Option<String>,
+    /// Members of the data that name the thing which an event is about.
+    #[serde(default)]
+    pub things: Vec<String>,
+    /// Types that follow one another, each with the member of the data that names the thing.
+    #[serde(default)]
+    pub sequence: Vec<(String, String)>,
+    #[serde(default)]
+    pub rule: Vec<RuleFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleFields {
+    pub about: Vec<Subject>,
+    /// The heading on the page.
+    pub section: String,
+    /// The page, where it is not `source`.
+    pub url: Option<String>,
+    /// The page's own words.
+    pub words: Option<String>,
+    /// Whether the page demands it; else it is advice.
+    #[serde(default)]
+    pub must: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,8 @@
 //! Both ends of a webhook, played: a provider towards somebody's endpoint, with the API that its
-//! users register and retry by, and the consumers that behave as a provider's page tells them to.
+//! users register and retry by, the consumers that behave as a provider's page tells them to, and
+//! the checks that tell whether somebody's consumer does.
 
+mod check;
 mod faults;
 mod progress;
 mod report;
@@ -8,8 +10,12 @@ mod simulation;
 mod wire;
 
 pub mod fronts;
+pub mod listener;
 pub mod receiver;
 
+pub use check::{
+    CheckExchange, CheckResult, Conformance, ConformanceReport, PlannedCheck, Pointer, Verdict,
+};
 pub use faults::{Fault, FaultChoice, Forgery, SHARE_DEFAULT};
 pub use progress::{Exchange, Standing, Step};
 pub use report::{End, FaultTally, Report};

@@ -15,12 +15,12 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod answer;
-mod checks;
-mod connection;
+pub(super) mod answer;
+pub(super) mod checks;
+pub(super) mod connection;
 mod consumer;
 mod received;
-mod request;
+pub(super) mod request;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -144,8 +144,8 @@ impl Receiver {
         self.shared.answer_always(answer);
     }
 
-    /// What arrived so far, oldest first: the latest 64 MiB of it. Requests that are not HTTP/1,
-    /// have no `Content-Length` for their body or pass a limit are answered but not listed.
+    /// What arrived so far, oldest first: the latest 64 MiB of it. Requests that are not HTTP/1 or
+    /// pass a limit are answered but not listed.
     pub fn requests(&self) -> Vec<Received> {
         self.shared.look(<[Received]>::to_vec)
     }

@@ -8,8 +8,8 @@ use crate::dispatch::{Egress, OutboundRequest, Upload};
 use crate::error::Result;
 use crate::id_source::IdSource;
 use crate::model::{
-    ApplicationId, EndpointId, Event, EventId, EventType, Failure, Mode, Payload, Reach,
-    RecordedRequest, Response, Timestamp, WebhookId,
+    ApplicationId, EndpointId, Event, EventId, EventType, Failure, FailureKind, Mode, Payload,
+    Reach, RecordedRequest, Response, Timestamp, WebhookId,
 };
 use crate::provider::{Provider, RawWebhook, Rendered, SigningKey, Webhook};
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use http::Method;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The way to one endpoint, as one provider.
 pub(crate) struct Wire {
@@ -44,6 +45,19 @@ pub struct Sent {
     pub duration: Duration,
     /// The answer, or why there is none.
     pub result: Result<Response, Failure>,
+}
+
+impl Sent {
+    /// Whether there was a connection to send over.
+    pub fn was_connected(&self) -> bool {
+        match &self.result {
+            Ok(_) => true,
+            Err(failure) => matches!(
+                failure.kind,
+                FailureKind::Timeout | FailureKind::Closed | FailureKind::Protocol
+            ),
+        }
+    }
 }
 
 impl Draft {
@@ -82,6 +96,19 @@ impl Wire {
         self.clock.wall()
     }
 
+    /// The endpoint's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An id that nothing else has.
+    ///
+    /// # Errors
+    /// Fails when the system has no random numbers.
+    pub(crate) fn id(&self) -> Result<Uuid> {
+        self.ids.next()
+    }
+
     /// An event that happened just now, with an id of its own.
     ///
     /// # Errors
@@ -118,7 +145,21 @@ impl Wire {
     /// # Errors
     /// Fails when the system has no random numbers.
     pub(crate) fn draft(&self, events: Vec<Arc<Event>>) -> Result<Draft> {
-        Ok(Draft { webhook: WebhookId::from_uuid(self.ids.next()?), events })
+        // As the engine has it: only a webhook that may carry several events has an id of its own.
+        let id = match (self.provider.batch_max(), events.as_slice()) {
+            (None, [event]) => event.id.uuid(),
+            _ => self.ids.next()?,
+        };
+        Ok(Draft { webhook: WebhookId::from_uuid(id), events })
+    }
+
+    /// The same webhook with the data of its events replaced.
+    pub(crate) fn with_data(&self, draft: &Draft, data: &Payload) -> Draft {
+        let events = draft.events.iter().map(|event| {
+            let replaced = Event { data: data.clone(), ..Event::clone(event) };
+            Arc::new(replaced)
+        });
+        Draft { webhook: draft.webhook, events: events.collect() }
     }
 
     /// The webhook as the provider sends it at `now`, signed with `keys`, the newest last.

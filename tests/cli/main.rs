@@ -1,10 +1,13 @@
 //! The binary as people and scripts use it: what it prints, and its exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod check;
 mod client;
 mod config;
 mod demo;
+mod listen;
 mod providers;
+mod received;
 mod serve;
 mod signing;
 mod simulate;

@@ -1,7 +1,7 @@
 //! A simulation in JSON: one object a line, the first of kind `start`, the last of kind `report`.
 
 use super::Teller;
-use crate::cli::exchange;
+use crate::cli::{exchange, json_text};
 use crate::model::{AttemptOutcome, Failure, RecordedRequest, Response, Timestamp, Trigger};
 use crate::simulate::{End, Exchange, Fault, Forgery, Report, Simulation, Step};
 use serde_json::{Map, Value, json};
@@ -99,17 +99,8 @@ fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// Writes an object as a line. What JSON leaves as it is and a terminal would obey is escaped.
 fn write(object: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let mut line = String::new();
-    for letter in object.to_string().chars() {
-        if letter.is_control() {
-            line.push_str(&format!("\\u{:04x}", u32::from(letter)));
-        } else {
-            line.push(letter);
-        }
-    }
-    writeln!(out, "{line}")
+    writeln!(out, "{}", json_text::line(object))
 }
 
 fn exchange_object(told: &Exchange, verbose: bool) -> Value {

@@ -2,6 +2,7 @@
 //! and compiles.
 
 mod body;
+mod consumer;
 mod request;
 mod retries;
 mod samples;
@@ -38,6 +39,7 @@ impl Loader<'_> {
         self.check_request(&profile)?;
         let samples = self.samples(&profile)?;
         let test_event = self.test_event(&profile, &samples)?;
+        let consumers = self.consumers(&profile, &samples)?;
         let (title, test_only) = (profile.title, profile.test.only);
         let check = |event_type: &str| check_test_event(&title, test_only.as_deref(), event_type);
         let scenarios =
@@ -76,6 +78,7 @@ impl Loader<'_> {
             test_event,
             test_only,
             samples,
+            consumers,
             scenarios,
             description,
         })

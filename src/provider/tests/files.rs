@@ -69,6 +69,36 @@ const REFUSALS: &[(&str, &str, usize, &str)] = &[
     ("delays = [\"1m\"]", "delays = [\"1m\", \"1y\"]", 39, "`schedule.delays`: `1y` is not a"),
     ("delays = [\"1m\"]", "delays = [\"1m\"]\njitter = 2.0", 40, "`schedule.jitter`: jitter 2"),
     ("event = \"a.b\"", "event = \"a.c\"", 47, "`test.event`: expected the type of a [[sample]]"),
+    ("[test]", "[consumer]\nstale = \"5m\"\n[test]", 47, "unknown field `stale`, expected"),
+    ("[test]", "[consumer]\nstale_after = \"0s\"\n[test]", 47, "expected more than nothing"),
+    ("[test]", "[consumer]\nduplicates = \"key\"\n[test]", 47, "expected a header of request"),
+    ("[test]", "[consumer]\nrefusal = [\"2xx\"]\n[test]", 47, "a success refuses nothing"),
+    ("[test]", "[consumer]\nown = \"a..b\"\n[test]", 47, "expected a dotted path"),
+    (
+        "[test]",
+        "[consumer]\nthings = [\"\"]\n[test]",
+        47,
+        "`consumer.things[0]`: expected a dotted path",
+    ),
+    ("[test]", "[consumer]\nsequence = [[\"a.b\", \"x\"]]\n[test]", 47, "at least two events"),
+    (
+        "[test]",
+        "[consumer]\nsequence = [[\"a.b\", \"x\"], [\"a.c\", \"x\"]]\n[test]",
+        47,
+        "`consumer.sequence[1]`: expected the type of a [[sample]]",
+    ),
+    (
+        "[test]",
+        "[[consumer.rule]]\nabout = [\"speed\"]\nsection = \"x\"\n[test]",
+        47,
+        "unknown variant `speed`, expected",
+    ),
+    (
+        "[test]",
+        "[[consumer.rule]]\nabout = [\"time\"]\nsection = \"x\"\nurl = \"javascript:1\"\n[test]",
+        49,
+        "expected an address that begins with `https://`",
+    ),
     ("data = \"{}\"", "data = \"[]\"", 51, "`sample[0].data`: event data must be a JSON object"),
 ];
 
@@ -143,6 +173,37 @@ fn descriptions_tell_whose_word_is_what() {
     assert!(matches!(line("gocardless", "an attempt may take").mark, Mark::Found(_)));
     let gocardless = line("gocardless", "after each failed attempt").mark;
     assert!(matches!(&gocardless, Mark::Ours(why) if why.contains("from the fourth")));
+}
+
+#[test]
+fn a_file_without_consumers_asks_nothing_of_them() {
+    let provider = Provider::parse("acme.toml", GOOD).unwrap();
+    assert_eq!(provider.consumers(), &crate::provider::Consumers::default());
+    // A body that says nothing of when it was sent cannot be too old.
+    let timeless = include_str!("../../../schedules/ticketnation.toml")
+        .replace("[consumer]", "[consumer]\nstale_after = \"5m\"");
+    let error = Provider::parse("ticketnation.toml", &timeless).unwrap_err().to_string();
+    assert!(error.contains("`consumer.stale_after`: no header and no field"), "{error}");
+}
+
+#[test]
+fn the_files_say_what_the_pages_ask_of_consumers() {
+    use crate::provider::Subject;
+    let yoco = provider("yoco");
+    let consumers = yoco.consumers();
+    assert_eq!(consumers.stale_after, Some(std::time::Duration::from_secs(180)));
+    assert_eq!(consumers.own.as_deref(), Some("metadata.checkoutId"));
+    let filter = consumers.rule(Subject::Own).unwrap();
+    assert!(filter.must && filter.section == "4. Filter events");
+    let gocardless = provider("gocardless");
+    assert!(gocardless.consumers().is_refusal(498) && !gocardless.consumers().is_refusal(401));
+    assert!(provider("ticketnation").consumers().is_refusal(401));
+    assert!(!provider("opencard").consumers().names_refusal());
+    assert_eq!(provider("opencard").consumers().duplicates, None);
+    for provider in Providers::embedded().unwrap().iter() {
+        let rule = provider.consumers().rule(Subject::Signature).unwrap();
+        assert!(rule.must && rule.words.is_some(), "{}", provider.name());
+    }
 }
 
 #[test]

@@ -13,15 +13,15 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
-    pub(super) manner: Manner,
-    pub(super) after: Duration,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(in crate::simulate) manner: Manner,
+    pub(in crate::simulate) after: Duration,
+    pub(in crate::simulate) headers: Vec<(String, String)>,
+    pub(in crate::simulate) body: Vec<u8>,
 }
 
 /// How the exchange ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Manner {
+pub(in crate::simulate) enum Manner {
     Status(u16),
     Hang,
     Close,

@@ -21,10 +21,10 @@ use subtle::ConstantTimeEq;
 const AGE_MAX: Duration = Duration::from_secs(300);
 
 /// What came of the checks, and the honest answer.
-pub(super) struct Checked {
-    pub(super) verdict: Verdict,
-    pub(super) event_ids: Vec<String>,
-    pub(super) answer: Answer,
+pub(in crate::simulate) struct Checked {
+    pub(in crate::simulate) verdict: Verdict,
+    pub(in crate::simulate) event_ids: Vec<String>,
+    pub(in crate::simulate) answer: Answer,
 }
 
 /// Why a webhook was not accepted.
@@ -100,7 +100,9 @@ pub(super) fn opencard(secret: &str, request: &Request) -> Genuine {
     if request.header("X-Version") != Some("1") {
         return unusable("header `X-Version` is not `1`, the active version");
     }
-    if request.header("Content-Type") != Some("application/json") {
+    // RFC 9110, section 8.3.1: the type without its parameters, whatever its case.
+    let content_type = request.header("Content-Type").and_then(|held| held.split(';').next());
+    if !content_type.is_some_and(|held| held.trim().eq_ignore_ascii_case("application/json")) {
         return unusable("header `Content-Type` is not `application/json`");
     }
     object(&request.body)?;

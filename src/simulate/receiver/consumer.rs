@@ -61,7 +61,12 @@ impl Consumer {
     }
 
     /// Checks a request as the provider's page says, and answers it honestly.
-    pub(super) fn check(self, secret: &str, request: &Request, now: Timestamp) -> Checked {
+    pub(in crate::simulate) fn check(
+        self,
+        secret: &str,
+        request: &Request,
+        now: Timestamp,
+    ) -> Checked {
         if self == Self::OpenCard && request.method == "GET" {
             return checks::challenge(secret, request);
         }
@@ -95,7 +100,7 @@ impl Consumer {
     }
 
     /// The answer to a webhook that was accepted.
-    fn thanks(self) -> Answer {
+    pub(in crate::simulate) fn thanks(self) -> Answer {
         match self {
             Self::GoCardless => Answer::status(204),
             Self::TicketNation => Answer::status(200).body("OK"),

@@ -3,6 +3,7 @@
 
 use super::answer::Answer;
 use super::checks::Checked;
+use super::connection::{Serve, Way};
 use super::consumer::Consumer;
 use super::received::Received;
 use super::request::Request;
@@ -84,7 +85,7 @@ impl Shared {
     }
 
     /// Checks and lists a request, tells whoever waits, and decides on the answer.
-    pub(super) fn receive(&self, request: Request) -> Answer {
+    fn receive(&self, request: Request) -> Answer {
         let now = self.clock.wall();
         let secret = self.state().secret.clone();
         let checked = self.consumer.check(secret.expose(), &request, now);
@@ -99,6 +100,14 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Serve for Shared {
+    async fn answer(&self, request: Request, _: Way) -> Answer {
+        self.receive(request)
+    }
+
+    fn unreadable(&self, _: Way, _: Option<u16>, _: &'static str) {}
 }
 
 impl State {

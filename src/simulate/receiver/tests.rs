@@ -264,7 +264,17 @@ async fn what_cannot_be_read_is_told_and_not_listed() {
         ("not http\r\n\r\n", "400 Bad Request"),
         ("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400 Bad Request"),
         ("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400 Bad Request"),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "411 Length Required"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", "501 Not Implemented"),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+            "400 Bad Request",
+        ),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", "400 Bad Request"),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+            "413 Payload Too Large",
+        ),
         ("POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", "413 Payload Too Large"),
         (&long, "431 Request Header Fields Too Large"),
     ];
@@ -273,4 +283,35 @@ async fn what_cannot_be_read_is_told_and_not_listed() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{status}: {answer}");
     }
     assert!(receiver.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_is_put_together() {
+    let receiver = ticketnation().await;
+    let (first, second) = BODY.split_at(5);
+    let chunks = format!(
+        "5;note=x\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\nX-Trailer: 1\r\n\r\n",
+        second.len()
+    );
+    let head = webhook(SIGNATURE).replace(
+        &format!("Content-Length: {}\r\n\r\n{BODY}", BODY.len()),
+        "Transfer-Encoding: chunked\r\n\r\n",
+    );
+    let mut client = Client::connect(&receiver).await.unwrap();
+    let answer = client.ask(&format!("{head}{chunks}")).await;
+    assert!(is_answer(&answer, "200 OK", "OK"), "{answer}");
+    let answer = client.ask(&webhook(SIGNATURE)).await;
+    assert!(is_answer(&answer, "200 OK", "OK"), "the next request begins where it ended");
+    let requests = receiver.requests();
+    assert_eq!(requests[0].body, BODY.as_bytes());
+    assert_eq!(requests[0].head, head.as_bytes());
+}
+
+#[tokio::test]
+async fn who_asks_whether_to_go_on_is_told_to() {
+    let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    let mut client = Client::connect(&receiver).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    assert_eq!(client.ask(head).await, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(is_answer(&client.ask("ok").await, "200 OK", ""));
 }

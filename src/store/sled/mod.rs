@@ -20,7 +20,8 @@ mod read;
 mod record;
 mod replays;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::folder::{self, failed};
 use crate::model::{
     Application, ApplicationId, AttemptPosition, Endpoint, EndpointId, EndpointState, EventId,
     Order, Timestamp, WebhookId,
@@ -97,10 +98,11 @@ impl SledStore {
     /// Opens the store in `folder`, which is made when it does not exist.
     ///
     /// # Errors
-    /// [`ErrorKind::InUse`] when another process has it; [`ErrorKind::Unreadable`] when it is
-    /// damaged, lost what was acknowledged, or was written by another version.
+    /// [`InUse`](crate::ErrorKind::InUse) when another process has it;
+    /// [`Unreadable`](crate::ErrorKind::Unreadable) when it is damaged, lost what was acknowledged,
+    /// or was written by another version.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self> {
-        let lock = open::lock(folder)?;
+        let lock = folder::lock(folder)?;
         let opened = open::open(folder, &options, &lock)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -143,27 +145,6 @@ impl Opened {
     fn events(&self) -> MutexGuard<'_, IndexBuffer<16>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is said of data that cannot be read.
-const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
-
-/// What sled's error means to us.
-fn failed(error: ::sled::Error) -> Error {
-    let (kind, what) = match &error {
-        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => {
-            (ErrorKind::Unreadable, DAMAGED)
-        }
-        // The file ends before what it should hold.
-        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            (ErrorKind::Unreadable, DAMAGED)
-        }
-        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
-            (ErrorKind::Unavailable, "the disk is full")
-        }
-        _ => (ErrorKind::Unavailable, "the store failed"),
-    };
-    Error::new(kind, format!("{what} ({error})")).with_source(error)
 }
 
 impl Store for SledStore {

@@ -1,82 +1,28 @@
-//! Opening a folder: the lock, what a killed open left behind, the commit mark.
+//! Opening the store in a locked folder: its format, the commit mark, what is kept in memory.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::folder::open_sled;
 use crate::store::keys::{IndexKind, Key};
 use crate::store::sled::attempts::AttemptIndex;
 use crate::store::sled::index::IndexBuffer;
-use crate::store::sled::{DAMAGED, Opened, SledOptions, Writer, expire, failed};
-use backoff::ExponentialBackoff;
+use crate::store::sled::{Opened, SledOptions, Writer, expire, failed};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-/// What the folder holds, so that it is known by its names.
-const LOCK: &str = "lock";
+/// What the folder holds besides its lock.
 const MARK: &str = "mark";
 const DATA: &str = "sled";
 /// The version of the whole layout.
 const FORMAT: u128 = 1;
 
-/// Takes the folder for this process.
-pub(super) fn lock(folder: &Path) -> Result<Arc<File>> {
-    let cannot = |what: &str, error: std::io::Error| {
-        Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
-            .with_source(error)
-    };
-    fs::create_dir_all(folder).map_err(|error| cannot("make", error))?;
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(folder.join(LOCK)).map_err(|error| cannot("use", error))?;
-    // An engine that is just being dropped, or a child that is just being started and still holds
-    // our files, lets go within milliseconds.
-    let taken = backoff::retry(short_waits(Duration::from_millis(500)), || {
-        file.try_lock().map_err(|refusal| match refusal {
-            TryLockError::WouldBlock => backoff::Error::transient(refusal),
-            TryLockError::Error(_) => backoff::Error::permanent(refusal),
-        })
-    });
-    match taken.map_err(last_error) {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            // Only to be helpful: the message stands without it.
-            let _ = file.read_to_string(&mut owner);
-            return Err(Error::new(
-                ErrorKind::InUse,
-                format!(
-                    "data folder `{}` is in use by another process ({}): stop that one first, or \
-                     choose another folder",
-                    folder.display(),
-                    owner.trim(),
-                ),
-            ));
-        }
-        Err(TryLockError::Error(error)) => return Err(cannot("lock", error)),
-    }
-    let told = file
-        .set_len(0)
-        .and_then(|()| file.seek(SeekFrom::Start(0)))
-        .and_then(|_| writeln!(file, "process {}", std::process::id()));
-    told.map_err(|error| cannot("use", error))?;
-    Ok(Arc::new(file))
-}
-
 /// Opens sled in the locked folder and checks that nothing acknowledged is missing.
 pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
     let data = folder.join(DATA);
     let is_new = !data.exists();
-    remove_leftovers(&data)?;
-    let config = ::sled::Config::new()
-        .path(&data)
-        .cache_capacity(options.cache_bytes)
-        // Without its flusher sled never reclaims space.
-        .flush_every_ms(Some(500));
-    let db = open_sled(&config)
+    let db = open_sled(&data, options.cache_bytes)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     let io = |error: std::io::Error| {
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
@@ -111,64 +57,6 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         }
     }
     Ok(opened)
-}
-
-/// Opens sled. The folder is ours, but sled's own threads let go of its file a moment after the
-/// last handle is dropped, so a file that is locked is asked for again for a while.
-fn open_sled(config: &::sled::Config) -> Result<::sled::Db> {
-    let open = || {
-        // A damaged file makes sled panic in places; nothing that it was working on outlives that.
-        let opened = panic::catch_unwind(AssertUnwindSafe(|| config.open()));
-        match opened.map_err(|_| backoff::Error::permanent(Error::unreadable(DAMAGED)))? {
-            Ok(db) => Ok(db),
-            Err(error) if is_locked(&error) => Err(backoff::Error::transient(failed(error))),
-            Err(error) => Err(backoff::Error::permanent(failed(error))),
-        }
-    };
-    backoff::retry(short_waits(Duration::from_secs(3)), open).map_err(last_error)
-}
-
-/// Waits of a few milliseconds, growing, `in_all` together.
-fn short_waits(in_all: Duration) -> ExponentialBackoff {
-    ExponentialBackoff {
-        initial_interval: Duration::from_millis(2),
-        max_interval: Duration::from_millis(100),
-        max_elapsed_time: Some(in_all),
-        ..ExponentialBackoff::default()
-    }
-}
-
-fn last_error<E>(error: backoff::Error<E>) -> E {
-    match error {
-        backoff::Error::Permanent(error) | backoff::Error::Transient { err: error, .. } => error,
-    }
-}
-
-fn is_locked(error: &::sled::Error) -> bool {
-    // sled wraps the refusal of its lock into an error of the kind `Other`.
-    matches!(error, ::sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
-}
-
-/// A kill while sled opens leaves `snap.*.generating`, which it then takes for its newest snapshot
-/// and refuses. The whole snapshot is only replaced after the new one is in place, so what is left
-/// half-written can go.
-fn remove_leftovers(data: &Path) -> Result<()> {
-    let Ok(listing) = fs::read_dir(data) else {
-        return Ok(());
-    };
-    for entry in listing.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            let path: PathBuf = entry.path();
-            tracing::info!(file = %path.display(), "removing what an interrupted open left behind");
-            fs::remove_file(&path).map_err(|error| {
-                Error::unavailable(format!("cannot remove `{}`: {error}", path.display()))
-                    .with_source(error)
-            })?;
-        }
-    }
-    Ok(())
 }
 
 impl Opened {

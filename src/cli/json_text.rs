@@ -1,0 +1,94 @@
+//! JSON as it is printed: in one line, or laid out for reading.
+
+use serde_json::Value;
+
+/// A value in one line. What JSON leaves as it is and a terminal would obey is escaped.
+pub fn line(value: &Value) -> String {
+    let text = value.to_string();
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+/// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would
+/// write, numbers, escapes, the order of members and repeated ones stay as they are.
+pub fn pretty(json: &str) -> Option<String> {
+    serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let mut is_empty = false;
+    for letter in json.chars() {
+        if in_text {
+            out.push(letter);
+            in_text = escaped || letter != '"';
+            escaped = letter == '\\' && !escaped;
+            continue;
+        }
+        if letter.is_ascii_whitespace() {
+            continue;
+        }
+        let closes = matches!(letter, '}' | ']');
+        if closes {
+            depth = depth.saturating_sub(1);
+        }
+        // Between the brackets of what is empty stands nothing.
+        if closes != is_empty {
+            new_line(&mut out, depth);
+        }
+        out.push(letter);
+        is_empty = matches!(letter, '{' | '[');
+        match letter {
+            '{' | '[' => depth += 1,
+            ',' => new_line(&mut out, depth),
+            ':' => out.push(' '),
+            '"' => in_text = true,
+            _ => {}
+        }
+    }
+    Some(out)
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_nothing_that_drives_a_terminal() {
+        let value = Value::from("a\u{1b}\n\u{7f}\u{9b}é");
+        let line = line(&value);
+        assert_eq!(line, r#""a\u001b\n\u007f\u009bé""#);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn values_stay_as_they_were_written() {
+        let json = r#" {"b":1.10, "a":[{},[ ],{"c":"x,{\"\\"}],"a":"\u00e9","n":null}"#;
+        let expected = r#"{
+  "b": 1.10,
+  "a": [
+    {},
+    [],
+    {
+      "c": "x,{\"\\"
+    }
+  ],
+  "a": "\u00e9",
+  "n": null
+}"#;
+        assert_eq!(pretty(json).unwrap(), expected);
+        assert_eq!(pretty(" 1 ").unwrap(), "1");
+        assert_eq!(pretty("{} x"), None);
+        assert_eq!(pretty("text"), None);
+    }
+}

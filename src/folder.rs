@@ -1,0 +1,152 @@
+//! A data folder: one process has it at a time, and sled is opened in it with care.
+//!
+//! sled 0.34 has traps that its manual does not name; who keeps something in it opens it here.
+
+use crate::error::{Error, ErrorKind, Result};
+use backoff::ExponentialBackoff;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The file that is locked.
+const LOCK: &str = "lock";
+
+/// What is said of data that cannot be read.
+const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
+
+/// Takes the folder for this process, which has it until the last clone is dropped; makes it where
+/// there is none.
+///
+/// # Errors
+/// [`ErrorKind::InUse`] when another process has it.
+pub(crate) fn lock(folder: &Path) -> Result<Arc<File>> {
+    let cannot = |what: &str, error: std::io::Error| {
+        Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
+            .with_source(error)
+    };
+    fs::create_dir_all(folder).map_err(|error| cannot("make", error))?;
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(folder.join(LOCK)).map_err(|error| cannot("use", error))?;
+    // An engine that is just being dropped, or a child that is just being started and still holds
+    // our files, lets go within milliseconds.
+    let taken = backoff::retry(short_waits(Duration::from_millis(500)), || {
+        file.try_lock().map_err(|refusal| match refusal {
+            TryLockError::WouldBlock => backoff::Error::transient(refusal),
+            TryLockError::Error(_) => backoff::Error::permanent(refusal),
+        })
+    });
+    match taken.map_err(last_error) {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // Only to be helpful: the message stands without it.
+            let _ = file.read_to_string(&mut owner);
+            return Err(Error::new(
+                ErrorKind::InUse,
+                format!(
+                    "data folder `{}` is in use by another process ({}): stop that one first, or \
+                     choose another folder",
+                    folder.display(),
+                    owner.trim(),
+                ),
+            ));
+        }
+        Err(TryLockError::Error(error)) => return Err(cannot("lock", error)),
+    }
+    let told = file
+        .set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| writeln!(file, "process {}", std::process::id()));
+    told.map_err(|error| cannot("use", error))?;
+    Ok(Arc::new(file))
+}
+
+/// Opens sled in `data`, a folder below a locked one. That is ours, but sled's own threads let go of
+/// their file a moment after the last handle is dropped, so a file that is locked is asked for again
+/// for a while.
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`] when it is damaged.
+pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
+    remove_leftovers(data)?;
+    let config = ::sled::Config::new()
+        .path(data)
+        .cache_capacity(cache_bytes)
+        // Without its flusher sled never reclaims space.
+        .flush_every_ms(Some(500));
+    let open = || {
+        // A damaged file makes sled panic in places; nothing that it was working on outlives that.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened.map_err(|_| backoff::Error::permanent(Error::unreadable(DAMAGED)))? {
+            Ok(db) => Ok(db),
+            Err(error) if is_locked(&error) => Err(backoff::Error::transient(failed(error))),
+            Err(error) => Err(backoff::Error::permanent(failed(error))),
+        }
+    };
+    backoff::retry(short_waits(Duration::from_secs(3)), open).map_err(last_error)
+}
+
+/// Waits of a few milliseconds, growing, `in_all` together.
+fn short_waits(in_all: Duration) -> ExponentialBackoff {
+    ExponentialBackoff {
+        initial_interval: Duration::from_millis(2),
+        max_interval: Duration::from_millis(100),
+        max_elapsed_time: Some(in_all),
+        ..ExponentialBackoff::default()
+    }
+}
+
+fn last_error<E>(error: backoff::Error<E>) -> E {
+    match error {
+        backoff::Error::Permanent(error) | backoff::Error::Transient { err: error, .. } => error,
+    }
+}
+
+fn is_locked(error: &::sled::Error) -> bool {
+    // sled wraps the refusal of its lock into an error of the kind `Other`.
+    matches!(error, ::sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+}
+
+/// A kill while sled opens leaves `snap.*.generating`, which it then takes for its newest snapshot
+/// and refuses. The whole snapshot is only replaced after the new one is in place, so what is left
+/// half-written can go.
+fn remove_leftovers(data: &Path) -> Result<()> {
+    let Ok(listing) = fs::read_dir(data) else {
+        return Ok(());
+    };
+    for entry in listing.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            let path: PathBuf = entry.path();
+            tracing::info!(file = %path.display(), "removing what an interrupted open left behind");
+            fs::remove_file(&path).map_err(|error| {
+                Error::unavailable(format!("cannot remove `{}`: {error}", path.display()))
+                    .with_source(error)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What sled's error means to us.
+pub(crate) fn failed(error: ::sled::Error) -> Error {
+    let (kind, what) = match &error {
+        ::sled::Error::Corruption { .. } | ::sled::Error::Unsupported(_) => {
+            (ErrorKind::Unreadable, DAMAGED)
+        }
+        // The file ends before what it should hold.
+        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            (ErrorKind::Unreadable, DAMAGED)
+        }
+        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            (ErrorKind::Unavailable, "the disk is full")
+        }
+        _ => (ErrorKind::Unavailable, "the store failed"),
+    };
+    Error::new(kind, format!("{what} ({error})")).with_source(error)
+}

@@ -1,0 +1,331 @@
+//! Making checks: the consumer's side of the wire, what was learnt of it, and one check after
+//! another.
+
+use super::Conformance;
+use super::effects::Effect;
+use super::forms::Json;
+use super::genuine::renamed;
+use super::list::Check;
+use super::probe::Probe;
+use super::report::{CheckResult, ConformanceReport, Verdict};
+use super::rules::{self, PlannedCheck};
+use super::trial::{self, Outcome, Trial};
+use crate::error::{Error, Result};
+use crate::model::{Event, EventType, Mode, Payload, Secret, Timestamp};
+use crate::provider::{Provider, Rendered, SigningKey};
+use crate::simulate::Sent;
+use crate::simulate::wire::{Draft, Wire};
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest and the longest patience with an answer that is late already.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Bytes of a text that is taken for a secret: what is shorter would be found in anything.
+const SECRET_BYTES_MIN: usize = 8;
+
+/// A consumer that is being checked.
+pub(super) struct Runner {
+    pub provider: Arc<Provider>,
+    pub wire: Arc<Wire>,
+    /// The key of the secret; none for a provider that does not sign.
+    pub keys: Vec<SigningKey>,
+    /// The key of the secret that is being replaced.
+    pub old_keys: Vec<SigningKey>,
+    pub overrides: Vec<(String, Value)>,
+    pub probe: Option<Probe>,
+    /// The type of the events that are sent where any would do.
+    pub usual: EventType,
+    /// The longest that an answer to a genuine event has taken.
+    pub slowest: Duration,
+    /// Which event has an effect, and how soon; `Some(None)` when none has.
+    pub effect: Option<Option<Effect>>,
+    /// Why nothing genuine is accepted, once that is known.
+    refuses_all: Option<Option<String>>,
+    standard: Arc<Provider>,
+    /// What no result may show.
+    secrets: Vec<Secret>,
+    has_old_secret: bool,
+    url: String,
+    began: Timestamp,
+}
+
+impl Runner {
+    pub(super) async fn prepare(conformance: Conformance) -> Result<Self> {
+        let providers = conformance.providers()?;
+        let provider = providers.get(&conformance.provider)?;
+        let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?;
+        let keys_of = |secret: &Secret| -> Result<Vec<SigningKey>> {
+            if provider.schemes().next().is_none() {
+                return Ok(Vec::new());
+            }
+            Ok(vec![provider.signing_key(&provider.check_secret(secret)?, secret)?])
+        };
+        let old = conformance.old_secret;
+        // A provider may have events that are tests and nothing else: not these, if there are more.
+        let genuine = |held: &&EventType| provider.check_test_event(held.as_str()).is_err();
+        let usual = provider.event_types().find(genuine);
+        let runner = Self {
+            keys: keys_of(&conformance.secret)?,
+            old_keys: old.as_ref().map_or(Ok(Vec::new()), keys_of)?,
+            usual: usual.unwrap_or(provider.test_event_type()).clone(),
+            standard: providers.get(rules::STANDARD)?,
+            began: wire.now(),
+            wire: Arc::new(wire),
+            overrides: conformance.overrides,
+            probe: conformance.probe,
+            slowest: Duration::ZERO,
+            effect: None,
+            refuses_all: None,
+            has_old_secret: old.is_some(),
+            secrets: old.into_iter().chain([conformance.secret]).flat_map(spellings).collect(),
+            url: conformance.url,
+            provider,
+        };
+        // What cannot be sent, or asked for, should be known before anything is sent.
+        let event = runner.event(&runner.usual, &[])?;
+        runner.wire.rendered(
+            &runner.wire.draft(vec![event])?,
+            &runner.keys,
+            1,
+            runner.wire.now(),
+        )?;
+        if let Some(probe) = &runner.probe {
+            probe.read(&runner.wire).await?;
+        }
+        Ok(runner)
+    }
+
+    /// A report without results.
+    pub(super) fn report(&self) -> ConformanceReport {
+        ConformanceReport {
+            provider: self.provider.name().to_owned(),
+            title: self.provider.title().to_owned(),
+            url: self.url.clone(),
+            at: self.began,
+            results: Vec::new(),
+        }
+    }
+
+    /// Makes one check.
+    ///
+    /// # Errors
+    /// Only where hookwheel cannot do its part; what the consumer does is no error.
+    pub(super) async fn run(&mut self, check: Check) -> Result<CheckResult> {
+        let options = rules::Options {
+            has_probe: self.probe.is_some(),
+            has_old_secret: self.has_old_secret,
+            overrides: &self.overrides,
+        };
+        let PlannedCheck { name, title, must, why, moot } =
+            rules::planned(check, &self.provider, &self.standard, &options);
+        let mut trial = match moot {
+            Some(reason) => Trial::moot(reason),
+            None => self.trial(check).await?,
+        };
+        let (outcome, finding) = trial.end();
+        let verdict = match outcome {
+            Outcome::Moot => Verdict::NotApplicable,
+            Outcome::Good => Verdict::Pass,
+            Outcome::Faulty if must => Verdict::Fail,
+            Outcome::Flawed | Outcome::Faulty => Verdict::Warn,
+        };
+        for exchange in &mut trial.exchanges {
+            self.mask(&mut exchange.sent);
+        }
+        Ok(CheckResult {
+            name,
+            title,
+            verdict,
+            must,
+            expected: rules::expected(check, &self.provider),
+            why,
+            exchanges: trial.exchanges,
+            finding: self.masked(&finding).unwrap_or(finding),
+        })
+    }
+
+    async fn trial(&mut self, check: Check) -> Result<Trial> {
+        // Where nothing is accepted, a refusal says nothing, and neither does a quick answer.
+        let needs_acceptance = matches!(
+            check,
+            Check::RefusesTampered
+                | Check::RefusesUnsigned
+                | Check::RefusesWrongSecret
+                | Check::RefusesWrongEncoding
+                | Check::RefusesPartialSignature
+                | Check::RefusesStale
+                | Check::RefusesFuture
+                | Check::RefusesWithDocumentedStatus
+                | Check::ReportsOwnErrors
+                | Check::AnswersInTime
+        );
+        if needs_acceptance && let Some(reason) = self.refuses_all().await? {
+            return Ok(Trial::moot(format!("it accepts nothing: a genuine event got {reason}")));
+        }
+        match check {
+            Check::AcceptsValid => self.accepts_valid().await,
+            Check::AcceptsWhitespace => self.accepts_whitespace().await,
+            Check::AcceptsKeyOrder => self.accepts_key_order().await,
+            Check::AcceptsUnicodeEscapes => self.accepts_unicode_escapes().await,
+            Check::AcceptsNumberForms => self.accepts_number_forms().await,
+            Check::AcceptsTrailingNewline => self.accepts_trailing_newline().await,
+            Check::AcceptsCharsetParameter => self.accepts_charset_parameter().await,
+            Check::AnswersChallenge => self.answers_challenge(false).await,
+            Check::AnswersChallengeWithQuery => self.answers_challenge(true).await,
+            Check::RefusesTampered => self.refuses_tampered().await,
+            Check::RefusesUnsigned => self.refuses_unsigned().await,
+            Check::RefusesWrongSecret => self.refuses_wrong_secret().await,
+            Check::RefusesWrongEncoding => self.refuses_wrong_encoding().await,
+            Check::RefusesPartialSignature => self.refuses_partial_signature().await,
+            Check::RefusesStale => self.refuses_stale().await,
+            Check::RefusesFuture => self.refuses_future().await,
+            Check::RefusesWithDocumentedStatus => self.refuses_with_documented_status().await,
+            Check::AcceptsBothSecrets => self.accepts_both_secrets().await,
+            Check::AcceptsUnknownEvent => self.accepts_unknown_event().await,
+            Check::AcceptsUnknownFields => self.accepts_unknown_fields().await,
+            Check::AcceptsOutOfOrder => self.accepts_out_of_order().await,
+            Check::AcceptsBatch => self.accepts_batch().await,
+            Check::ReportsOwnErrors => self.reports_own_errors().await,
+            Check::AcceptsDuplicates => self.accepts_duplicates().await,
+            Check::HandlesOwn => self.handles_own().await,
+            Check::IgnoresForeign => self.ignores_foreign().await,
+            Check::DuplicatesWithoutEffect => self.duplicates_without_effect().await,
+            Check::ForgeriesWithoutEffect => self.forgeries_without_effect().await,
+            Check::AnswersInTime => self.answers_in_time().await,
+            Check::AnswersBurstInTime => self.answers_burst_in_time().await,
+        }
+    }
+
+    /// An event of this type from the provider's samples, new at every call.
+    pub(super) fn event(
+        &self,
+        event_type: &EventType,
+        extra: &[(String, Value)],
+    ) -> Result<Arc<Event>> {
+        self.wire.event(event_type, self.data(event_type, extra)?, Mode::Live)
+    }
+
+    /// The data of such an event, about something of its own at every call: a consumer that keeps a
+    /// row for each order would not notice a second event of the same one.
+    pub(super) fn data(
+        &self,
+        event_type: &EventType,
+        extra: &[(String, Value)],
+    ) -> Result<Payload> {
+        let sample = self.provider.sample(event_type.as_str(), &[])?;
+        let sample = Json::read(sample.as_str().as_bytes());
+        let mark = self.fresh_digits()?;
+        let things = self.provider.consumers().things.iter().filter_map(|path| {
+            let thing = sample.as_ref()?.text_at(path)?;
+            Some((path.clone(), Value::from(renamed(thing, &mark))))
+        });
+        let overrides = [&things.collect::<Vec<_>>(), self.overrides.as_slice(), extra].concat();
+        self.provider.sample(event_type.as_str(), &overrides)
+    }
+
+    /// A webhook with a new event of the usual type.
+    pub(super) fn draft(&self) -> Result<Draft> {
+        self.wire.draft(vec![self.event(&self.usual, &[])?])
+    }
+
+    /// A webhook as the provider sends it now.
+    pub(super) fn rendered(&self, draft: &Draft) -> Result<Rendered> {
+        self.wire.rendered(draft, &self.keys, 1, self.wire.now())
+    }
+
+    /// The same with another body, signed over it.
+    pub(super) fn signed(&self, draft: &Draft, body: impl Into<Bytes>) -> Result<Rendered> {
+        self.wire.signed(draft, body, &self.keys, self.wire.now())
+    }
+
+    /// How long an answer is waited for: the provider's time, and some patience, so that a late
+    /// answer can still be judged by what it says.
+    pub(super) fn wait_max(&self) -> Duration {
+        let timeout = self.provider.timeout();
+        timeout + timeout.clamp(PATIENCE.0, PATIENCE.1)
+    }
+
+    /// Posts what may be a forgery.
+    pub(super) async fn post(&self, rendered: Rendered) -> Sent {
+        self.wire.post(rendered, self.wait_max()).await
+    }
+
+    /// Posts what is genuine, and remembers how long the answer took.
+    pub(super) async fn post_genuine(&mut self, rendered: Rendered) -> Sent {
+        let sent = self.post(rendered).await;
+        self.slowest = self.slowest.max(sent.duration);
+        sent
+    }
+
+    /// What a genuine event was answered with, where it was not accepted.
+    async fn refuses_all(&mut self) -> Result<Option<String>> {
+        if self.refuses_all.is_none() {
+            let rendered = self.rendered(&self.draft()?)?;
+            let sent = self.post_genuine(rendered).await;
+            self.note_acceptance(&sent);
+        }
+        Ok(self.refuses_all.clone().flatten())
+    }
+
+    /// Remembers whether a genuine event of the plainest kind was accepted.
+    pub(super) fn note_acceptance(&mut self, sent: &Sent) {
+        let accepted =
+            matches!(&sent.result, Ok(answer) if self.provider.is_success(answer.status));
+        self.refuses_all = Some((!accepted).then(|| trial::told(sent)));
+    }
+
+    /// A key of the same scheme as the consumer's, which it does not know.
+    pub(super) fn unknown_key(&self) -> Result<SigningKey> {
+        let scheme = self.keys.first().map(SigningKey::scheme);
+        let made = self.provider.generate_secret(scheme)?;
+        self.provider.signing_key(&made.scheme, &made.secret)
+    }
+
+    /// Puts stars where the answer repeats a secret, and into the request's URL where it does.
+    fn mask(&self, sent: &mut Sent) {
+        match &mut sent.result {
+            Ok(answer) => {
+                for (_, value) in &mut answer.headers {
+                    if let Some(masked) = self.masked(value) {
+                        *value = masked;
+                    }
+                }
+                if let Some(masked) = self.masked(&String::from_utf8_lossy(&answer.body)) {
+                    answer.body = masked.into();
+                }
+            }
+            Err(failure) => {
+                if let Some(masked) = self.masked(&failure.detail) {
+                    failure.detail = masked;
+                }
+            }
+        }
+    }
+
+    /// `text` with stars for secrets; `None` when there is none in it.
+    fn masked(&self, text: &str) -> Option<String> {
+        let mut masked = None;
+        for secret in self.secrets.iter().map(Secret::expose) {
+            let held = masked.as_deref().unwrap_or(text);
+            if held.contains(secret) {
+                masked = Some(held.replace(secret, "***"));
+            }
+        }
+        masked
+    }
+}
+
+/// A secret, and its key without what stands before it, like `whsec_`; the longer one first.
+fn spellings(secret: Secret) -> impl Iterator<Item = Secret> {
+    let key = secret.expose().split_once('_').map(|(_, key)| Secret::new(key));
+    let is_telling = |held: &Secret| held.expose().len() >= SECRET_BYTES_MIN;
+    [Some(secret), key].into_iter().flatten().filter(is_telling)
+}
+
+/// What a provider file leads to that this cannot be: a defect of the file, not of the consumer.
+pub(super) fn unusable(what: &str) -> Error {
+    Error::internal(format!("{what}: the provider's own webhook cannot be read"))
+}
