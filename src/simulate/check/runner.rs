@@ -11,7 +11,7 @@ use super::report::{CheckResult, ConformanceReport, Verdict};
 use super::rules::{self, PlannedCheck};
 use super::trial::{self, Outcome, Trial};
 use crate::error::{Error, Result};
-use crate::model::{Event, EventType, Mode, Payload, Secret, Timestamp};
+use crate::model::{Event, EventType, FailureKind, Mode, Payload, Secret, Timestamp};
 use crate::provider::{Provider, Rendered, SigningKey};
 use crate::simulate::Sent;
 use crate::simulate::wire::{Draft, Wire};
@@ -40,6 +40,8 @@ pub(super) struct Runner {
     pub usual: EventType,
     /// The longest that an answer to a genuine event has taken.
     pub slowest: Duration,
+    /// Whether a genuine event got no answer, however long that was waited for.
+    hangs: bool,
     /// Which event has an effect, and how soon; `Some(None)` when none has.
     pub effect: Option<Option<Effect>>,
     /// Why nothing genuine is accepted, once that is known.
@@ -77,6 +79,7 @@ impl Runner {
             overrides: conformance.overrides,
             probe: conformance.probe,
             slowest: Duration::ZERO,
+            hangs: false,
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
@@ -243,9 +246,14 @@ impl Runner {
 
     /// How long an answer is waited for: the provider's time, and some patience, so that a late
     /// answer can still be judged by what it says.
+    ///
+    /// A consumer that has hung once gets no more of it, or checking it would take very long.
     pub(super) fn wait_max(&self) -> Duration {
         let timeout = self.provider.timeout();
-        timeout + timeout.clamp(PATIENCE.0, PATIENCE.1)
+        match self.hangs {
+            true => timeout,
+            false => timeout + timeout.clamp(PATIENCE.0, PATIENCE.1),
+        }
     }
 
     /// Posts what may be a forgery.
@@ -257,6 +265,8 @@ impl Runner {
     pub(super) async fn post_genuine(&mut self, rendered: Rendered) -> Sent {
         let sent = self.post(rendered).await;
         self.slowest = self.slowest.max(sent.duration);
+        let failure = sent.result.as_ref().err();
+        self.hangs |= failure.is_some_and(|held| held.kind == FailureKind::Timeout);
         sent
     }
 
