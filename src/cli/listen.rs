@@ -1,7 +1,7 @@
 //! `hookwheel listen`: what somebody sends, shown as it arrives.
 
 use crate::cli::arguments::{ProviderFiles, SecretSource};
-use crate::cli::received::view::{self, Format};
+use crate::cli::received::view::{self, Detail, Format};
 use crate::cli::signals::Signals;
 use crate::cli::{Ended, Ending, Trouble, block_on, json_text, paint};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
         while let (Ok(()), Ok(arrival)) = (&ended, arrivals.try_recv()) {
             tally.count(&arrival);
             if let Arrival::Request(arrived) = arrival {
-                view::write(&arrived, None, arguments.format, out)?;
+                view::write(&arrived, Detail::Line, arguments.format, out)?;
             }
         }
         if arguments.format == Format::Text {
@@ -153,7 +153,8 @@ fn introduce(
     }
     let data = arguments.data.display().to_string();
     let count = listener.remembered();
-    writeln!(out, "remembering in {}, where {count} are", paint::harmless(&data))?;
+    let requests = if count == 1 { "request is" } else { "requests are" };
+    writeln!(out, "remembering in {}, where {count} {requests}", paint::harmless(&data))?;
     Ok(out.flush()?)
 }
 
@@ -169,7 +170,8 @@ fn write(
         Arrival::Request(arrived) => {
             // One that many others have followed may be forgotten already.
             let whole = arguments.verbose.then(|| listener.show(arrived.number).ok()).flatten();
-            view::write(&arrived, whole.as_ref(), arguments.format, out)?;
+            let detail = whole.as_ref().map_or(Detail::Line, Detail::Begin);
+            view::write(&arrived, detail, arguments.format, out)?;
         }
         Arrival::Unreadable { from, status, reason } => match arguments.format {
             Format::Json => {

@@ -272,7 +272,8 @@ async fn forward(forwarder: &Forwarder, arrived: &Arrived, body: Bytes) -> (Answ
         Ok(exchange) => exchange,
         Err(error) => {
             let reason = error.to_string();
-            return (Answer::status(502).body(reason.as_str()), AnsweredBy::Unreached { reason });
+            let answer = Answer::status(502).body(forward::NO_ANSWER);
+            return (answer, AnsweredBy::Unreached { reason });
         }
     };
     let took_ms = u64::try_from(exchange.duration.as_millis()).unwrap_or(u64::MAX);

@@ -143,7 +143,7 @@ fn what_arrives_is_shown_checked_and_remembered() {
     assert_eq!(numbers(&list(data.path(), &[])), [1, 2]);
 
     let mut listening = Listening::start(data.path(), &arguments);
-    assert!(listening.line("remembering in ").ends_with(", where 2 are"));
+    assert!(listening.line("remembering in ").ends_with(", where 2 requests are"));
     genuine(&listening);
     listening.line("--> #3 ");
 }
@@ -341,6 +341,7 @@ async fn requests_go_on_to_a_handler_and_its_answers_back() {
     handler.stop().await;
     let answer = listening.post("/hooks", "", b"x");
     assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    assert!(!answer.contains("127.0.0.1"), "our addresses are not for the sender: {answer}");
     let shown = listening.line("<-- 502 ");
     assert!(shown.contains("; the handler: ") && shown.contains("refused"), "{shown}");
 
@@ -348,6 +349,17 @@ async fn requests_go_on_to_a_handler_and_its_answers_back() {
     handler.resume().await.unwrap();
     assert!(listening.post("/hooks", "", b"x").starts_with("HTTP/1.1 503 "));
     assert_eq!(handler.requests().len(), 1, "what is answered on purpose is not sent on");
+}
+
+#[test]
+fn requests_do_not_go_round() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (url, port) = (format!("http://{free}/mine"), free.port().to_string());
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let ran = crate::run(&["listen", "--port", &port, "--data", data, "--forward-to", &url]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("this service itself listens there"), "{}", ran.err);
 }
 
 #[test]

@@ -51,7 +51,10 @@ fn it_answers_beside_a_listener_and_without_one() {
         let shown = received(data, &["show", "1"]).out;
         assert!(shown.contains("    X-Event: tpa.signed\n"), "{shown}");
         assert!(shown.contains("    {\n      \"a\": 1\n    }\n"), "{shown}");
-        assert!(shown.contains("(laid out for reading; 7 bytes are kept as they came)"), "{shown}");
+        assert!(
+            shown.contains("(laid out for reading; the bytes are kept as they came, 7 of them)"),
+            "{shown}"
+        );
         let absent = received(data, &["show", "4"]);
         assert_eq!((absent.code, absent.out.as_str()), (2, ""));
         assert!(absent.err.contains("request 4 is not remembered"), "{}", absent.err);
@@ -129,6 +132,10 @@ fn a_long_body_goes_by_a_file() {
     assert_eq!(fs::read(&file).unwrap(), body);
     assert_eq!(show(data.path(), 1)["head_base64"], show(data.path(), 2)["head_base64"]);
     assert_eq!(show(data.path(), 1)["body_base64"], show(data.path(), 2)["body_base64"]);
+
+    let text = "x".repeat(100_000);
+    listening.post("/", "", text.as_bytes());
+    assert!(received(data.path(), &["show", "3"]).out.contains(&format!("    {text}\n")));
 }
 
 #[test]

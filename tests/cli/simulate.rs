@@ -67,7 +67,7 @@ async fn what_is_sent_can_be_chosen_and_looked_at() {
         "--count",
         "3",
         "--rate",
-        "100",
+        "10",
         "--set",
         "metadata.checkoutId=ch_mine",
         "--set",
@@ -196,6 +196,20 @@ async fn what_cannot_be_simulated_is_refused_before_anything_is_sent() {
         (&["yoco", "--url", &url, "--speed", "fast"], "expected a number above 0"),
         (&["yoco", "--url", &url, "--count", "0"], "--count"),
         (&["yoco", "--url", &url, "--set", "amount"], "expected `name=value`"),
+        (
+            &["yoco", "--url", &url, "--scenario", "sale"],
+            "known are payment, refund, refund-failed",
+        ),
+        (&["yoco", "--url", &url, "--scenario", "none.toml"], "none.toml cannot be read"),
+        (&["yoco", "--url", &url, "--scenario", "refund", "--count", "2"], "cannot be used with"),
+        (&["yoco", "--url", &url, "--fault", "earthquake"], "known are all, duplicate"),
+        (
+            &["yoco", "--url", &url, "--fault", "cut=2"],
+            "expected a share of the events from 0 to 1",
+        ),
+        (&["yoco", "--url", &url, "--fault", "batch"], "every event in a webhook of its own"),
+        (&["ticketnation", "--url", &url, "--fault", "stale"], "nobody can tell a stale one"),
+        (&["yoco", "--url", &url, "--at", "soon"], "--at"),
         (&["yoco"], "--url"),
     ] {
         let ran = simulate(arguments).await;
@@ -203,4 +217,116 @@ async fn what_cannot_be_simulated_is_refused_before_anything_is_sent() {
         assert!(ran.err.contains(reason), "{arguments:?}: {}", ran.err);
     }
     assert!(receiver.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_is_printed_and_makes_the_same_run_again() {
+    let receiver = receiver(Consumer::TicketNation).await;
+    let (url, at) = (receiver.url(), "2026-03-01T12:00:00Z");
+    let simulated = ["ticketnation", "--url", &url, "--secret", SECRET, "--at", at, "--seed"];
+    let first = simulate(&[&simulated[..], &["7"]].concat()).await;
+    assert_eq!(first.code, 0, "{}{}", first.out, first.err);
+    assert!(first.out.contains("\nseed 7, at 2026-03-01T12:00:00Z\n"), "{}", first.out);
+    simulate(&[&simulated[..], &["7"]].concat()).await;
+    simulate(&[&simulated[..], &["8"]].concat()).await;
+    let requests = receiver.requests();
+    let bytes = |run: usize| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let run = &requests[run * 4..run * 4 + 4];
+        run.iter().map(|request| (request.head.clone(), request.body.clone())).collect()
+    };
+    assert_eq!(requests.len(), 12);
+    assert_eq!(bytes(0), bytes(1));
+    assert_ne!(bytes(0), bytes(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_named_and_a_forgery_that_is_taken_is_a_failure() {
+    let good = receiver(Consumer::TicketNation).await;
+    let url = good.url();
+    let arguments = ["--secret", SECRET, "--event", "order.created", "--speed", "10000"];
+    let faults = ["--fault", "tampered", "--fault", "cut=1"];
+    let with = |url| [&["ticketnation", "--url", url], &arguments[..], &faults[..]].concat();
+    let ran = simulate(&with(&url)).await;
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains(" [tampered]\n<-- 401 Unauthorized in "), "{}", ran.out);
+    assert!(ran.out.contains(" attempt 1 [cut]\n<-- cut after "), "{}", ran.out);
+    assert!(ran.out.contains(" attempt 2 (+30 s)\n<-- 200 OK"), "{}", ran.out);
+    assert!(ran.out.contains("\n[tampered] 1 request: 1 × 401\n"), "{}", ran.out);
+
+    let bad = receiver(Consumer::Unchecked).await;
+    let url = bad.url();
+    let ran = simulate(&with(&url)).await;
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("\nwrong: tampered: `order.created` evt_"), "{}", ran.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_one_json_object_a_line() {
+    let receiver = receiver(Consumer::Unchecked).await;
+    receiver.answer_next([Answer::status(503).body("\u{9b}2J")]);
+    let url = receiver.url();
+    let ran = simulate(&[
+        "yoco",
+        "--url",
+        &url,
+        "--scenario",
+        "refund",
+        "--speed",
+        "1e7",
+        "--seed",
+        "3",
+        "--fault",
+        "unsigned",
+        "--format",
+        "json",
+        "--verbose",
+    ])
+    .await;
+    assert_eq!(ran.code, 1, "it takes what is not signed: {}{}", ran.out, ran.err);
+    assert!(!ran.out.contains('\u{9b}'), "nothing that drives a terminal");
+    let lines: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], *kinds.last().unwrap()), ("start", "report"));
+    assert_eq!(lines[0]["seed"], 3);
+    assert!(lines[0]["secret"].as_str().unwrap().starts_with("whsec_"));
+    let exchanges = lines.iter().filter(|line| line["kind"] == "exchange");
+    let accepted: Vec<&serde_json::Value> =
+        exchanges.filter(|line| line["accepted"] == true).collect();
+    let types: Vec<&serde_json::Value> = accepted.iter().map(|line| &line["events"][0]).collect();
+    assert_eq!(types.len(), 2);
+    assert!(types.iter().any(|held| **held == "refund.succeeded"));
+    assert_eq!(accepted[0]["status"], 200);
+    assert!(accepted[0]["request"]["headers"].is_array());
+    assert!(lines.iter().any(|line| line["kind"] == "forgery" && line["taken"] == true));
+    let report = lines.last().unwrap();
+    assert_eq!((&report["success"], &report["accepted"]), (&false.into(), &2.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_has_a_live_line() {
+    let receiver = receiver(Consumer::TicketNation).await;
+    receiver.answer_next([Answer::status(503)]);
+    let binary = env!("CARGO_BIN_EXE_hookwheel");
+    let url = receiver.url();
+    let line = format!(
+        "{binary} simulate ticketnation --url {url} --secret {SECRET} --event order.created \
+         --speed 60"
+    );
+    // `script` of util-linux gives it a terminal.
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    let ran: Ran =
+        tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap();
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("0 of 1 accepted, 1 waiting, next in 1 s"), "{:?}", ran.out);
+    assert!(ran.out.contains('\u{1b}'), "colours");
+}
+
+#[test]
+fn the_help_explains_every_fault() {
+    let ran = crate::run(&["simulate", "--help"]);
+    for fault in hookwheel::simulate::Fault::ALL {
+        assert!(ran.out.contains(&format!("\n  {:<15}{}", fault.name(), fault.words())), "{fault}");
+    }
 }

@@ -13,7 +13,7 @@ use clap::{Subcommand, ValueEnum};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use view::Format;
+use view::{Detail, Format};
 
 /// Look at what `hookwheel listen` received, send it again, change the answers
 ///
@@ -119,7 +119,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
         Command::Show { number, body: true, .. } => write_body(&received.show(number)?.body)?,
         Command::Show { number, format, .. } => {
             let whole = received.show(number)?;
-            view::write(&whole.arrived, Some(&whole), format, out)?;
+            view::write(&whole.arrived, Detail::All(&whole), format, out)?;
         }
         Command::Curl { number, to, save } => {
             let whole = received.show(number)?;
@@ -158,8 +158,9 @@ fn list(
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
     if format == Format::Json {
-        return received
-            .list(filter, |arrived| Ok::<(), Trouble>(view::write(&arrived, None, format, out)?));
+        return received.list(filter, |arrived| {
+            Ok::<(), Trouble>(view::write(&arrived, Detail::Line, format, out)?)
+        });
     }
     let heads = ["NUMBER", "TIME", "REQUEST", "EVENT", "VERDICT", "ANSWER"];
     let mut table = Table::new(heads);
@@ -168,24 +169,18 @@ fn list(
             arrived.number.to_string(),
             arrived.received_at.to_string(),
             format!("{} {}", arrived.method, arrived.target),
-            event(&arrived.events),
+            plain(&view::events(&arrived.events, 1)),
             arrived.verdict.word().to_owned(),
-            anstream::adapter::strip_str(&view::answer(&arrived.answer)).to_string(),
+            plain(&view::answer(&arrived.answer)),
         ]);
         Ok::<(), Trouble>(())
     })?;
     Ok(table.write(out)?)
 }
 
-fn event(events: &[crate::simulate::listener::ToldEvent]) -> String {
-    let Some(first) = events.first() else {
-        return String::new();
-    };
-    let more = match events.len() {
-        1 => String::new(),
-        count => format!(" and {} more", count - 1),
-    };
-    format!("{} {}{more}", first.event_type, first.id).trim().to_owned()
+/// A text without its colours, as a table takes it.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text.trim()).to_string()
 }
 
 /// Writes a body past the output that takes out what drives terminals.

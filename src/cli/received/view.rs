@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Events that are named in a line.
 const EVENTS_SHOWN: usize = 3;
+/// Longer bodies are shown as they are, and only their beginning, where requests go by.
+const BODY_SHOWN_BYTES: usize = 16 * 1024;
 /// Characters of a target that are shown in a line.
 const TARGET_SHOWN: usize = 200;
 
@@ -24,16 +26,35 @@ pub enum Format {
     Json,
 }
 
-/// Writes a request in two lines, what came and what went back; with all of it where `whole` is
-/// given.
+/// How much of a request is written besides its two lines.
+#[derive(Clone, Copy)]
+pub enum Detail<'a> {
+    /// Nothing.
+    Line,
+    /// Heads, and the beginning of bodies.
+    Begin(&'a Remembered),
+    /// Heads and bodies.
+    All(&'a Remembered),
+}
+
+impl<'a> Detail<'a> {
+    fn whole(self) -> Option<&'a Remembered> {
+        match self {
+            Self::Line => None,
+            Self::Begin(whole) | Self::All(whole) => Some(whole),
+        }
+    }
+}
+
+/// Writes a request in two lines, what came and what went back, or as one line of JSON.
 pub fn write(
     arrived: &Arrived,
-    whole: Option<&Remembered>,
+    detail: Detail<'_>,
     format: Format,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if format == Format::Json {
-        return writeln!(out, "{}", json_text::line(&json::object(arrived, whole)));
+        return writeln!(out, "{}", json_text::line(&json::object(arrived, detail.whole())));
     }
     let verdict = verdict(&arrived.verdict);
     let number = paint::name(format!("#{}", arrived.number));
@@ -41,46 +62,57 @@ pub fn write(
         out,
         "{} {number} {} {} {}{} {verdict}",
         paint::faint("-->"),
-        // The time of day is what tells requests apart that arrive while one looks.
         arrived.received_at,
         one_line(&arrived.method),
         clipped(&arrived.target),
         events(&arrived.events, EVENTS_SHOWN)
     )?;
-    if let Some(whole) = whole {
-        write_message(whole, out)?;
+    if let Some(whole) = detail.whole() {
+        write_head(whole, out)?;
+        write_body(&whole.body, matches!(detail, Detail::Begin(_)), out)?;
     }
     writeln!(out, "{} {}", paint::faint("<--"), answer(&arrived.answer))?;
-    match whole {
+    match detail.whole() {
         Some(_) => exchange::write_message(&arrived.answer.headers, &arrived.answer.body, out),
         None => Ok(()),
     }
 }
 
-/// Writes head and body; JSON laid out for reading.
-fn write_message(whole: &Remembered, out: &mut dyn Write) -> io::Result<()> {
+fn write_head(whole: &Remembered, out: &mut dyn Write) -> io::Result<()> {
     for line in whole.arrived.head.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
             exchange::indented(out, &String::from_utf8_lossy(line))?;
         }
     }
-    let pretty = std::str::from_utf8(&whole.body).ok().and_then(json_text::pretty);
+    Ok(())
+}
+
+/// Writes a body, JSON laid out for reading; only the beginning of a long one where `cuts`.
+fn write_body(body: &[u8], cuts: bool, out: &mut dyn Write) -> io::Result<()> {
+    if cuts && body.len() > BODY_SHOWN_BYTES {
+        return exchange::write_message(&[], body, out);
+    }
+    if body.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let text = String::from_utf8_lossy(body);
+    let pretty = json_text::pretty(&text);
+    for line in pretty.as_deref().unwrap_or(&text).lines() {
+        exchange::indented(out, line)?;
+    }
     match pretty {
-        Some(pretty) => {
-            exchange::write_message(&[], pretty.as_bytes(), out)?;
-            let bytes = whole.body.len();
-            exchange::indented(
-                out,
-                &format!("(laid out for reading; {bytes} bytes are kept as they came)"),
-            )
+        Some(_) => {
+            let note = "laid out for reading; the bytes are kept as they came";
+            exchange::indented(out, &format!("({note}, {} of them)", body.len()))
         }
-        None => exchange::write_message(&[], &whole.body, out),
+        None => Ok(()),
     }
 }
 
 /// The verdict with its reason.
-pub fn verdict(verdict: &Verdict) -> String {
+fn verdict(verdict: &Verdict) -> String {
     let word = verdict.word();
     let word = match verdict {
         Verdict::Genuine | Verdict::Challenge => paint::good(word),

@@ -39,7 +39,7 @@ impl Teller for Objects {
             "at": self.at.map(|at| at.rfc3339(3)),
         });
         if is_made {
-            start["secret"] = simulation.secret().expose().into();
+            put(&mut start, "secret", simulation.secret().expose());
         }
         write(&start, out)?;
         // Whoever reads may have to hand the secret on before anything is sent.
@@ -93,6 +93,12 @@ impl Teller for Objects {
     }
 }
 
+fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value.into());
+    }
+}
+
 fn write(object: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", json_text::line(object))
 }
@@ -124,8 +130,12 @@ fn exchange_object(told: &Exchange, verbose: bool) -> Value {
     };
     answered(&mut object, attempt.outcome.response(), failure, attempt.duration);
     if verbose {
-        object["request"] = request_object(&attempt.request);
-        object["response"] = attempt.outcome.response().map_or(Value::Null, response_object);
+        put(&mut object, "request", request_object(&attempt.request));
+        put(
+            &mut object,
+            "response",
+            attempt.outcome.response().map_or(Value::Null, response_object),
+        );
     }
     object
 }
@@ -141,8 +151,12 @@ fn forgery_object(forgery: &Forgery, verbose: bool) -> Value {
     });
     answered(&mut object, sent.result.as_ref().ok(), sent.result.as_ref().err(), sent.duration);
     if verbose {
-        object["request"] = request_object(&sent.request);
-        object["response"] = sent.result.as_ref().ok().map_or(Value::Null, response_object);
+        put(&mut object, "request", request_object(&sent.request));
+        put(
+            &mut object,
+            "response",
+            sent.result.as_ref().ok().map_or(Value::Null, response_object),
+        );
     }
     object
 }
@@ -154,12 +168,12 @@ fn answered(
     failure: Option<&Failure>,
     took: Duration,
 ) {
-    object["failure"] = failure.map_or(
+    put(object, "failure", failure.map_or(
         Value::Null,
         |failure| json!({"kind": exchange::failure(failure.kind), "detail": failure.to_string()}),
-    );
-    object["status"] = response.map(|response| response.status).into();
-    object["milliseconds"] = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into();
+    ));
+    put(object, "status", response.map(|response| response.status));
+    put(object, "milliseconds", u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn names(faults: &[Fault]) -> Vec<&'static str> {

@@ -112,8 +112,7 @@ impl Fault {
             Self::Cut => "the first attempt's connection is cut in mid-body; then the retries",
             Self::Slow => "the first attempt's body comes slowly",
             Self::OldSecret => {
-                "signed with the secret that is being replaced, or with both where the provider \
-                 does so"
+                "signed with the secret that is being replaced; with both where the provider does"
             }
             Self::UnknownEvent => "an event of an unheard-of type comes as well",
             Self::ExtraFields => "the data has members that no documentation has",

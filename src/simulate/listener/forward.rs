@@ -16,6 +16,9 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 /// The longest answer of a handler, in bytes of its body.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// What a sender is told where the handler gave no answer to send back.
+pub(super) const NO_ANSWER: &str = "the handler gave no answer";
+
 /// Headers that are about a connection and not about what it carries (RFC 9110, section 7.6.1), and
 /// those that are made anew for the next one.
 const OF_THE_CONNECTION: [&str; 11] = [
@@ -85,7 +88,8 @@ impl Forwarder {
 
 /// The handler's answer as ours, or what is answered in its place and why.
 pub(super) fn answer(exchange: &Exchange) -> (Answer, Option<String>) {
-    let bad = |status, reason: String| (Answer::status(status).body(reason.as_str()), Some(reason));
+    // The reason names addresses of ours, which are no business of who sends.
+    let bad = |status, reason| (Answer::status(status).body(NO_ANSWER), Some(reason));
     let response = match &exchange.result {
         Ok(response) => response,
         Err(failure) if failure.kind == FailureKind::Timeout => {

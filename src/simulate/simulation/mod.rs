@@ -192,7 +192,7 @@ impl Simulation {
         interrupted: impl Future<Output = ()>,
         told: impl FnMut(Step) -> Result<(), E>,
     ) -> Result<Report, E> {
-        Run::new(&self).to_its_end(interrupted, told).await
+        Run::new(&self).play(interrupted, told).await
     }
 }
 

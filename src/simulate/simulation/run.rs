@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     began: Timestamp,
     watch: Stopwatch,
     progress: Progress,
-    pub(super) findings: Findings,
+    findings: Findings,
     /// The number of the next turn.
     turn: usize,
     /// When that may begin.
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) async fn to_its_end<E: From<Error>>(
+    pub(super) async fn play<E: From<Error>>(
         mut self,
         interrupted: impl Future<Output = ()>,
         mut told: impl FnMut(Step) -> Result<(), E>,
@@ -116,6 +116,7 @@ impl<'a> Run<'a> {
             told(Step::Proven)?;
         }
         self.expect_turn()?;
+        self.watch = Stopwatch::start();
         loop {
             if self.is_over() {
                 return Ok(End::Settled);
