@@ -46,7 +46,7 @@ use std::path::PathBuf;
 ///     .run()
 ///     .await?;
 /// assert!(report.is_success(), "{report}");
-/// # hookwheel::Result::Ok(())
+/// # Ok::<(), hookwheel::Error>(())
 /// # }).unwrap();
 /// ```
 #[must_use]
