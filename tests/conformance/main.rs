@@ -6,6 +6,7 @@
 
 mod captures;
 mod consumer;
+mod handlers;
 mod judging;
 mod ordered_json;
 mod provider;
