@@ -69,8 +69,8 @@ pub(super) fn describe(source: &Source, profile: &Profile) -> Description {
         ("Secret", secret),
         ("Ownership", ownership),
         ("Test events", test),
-        ("Consumers", consumers),
         ("Scenarios", scenarios),
+        ("Consumers", consumers),
     ];
     let mut sections = Vec::with_capacity(parts.len());
     for (title, part) in parts {

@@ -24,8 +24,8 @@ async fn simulate(plan: Plan) -> (Report, Vec<Step>) {
         steps.push(step);
         Ok::<(), Error>(())
     });
-    let limit = tokio::time::timeout(Duration::from_secs(120), run);
-    (limit.await.expect("it ends").unwrap(), steps)
+    let report = hookwheel::clock::within(Duration::from_secs(120), run).await;
+    (report.expect("it ends").unwrap(), steps)
 }
 
 async fn refusal(plan: Plan) -> String {
