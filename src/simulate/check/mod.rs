@@ -40,7 +40,7 @@ use std::path::PathBuf;
 /// use hookwheel::simulate::Conformance;
 /// # use hookwheel::simulate::receiver::{Consumer, Receiver};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// # let secret = "a secret of the test";
+/// # let secret = "a-secret-of-the-test";
 /// # let handler = Receiver::start(Consumer::TicketNation, secret).await.unwrap();
 /// let report = Conformance::new("ticketnation", handler.url(), hookwheel::Secret::new(secret))
 ///     .run()
