@@ -248,8 +248,8 @@ fn a_challenge_is_answered_whatever_is_answered_on_purpose() {
 #[test]
 fn a_provider_of_ones_own_is_checked_by_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let readme = include_str!("../../README.md");
-    let file = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let page = include_str!("../../docs/providers.md");
+    let file = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let file = format!(
         "{file}\n[challenge]\non = [\"create\"]\nquery = \"prove\"\ncharacters = 16\n\
          headers = []\nsuccess = [\"2xx\"]\nprobe = {{ first = \"1m\", factor = 2.0, cap = \"1h\" }}\n\
