@@ -56,6 +56,7 @@ pub struct Provider {
     title: String,
     source: String,
     headers: Vec<(String, template::Template)>,
+    signature_is_ours: bool,
     signing: sign::Signing,
     body: render::Body,
     /// Where the body carries the attempt's time, as a dotted path.
@@ -191,6 +192,12 @@ impl Provider {
         let signed = |token: &template::Token| matches!(token, template::Token::Timestamp(_));
         self.body_time.is_some()
             || self.signing.schemes().any(|held| held.content.tokens().any(signed))
+    }
+
+    /// Whether what is signed, or how the signature is written, is a choice of whoever wrote the
+    /// file, and not the page's word.
+    pub fn signature_is_ours(&self) -> bool {
+        self.signature_is_ours
     }
 
     /// The names of the signing schemes, the usual one first.

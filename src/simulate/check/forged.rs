@@ -49,7 +49,7 @@ impl Runner {
         self.wire.draft(vec![self.event(event_type, &[])?])
     }
 
-    async fn refuses(&self, forgery: Forgery) -> Result<Trial> {
+    async fn refuses(&mut self, forgery: Forgery) -> Result<Trial> {
         let mut trial = Trial::default();
         let sent = self.post(forgery.rendered).await;
         trial.refused(forgery.what, sent);
@@ -124,7 +124,7 @@ impl Runner {
         self.refuses_time(&what, rendered).await
     }
 
-    async fn refuses_time(&self, what: &str, rendered: Rendered) -> Result<Trial> {
+    async fn refuses_time(&mut self, what: &str, rendered: Rendered) -> Result<Trial> {
         let mut trial = Trial::default();
         let sent = self.post(rendered).await;
         trial.refused(what, sent);

@@ -158,6 +158,11 @@ impl Check {
         })
     }
 
+    /// Whether it is about challenges, and sends no event.
+    pub(super) fn is_of_challenge(self) -> bool {
+        matches!(self, Self::AnswersChallenge | Self::AnswersChallengeWithQuery)
+    }
+
     /// Its name, its title and what it is about.
     pub(super) fn entry(self) -> (&'static str, &'static str, Subject) {
         let found = CHECKS.iter().find(|(check, ..)| *check == self);

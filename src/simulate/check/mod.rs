@@ -160,14 +160,26 @@ impl Conformance {
         mut told: impl FnMut(&CheckResult) -> Result<(), E>,
     ) -> Result<ConformanceReport, E> {
         let checks = self.checks()?;
-        let mut runner = Runner::prepare(self).await?;
-        let mut report = runner.report();
-        for check in checks {
+        let mut runner = Runner::prepare(self)?;
+        let mut results = Vec::with_capacity(checks.len());
+        let is_chosen = checks.contains(&Check::AcceptsValid);
+        // Whether anything is accepted at all decides what the other checks can tell. So that is
+        // found out first, whatever was chosen, and told where it was chosen or is not so.
+        let asks_only = runner.provider.challenge().is_some();
+        if !(asks_only && checks.iter().all(|check| check.is_of_challenge())) {
+            let result = runner.run(Check::AcceptsValid).await?;
+            if is_chosen || result.verdict >= Verdict::Warn {
+                told(&result)?;
+                results.push(result);
+            }
+        }
+        runner.try_probe().await?;
+        for check in checks.into_iter().filter(|check| *check != Check::AcceptsValid) {
             let result = runner.run(check).await?;
             told(&result)?;
-            report.results.push(result);
+            results.push(result);
         }
-        Ok(report)
+        Ok(runner.report(results))
     }
 
     fn providers(&self) -> Result<Providers> {
@@ -185,7 +197,12 @@ impl Conformance {
         let only = self.only.as_deref().map(named).transpose()?;
         let skip = named(&self.skip)?;
         let wanted = |check: &Check| only.as_ref().is_none_or(|only| only.contains(check));
-        Ok(Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect())
+        let checks: Vec<Check> =
+            Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect();
+        match checks.is_empty() {
+            true => Err(Error::invalid("every check that was chosen is left out: none remains")),
+            false => Ok(checks),
+        }
     }
 
     fn options(&self) -> rules::Options<'_> {

@@ -40,12 +40,16 @@ pub(super) struct Runner {
     pub usual: EventType,
     /// The longest that an answer to a genuine event has taken.
     pub slowest: Duration,
-    /// Whether a genuine event got no answer, however long that was waited for.
+    /// Whether there was a connection to the endpoint.
+    pub reached: bool,
+    /// Whether a request got no answer, however long that was waited for.
     hangs: bool,
+    /// The longest that any answer has taken.
+    slowest_answer: Duration,
     /// Which event has an effect, and how soon; `Some(None)` when none has.
     pub effect: Option<Option<Effect>>,
-    /// Why nothing genuine is accepted, once that is known.
-    refuses_all: Option<Option<String>>,
+    /// Why nothing but the first event can be judged, once that is known.
+    refuses_all: Option<String>,
     standard: Arc<Provider>,
     /// What no result may show.
     secrets: Vec<Secret>,
@@ -55,7 +59,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) async fn prepare(conformance: Conformance) -> Result<Self> {
+    pub(super) fn prepare(conformance: Conformance) -> Result<Self> {
         let providers = conformance.providers()?;
         let provider = providers.get(&conformance.provider)?;
         let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?;
@@ -79,7 +83,9 @@ impl Runner {
             overrides: conformance.overrides,
             probe: conformance.probe,
             slowest: Duration::ZERO,
+            reached: false,
             hangs: false,
+            slowest_answer: Duration::ZERO,
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
@@ -95,20 +101,27 @@ impl Runner {
             1,
             runner.wire.now(),
         )?;
-        if let Some(probe) = &runner.probe {
-            probe.read(&runner.wire).await?;
-        }
         Ok(runner)
     }
 
-    /// A report without results.
-    pub(super) fn report(&self) -> ConformanceReport {
+    /// Asks for effects once, where somebody said how: a wrong address should be known before
+    /// much is sent.
+    pub(super) async fn try_probe(&self) -> Result<()> {
+        match &self.probe {
+            Some(probe) if self.reached => probe.read(&self.wire).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// A report of these results.
+    pub(super) fn report(&self, results: Vec<CheckResult>) -> ConformanceReport {
         ConformanceReport {
             provider: self.provider.name().to_owned(),
             title: self.provider.title().to_owned(),
             url: self.url.clone(),
             at: self.began,
-            results: Vec::new(),
+            results,
+            reached: self.reached,
         }
     }
 
@@ -151,22 +164,12 @@ impl Runner {
     }
 
     async fn trial(&mut self, check: Check) -> Result<Trial> {
-        // Where nothing is accepted, a refusal says nothing, and neither does a quick answer.
-        let needs_acceptance = matches!(
-            check,
-            Check::RefusesTampered
-                | Check::RefusesUnsigned
-                | Check::RefusesWrongSecret
-                | Check::RefusesWrongEncoding
-                | Check::RefusesPartialSignature
-                | Check::RefusesStale
-                | Check::RefusesFuture
-                | Check::RefusesWithDocumentedStatus
-                | Check::ReportsOwnErrors
-                | Check::AnswersInTime
-        );
-        if needs_acceptance && let Some(reason) = self.refuses_all().await? {
-            return Ok(Trial::moot(format!("it accepts nothing: a genuine event got {reason}")));
+        // A proof can be right where no event is accepted; what else there is, says nothing then.
+        let needs_acceptance = check != Check::AcceptsValid && !check.is_of_challenge();
+        if let Some(reason) = &self.refuses_all
+            && (needs_acceptance || !self.reached)
+        {
+            return Ok(Trial::moot(reason.clone()));
         }
         match check {
             Check::AcceptsValid => self.accepts_valid().await,
@@ -246,45 +249,56 @@ impl Runner {
 
     /// How long an answer is waited for: the provider's time, and some patience, so that a late
     /// answer can still be judged by what it says.
-    ///
-    /// A consumer that has hung once gets no more of it, or checking it would take very long.
     pub(super) fn wait_max(&self) -> Duration {
         let timeout = self.provider.timeout();
+        timeout + timeout.clamp(PATIENCE.0, PATIENCE.1)
+    }
+
+    /// The same for one request among many: where one has got no answer at all, the others are
+    /// not waited for as long, or checking would take very long.
+    fn patience(&self) -> Duration {
         match self.hangs {
-            true => timeout,
-            false => timeout + timeout.clamp(PATIENCE.0, PATIENCE.1),
+            true => (self.slowest_answer * 4).max(PATIENCE.0).min(self.wait_max()),
+            false => self.wait_max(),
         }
     }
 
     /// Posts what may be a forgery.
-    pub(super) async fn post(&self, rendered: Rendered) -> Sent {
-        self.wire.post(rendered, self.wait_max()).await
+    pub(super) async fn post(&mut self, rendered: Rendered) -> Sent {
+        let sent = self.wire.post(rendered, self.patience()).await;
+        self.note(sent)
+    }
+
+    /// Asks the endpoint something.
+    pub(super) async fn get(&mut self, url: String, headers: Vec<(String, String)>) -> Sent {
+        let sent = self.wire.get(url, headers, self.patience()).await;
+        self.note(sent)
     }
 
     /// Posts what is genuine, and remembers how long the answer took.
     pub(super) async fn post_genuine(&mut self, rendered: Rendered) -> Sent {
         let sent = self.post(rendered).await;
         self.slowest = self.slowest.max(sent.duration);
-        let failure = sent.result.as_ref().err();
-        self.hangs |= failure.is_some_and(|held| held.kind == FailureKind::Timeout);
         sent
     }
 
-    /// What a genuine event was answered with, where it was not accepted.
-    async fn refuses_all(&mut self) -> Result<Option<String>> {
-        if self.refuses_all.is_none() {
-            let rendered = self.rendered(&self.draft()?)?;
-            let sent = self.post_genuine(rendered).await;
-            self.note_acceptance(&sent);
+    fn note(&mut self, sent: Sent) -> Sent {
+        self.reached |= sent.was_connected();
+        match &sent.result {
+            Ok(_) => self.slowest_answer = self.slowest_answer.max(sent.duration),
+            Err(failure) => self.hangs |= failure.kind == FailureKind::Timeout,
         }
-        Ok(self.refuses_all.clone().flatten())
+        sent
     }
 
-    /// Remembers whether a genuine event of the plainest kind was accepted.
-    pub(super) fn note_acceptance(&mut self, sent: &Sent) {
-        let accepted =
-            matches!(&sent.result, Ok(answer) if self.provider.is_success(answer.status));
-        self.refuses_all = Some((!accepted).then(|| trial::told(sent)));
+    /// Remembers what a genuine event of the plainest kind was answered with, if that was no
+    /// success.
+    pub(super) fn note_refusal(&mut self, sent: &Sent) {
+        let told = trial::told(sent);
+        self.refuses_all = Some(match self.reached {
+            true => format!("it accepts nothing: a genuine event got {told}"),
+            false => format!("it could not be reached: {told}"),
+        });
     }
 
     /// A key of the same scheme as the consumer's, which it does not know.

@@ -59,7 +59,7 @@ impl Trial {
 
     /// Judges the answer to something that should be accepted.
     pub(super) fn accepted(&mut self, provider: &Provider, what: &str, sent: Sent) -> bool {
-        let accepted = matches!(&sent.result, Ok(answer) if provider.is_success(answer.status));
+        let accepted = is_success(provider, &sent);
         let told = told(&sent);
         if accepted {
             self.good(told);
@@ -107,6 +107,11 @@ impl Trial {
         }
         (outcome, told.join("; "))
     }
+}
+
+/// Whether the answer is what the provider calls a success.
+pub(super) fn is_success(provider: &Provider, sent: &Sent) -> bool {
+    matches!(&sent.result, Ok(answer) if provider.is_success(answer.status))
 }
 
 /// Whether the sender would take a webhook for arrived: with a status that is no success of this
