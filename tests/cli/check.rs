@@ -168,7 +168,7 @@ async fn exit_codes_tell_how_bad_it_is() {
     for more in [&[][..], &["--only", "refuses-unsigned"], &["--only", "refuses-stale"], &effects] {
         let ran = check("ticketnation", &[&["--url", &url], more].concat()).await;
         assert_eq!(ran.code, 3, "{}", ran.out);
-        assert!(ran.out.contains("connection refused"), "{}", ran.out);
+        assert!(ran.out.contains("nothing is listening"), "{}", ran.out);
         assert!(ran.out.ends_with("could not be reached\n"), "{}", ran.out);
         let json = [&["--url", &url, "--format", "json"], more].concat();
         let report: Value = serde_json::from_str(&check("ticketnation", &json).await.out).unwrap();
@@ -205,7 +205,7 @@ async fn a_consumer_that_hangs_is_not_waited_for_again_and_again() {
     let asked = ["--url", &receiver.url(), "--folder", folder.path().to_str().unwrap()];
     let ran = check("ticketnation", &asked).await;
     assert_eq!(ran.code, 1, "{}", ran.out);
-    assert_eq!(receiver.received().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,13 +313,39 @@ async fn effects_are_asked_for_by_url_and_by_command() {
     }
     let receiver = good().await;
     let asked = ["--url", &receiver.url(), "--format", "json", "--effects-command", "echo 3"];
+    let asked = [&asked[..], &["--effects-within", "0.5"]].concat();
     let only = &only[..2];
     let ran = check("ticketnation", &[&asked[..], only].concat()).await;
     let report: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(
-        report["results"][0]["finding"],
-        "what tells of effects never changed on genuine events"
-    );
+    let finding = report["results"][0]["finding"].as_str().unwrap();
+    assert!(finding.starts_with("could not be told: no genuine event had an effect"), "{finding}");
+    assert_eq!((verdict(&report, "duplicates-without-effect"), ran.code), ("warn", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_that_can_no_longer_be_asked_for_are_a_finding() {
+    let receiver = good().await;
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("report.xml");
+    std::fs::write(&junit, "the report of yesterday").unwrap();
+    // It answers once, and fails from then on.
+    let asked = format!("mkdir {}/once && echo 1", folder.path().display());
+    let asked = ["--url", &receiver.url(), "--effects-command", &asked];
+    let files = ["--junit", junit.to_str().unwrap(), "--format", "json"];
+    let ran = check("ticketnation", &[&asked[..], &files].concat()).await;
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, verdict(&report, "duplicates-without-effect")), (0, "warn"));
+    assert!(ran.out.contains("could not be told: the effects command failed with exit status: 1"));
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("answers-burst-in-time"));
+
+    // From the beginning, it is an error; and no file is touched.
+    std::fs::write(&junit, "the report of yesterday").unwrap();
+    let html = folder.path().join("report.html");
+    let files = [&files[..], &["--html", html.to_str().unwrap()]].concat();
+    let ran = check("ticketnation", &[&asked[..], &files].concat()).await;
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert_eq!(std::fs::read_to_string(&junit).unwrap(), "the report of yesterday");
+    assert!(!html.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
