@@ -61,6 +61,11 @@ impl Sent {
 }
 
 impl Draft {
+    /// Its events.
+    pub(crate) fn events(&self) -> &[Arc<Event>] {
+        &self.events
+    }
+
     /// The same webhook with other events.
     pub(crate) fn with_events(&self, events: Vec<Arc<Event>>) -> Self {
         Self { webhook: self.webhook, events }

@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::model::{EventType, human_duration};
 use crate::provider::{Rendered, SignatureText};
 use crate::simulate::Sent;
-use crate::simulate::wire::Draft;
 use std::time::Duration;
 
 /// What is added to the time that is allowed and doubled, so that nobody's clock decides.
@@ -43,10 +42,6 @@ impl Runner {
         let keys = [self.unknown_key()?];
         let rendered = self.wire.rendered(&draft, &keys, 1, self.wire.now())?;
         Ok(Forgery { what: "a webhook signed with another secret", rendered })
-    }
-
-    fn draft_of(&self, event_type: &EventType) -> Result<Draft> {
-        self.wire.draft(vec![self.event(event_type, &[])?])
     }
 
     async fn refuses(&mut self, forgery: Forgery) -> Result<Trial> {

@@ -1,5 +1,6 @@
 //! What the provider might send, and a consumer has to take.
 
+use super::effects::ended;
 use super::forms::{Form, Json};
 use super::runner::{Runner, unusable};
 use super::trial::{self, Trial};
@@ -208,13 +209,12 @@ impl Runner {
         let others = self.provider.event_types().filter(|held| **held != self.usual);
         let types: Vec<EventType> = [&self.usual].into_iter().chain(others).cloned().collect();
         let fitting = types.iter().filter_map(|event_type| self.event(event_type, &[]).ok());
-        let events: Vec<_> =
-            fitting.take(BATCH.min(self.provider.batch_max().unwrap_or(1))).collect();
+        let events: Vec<_> = fitting.take(self.batch_size()).collect();
         let what = format!("a webhook with {} events", events.len());
         let rendered = self.rendered(&self.wire.draft(events)?)?;
         self.try_genuine(&mut trial, &what, rendered).await;
-        self.judge_effects_of_batch(&mut trial).await?;
-        Ok(trial)
+        let judged = self.judge_effects_of_batch(&mut trial).await;
+        ended(trial, judged)
     }
 
     pub(super) async fn accepts_duplicates(&mut self) -> Result<Trial> {

@@ -4,6 +4,7 @@
 //! Each check sends what the provider would send, or what a forger would, and judges what comes
 //! back. What must not be told apart from outside is not applicable, and says why.
 
+mod doings;
 mod effects;
 mod forged;
 mod forms;
@@ -33,6 +34,7 @@ use runner::Runner;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Checks a consumer of a provider's webhooks.
 ///
@@ -59,6 +61,8 @@ pub struct Conformance {
     overrides: Vec<(String, Value)>,
     settings: BTreeMap<String, String>,
     probe: Option<Probe>,
+    effects_within: Option<Duration>,
+    events: Vec<String>,
     only: Option<Vec<String>>,
     skip: Vec<String>,
 }
@@ -76,6 +80,8 @@ impl Conformance {
             overrides: Vec::new(),
             settings: BTreeMap::new(),
             probe: None,
+            effects_within: None,
+            events: Vec::new(),
             only: None,
             skip: Vec::new(),
         }
@@ -118,6 +124,27 @@ impl Conformance {
         self
     }
 
+    /// The same, from this function.
+    pub fn effects_with(mut self, count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.probe = Some(Probe::Function(Box::new(count)));
+        self
+    }
+
+    /// How long it may take until an effect shows, as in a consumer that queues what it gets. By
+    /// default an effect is waited for for up to 5 s, and how long one took decides when it is said
+    /// that there is none; with this, that is said after this time and no sooner.
+    pub fn effects_within(mut self, limit: Duration) -> Self {
+        self.effects_within = Some(limit);
+        self
+    }
+
+    /// A type of event that the consumer acts on, to be tried first where an event with an effect
+    /// is looked for. May be given several times.
+    pub fn event(mut self, event_type: impl Into<String>) -> Self {
+        self.events.push(event_type.into());
+        self
+    }
+
     /// Makes only the checks of these names.
     pub fn only(mut self, checks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = Some(checks.into_iter().map(Into::into).collect());
@@ -146,7 +173,7 @@ impl Conformance {
     ///
     /// # Errors
     /// Refuses an unknown provider or check, a URL or secret that is none, values that fit no
-    /// sample, and effects that cannot be asked for. What the consumer does is no error.
+    /// sample, and effects that cannot be asked for at the beginning. What the consumer does is no error.
     pub async fn run(self) -> Result<ConformanceReport> {
         self.run_telling(|_| Ok::<(), Error>(())).await
     }

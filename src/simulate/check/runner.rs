@@ -36,6 +36,10 @@ pub(super) struct Runner {
     pub old_keys: Vec<SigningKey>,
     pub overrides: Vec<(String, Value)>,
     pub probe: Option<Probe>,
+    /// How long it may take until an effect shows, if somebody said so.
+    pub effects_within: Option<Duration>,
+    /// The types that the user says have effects.
+    pub named: Vec<EventType>,
     /// The type of the events that are sent where any would do.
     pub usual: EventType,
     /// The longest that an answer to a genuine event has taken.
@@ -73,6 +77,7 @@ impl Runner {
         // A provider may have events that are tests and nothing else: not these, if there are more.
         let genuine = |held: &&EventType| provider.check_test_event(held.as_str()).is_err();
         let usual = provider.event_types().find(genuine);
+        let named = conformance.events.into_iter().map(EventType::new);
         let runner = Self {
             keys: keys_of(&conformance.secret)?,
             old_keys: old.as_ref().map_or(Ok(Vec::new()), keys_of)?,
@@ -82,6 +87,8 @@ impl Runner {
             wire: Arc::new(wire),
             overrides: conformance.overrides,
             probe: conformance.probe,
+            effects_within: conformance.effects_within,
+            named: named.collect::<Result<_>>()?,
             slowest: Duration::ZERO,
             reached: false,
             hangs: false,
@@ -94,6 +101,7 @@ impl Runner {
             provider,
         };
         // What cannot be sent, or asked for, should be known before anything is sent.
+        runner.named.iter().try_for_each(|named| runner.event(named, &[]).map(drop))?;
         let event = runner.event(&runner.usual, &[])?;
         runner.wire.rendered(
             &runner.wire.draft(vec![event])?,
@@ -232,6 +240,14 @@ impl Runner {
         self.provider.sample(event_type.as_str(), &overrides)
     }
 
+    /// The text at a dotted path of the sample of this type; empty when there is none.
+    pub(super) fn sample_text(&self, event_type: &EventType, path: &str) -> Result<String> {
+        let sample = self.provider.sample(event_type.as_str(), &[])?;
+        let sample = Json::read(sample.as_str().as_bytes());
+        let text = sample.as_ref().and_then(|held| held.text_at(path));
+        Ok(text.unwrap_or_default().to_owned())
+    }
+
     /// A webhook with a new event of the usual type.
     pub(super) fn draft(&self) -> Result<Draft> {
         self.wire.draft(vec![self.event(&self.usual, &[])?])
@@ -267,6 +283,14 @@ impl Runner {
     pub(super) async fn post(&mut self, rendered: Rendered) -> Sent {
         let sent = self.wire.post(rendered, self.patience()).await;
         self.note(sent)
+    }
+
+    /// Posts two requests at the same moment.
+    pub(super) async fn post_together(&mut self, [one, other]: [Rendered; 2]) -> [Sent; 2] {
+        let patience = self.patience();
+        let (one, other) =
+            tokio::join!(self.wire.post(one, patience), self.wire.post(other, patience));
+        [self.note(one), self.note(other)]
     }
 
     /// Asks the endpoint something.

@@ -52,6 +52,11 @@ impl Trial {
         self.flaws.push(finding.into());
     }
 
+    /// Whether something was not as it should be.
+    pub(super) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// Keeps what was sent without judging it.
     pub(super) fn keep(&mut self, what: &str, sent: Sent) {
         self.exchanges.push(CheckExchange { what: what.to_owned(), sent });
