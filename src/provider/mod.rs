@@ -57,6 +57,7 @@ pub struct Provider {
     source: String,
     headers: Vec<(String, template::Template)>,
     signature_is_ours: bool,
+    carries_event_time: bool,
     signing: sign::Signing,
     body: render::Body,
     /// Where the body carries the attempt's time, as a dotted path.
@@ -198,6 +199,11 @@ impl Provider {
     /// file, and not the page's word.
     pub fn signature_is_ours(&self) -> bool {
         self.signature_is_ours
+    }
+
+    /// Whether its bodies tell when an event happened.
+    pub fn carries_event_time(&self) -> bool {
+        self.carries_event_time
     }
 
     /// The names of the signing schemes, the usual one first.

@@ -70,7 +70,7 @@ async fn a_good_consumer_passes_and_the_table_says_so() {
     assert!(lines[0].starts_with("VERDICT") && lines[0].ends_with("FINDING"), "{}", lines[0]);
     let columns: Vec<&str> = lines[1].split_whitespace().collect();
     assert_eq!(columns, ["pass", "accepts-valid", "200", "OK"]);
-    assert_eq!(lines[lines.len() - 1], "0 fail, 0 warnings, 20 pass, 10 not applicable");
+    assert_eq!(lines[lines.len() - 1], "0 fail, 0 warnings, 21 pass, 10 not applicable");
     assert!(!ran.out.contains('\u{1b}'));
 }
 
@@ -102,7 +102,7 @@ async fn json_is_one_document() {
         (&report["provider"], &report["success"], &report["reached"]),
         (&"ticketnation".into(), &true.into(), &true.into())
     );
-    assert_eq!(report["counts"]["pass"], 20);
+    assert_eq!(report["counts"]["pass"], 21);
     assert_eq!(verdict(&report, "refuses-unsigned"), "pass");
     assert_eq!(verdict(&report, "refuses-stale"), "not-applicable");
     let first = &report["results"][0];
@@ -141,7 +141,7 @@ async fn reports_are_harmless_and_hold_no_secret() {
     assert!(html.contains("Always verify the X-TN-Signature header."));
 
     let read = quick_junit::Report::deserialize_from_str(&junit).unwrap();
-    assert_eq!((read.tests, read.failures > 0), (30, true));
+    assert_eq!((read.tests, read.failures > 0), (31, true));
     let cases = &read.test_suites[0].test_cases;
     assert_eq!(cases[0].name.as_str(), "accepts-valid");
 }
@@ -272,7 +272,7 @@ fn the_list_says_what_is_demanded_and_where() {
     );
     assert!(line("accepts-duplicates").contains(" advice "));
     assert!(line("answers-challenge ").ends_with("GoCardless does not challenge"));
-    assert_eq!(ran.out.lines().count(), 31);
+    assert_eq!(ran.out.lines().count(), 32);
 }
 
 /// A handler that works later than it answers, and counts what it did.

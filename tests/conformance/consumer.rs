@@ -146,6 +146,9 @@ impl Consumer {
         if self.vice != Vice::IgnoresTimestamps && !self.is_fresh(request, &body) {
             return Err(forged);
         }
+        if self.vice == Vice::RefusesLateRetries && self.provider.happened_long_ago(&body) {
+            return Err(forged);
+        }
         if self.vice == Vice::RefusesUnknownFields && self.provider.has_unknown_members(&body) {
             return Err(Refusal(422));
         }

@@ -56,10 +56,14 @@ impl Loader<'_> {
             };
             ours("content") || ours("encoding")
         };
+        let envelope = &profile.envelope;
+        let mut fields = envelope.fields.iter().chain(envelope.item.iter().flatten());
+        let carries_event_time = fields.any(|(_, held)| matches!(held, Expression::EventTime(_)));
         let signature_is_ours = (0..profile.sign.len()).any(is_ours);
         Ok(Provider {
             headers: headers.collect(),
             signature_is_ours,
+            carries_event_time,
             signing: self.signing(profile.sign, overlaps)?,
             body: self.body(&profile.envelope)?,
             body_time: body_time.filter(|_| !batches),

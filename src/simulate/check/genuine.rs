@@ -2,11 +2,12 @@
 
 use super::effects::ended;
 use super::forms::{Form, Json};
+use super::rules::latest_retry;
 use super::runner::{Runner, unusable};
-use super::trial::{self, Trial};
+use super::trial::{self, Trial, is_accepted};
 use crate::chance::Chance;
 use crate::error::Result;
-use crate::model::{EventType, Mode, Payload};
+use crate::model::{EventType, Mode, Payload, human_duration};
 use crate::provider::Rendered;
 use crate::simulate::wire::Draft;
 use serde_json::{Value, json};
@@ -217,6 +218,18 @@ impl Runner {
         ended(trial, judged)
     }
 
+    pub(super) async fn accepts_late_retry(&mut self) -> Result<Trial> {
+        let mut trial = Trial::default();
+        let age = latest_retry(&self.provider);
+        let now = self.wire.now();
+        let draft = self.draft()?.happened(now.before(age));
+        let last = self.provider.schedule().attempts();
+        let rendered = self.wire.rendered(&draft, &self.keys, last, now)?;
+        let what = format!("an event that happened {} ago, signed now", human_duration(age));
+        self.try_genuine(&mut trial, &what, rendered).await;
+        Ok(trial)
+    }
+
     pub(super) async fn accepts_duplicates(&mut self) -> Result<Trial> {
         let mut trial = Trial::default();
         let draft = self.draft()?;
@@ -237,7 +250,17 @@ impl Runner {
             ("a body that is `null`, signed", "null".into()),
         ] {
             let sent = self.post(self.signed(&draft, body)?).await;
-            trial.refused(what, sent);
+            if is_accepted(&sent) {
+                trial.fault(format!(
+                    "{what}: answered with {}: right for a consumer that only verifies and queues \
+                     before it answers, if its queue tells somebody of the error; else the event \
+                     is lost",
+                    trial::told(&sent)
+                ));
+                trial.keep(what, sent);
+            } else {
+                trial.refused(what, sent);
+            }
         }
         Ok(trial)
     }

@@ -202,6 +202,7 @@ impl Runner {
             Check::AcceptsUnknownFields => self.accepts_unknown_fields().await,
             Check::AcceptsOutOfOrder => self.accepts_out_of_order().await,
             Check::AcceptsBatch => self.accepts_batch().await,
+            Check::AcceptsLateRetry => self.accepts_late_retry().await,
             Check::ReportsOwnErrors => self.reports_own_errors().await,
             Check::AcceptsDuplicates => self.accepts_duplicates().await,
             Check::HandlesOwn => self.handles_own().await,
