@@ -10,6 +10,7 @@ use crate::simulate::{Conformance, ConformanceReport, Verdict};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Check whether your endpoint does what the provider asks of it
 ///
@@ -40,6 +41,14 @@ pub struct Arguments {
     /// The same, from a command of the shell that prints it
     #[arg(long, value_name = "COMMAND")]
     effects_command: Option<String>,
+    /// How many seconds it may take until an effect shows, where your handler queues its work; 5
+    /// unless given, and less where effects come sooner
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    effects_within: Option<Duration>,
+    /// A type of event that your handler acts on, tried first where one with an effect is looked
+    /// for; once for each
+    #[arg(long = "event", value_name = "TYPE")]
+    events: Vec<String>,
     /// Make only this check; once for each
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
@@ -178,28 +187,54 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
     if let Some(command) = &arguments.effects_command {
         conformance = conformance.effects_command(command);
     }
+    if let Some(limit) = arguments.effects_within {
+        conformance = conformance.effects_within(limit);
+    }
+    for event_type in &arguments.events {
+        conformance = conformance.event(event_type);
+    }
     if !arguments.only.is_empty() {
         conformance = conformance.only(&arguments.only);
     }
     Ok(conformance.skip(&arguments.skip))
 }
 
-/// A file that a report goes to.
+/// Seconds, like `20` or `0.5`, up to an hour.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds from 0.1 to 3600, like `20`".to_owned())
+}
+
+/// A file that a report goes to. What stood in it stays until the report is there.
 struct Target<'a> {
     path: &'a Path,
-    file: File,
+    /// Whether it was made for the report, and holds nothing yet.
+    is_empty: bool,
 }
 
 impl<'a> Target<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        match File::create(path) {
-            Ok(file) => Ok(Self { path, file }),
+        let is_empty = !path.exists();
+        match File::options().create(true).append(true).open(path) {
+            Ok(_) => Ok(Self { path, is_empty }),
             Err(error) => Err(unwritable(path, error)),
         }
     }
 
     fn write(mut self, text: &str) -> Result<()> {
-        self.file.write_all(text.as_bytes()).map_err(|error| unwritable(self.path, error))
+        self.is_empty = false;
+        std::fs::write(self.path, text).map_err(|error| unwritable(self.path, error))
+    }
+}
+
+impl Drop for Target<'_> {
+    fn drop(&mut self) {
+        if self.is_empty {
+            // An empty report would be worse than none; one that cannot be removed is no harm.
+            let _ = std::fs::remove_file(self.path);
+        }
     }
 }
 

@@ -61,6 +61,19 @@ impl Sent {
 }
 
 impl Draft {
+    /// Its events.
+    pub(crate) fn events(&self) -> &[Arc<Event>] {
+        &self.events
+    }
+
+    /// The same webhook, of events that happened at `time`.
+    pub(crate) fn happened(mut self, time: Timestamp) -> Self {
+        for event in &mut self.events {
+            *event = Arc::new(Event { time, accepted_at: time, ..Event::clone(event) });
+        }
+        self
+    }
+
     /// The same webhook with other events.
     pub(crate) fn with_events(&self, events: Vec<Arc<Event>>) -> Self {
         Self { webhook: self.webhook, events }

@@ -4,6 +4,7 @@
 //! Each check sends what the provider would send, or what a forger would, and judges what comes
 //! back. What must not be told apart from outside is not applicable, and says why.
 
+mod doings;
 mod effects;
 mod forged;
 mod forms;
@@ -33,6 +34,7 @@ use runner::Runner;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Checks a consumer of a provider's webhooks.
 ///
@@ -59,6 +61,8 @@ pub struct Conformance {
     overrides: Vec<(String, Value)>,
     settings: BTreeMap<String, String>,
     probe: Option<Probe>,
+    effects_within: Option<Duration>,
+    events: Vec<String>,
     only: Option<Vec<String>>,
     skip: Vec<String>,
 }
@@ -76,6 +80,8 @@ impl Conformance {
             overrides: Vec::new(),
             settings: BTreeMap::new(),
             probe: None,
+            effects_within: None,
+            events: Vec::new(),
             only: None,
             skip: Vec::new(),
         }
@@ -118,6 +124,27 @@ impl Conformance {
         self
     }
 
+    /// The same, from this function.
+    pub fn effects_with(mut self, count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.probe = Some(Probe::Function(Box::new(count)));
+        self
+    }
+
+    /// How long it may take until an effect shows, as in a consumer that queues what it gets. By
+    /// default an effect is waited for for up to 5 s, and how long one took decides when it is said
+    /// that there is none; with this, that is said after this time and no sooner.
+    pub fn effects_within(mut self, limit: Duration) -> Self {
+        self.effects_within = Some(limit);
+        self
+    }
+
+    /// A type of event that the consumer acts on, to be tried first where an event with an effect
+    /// is looked for. May be given several times.
+    pub fn event(mut self, event_type: impl Into<String>) -> Self {
+        self.events.push(event_type.into());
+        self
+    }
+
     /// Makes only the checks of these names.
     pub fn only(mut self, checks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = Some(checks.into_iter().map(Into::into).collect());
@@ -146,7 +173,7 @@ impl Conformance {
     ///
     /// # Errors
     /// Refuses an unknown provider or check, a URL or secret that is none, values that fit no
-    /// sample, and effects that cannot be asked for. What the consumer does is no error.
+    /// sample, and effects that cannot be asked for at the beginning. What the consumer does is no error.
     pub async fn run(self) -> Result<ConformanceReport> {
         self.run_telling(|_| Ok::<(), Error>(())).await
     }
@@ -160,14 +187,26 @@ impl Conformance {
         mut told: impl FnMut(&CheckResult) -> Result<(), E>,
     ) -> Result<ConformanceReport, E> {
         let checks = self.checks()?;
-        let mut runner = Runner::prepare(self).await?;
-        let mut report = runner.report();
-        for check in checks {
+        let mut runner = Runner::prepare(self)?;
+        let mut results = Vec::with_capacity(checks.len());
+        let is_chosen = checks.contains(&Check::AcceptsValid);
+        // Whether anything is accepted at all decides what the other checks can tell. So that is
+        // found out first, whatever was chosen, and told where it was chosen or is not so.
+        let asks_only = runner.provider.challenge().is_some();
+        if !(asks_only && checks.iter().all(|check| check.is_of_challenge())) {
+            let result = runner.run(Check::AcceptsValid).await?;
+            if is_chosen || result.verdict >= Verdict::Warn {
+                told(&result)?;
+                results.push(result);
+            }
+        }
+        runner.try_probe().await?;
+        for check in checks.into_iter().filter(|check| *check != Check::AcceptsValid) {
             let result = runner.run(check).await?;
             told(&result)?;
-            report.results.push(result);
+            results.push(result);
         }
-        Ok(report)
+        Ok(runner.report(results))
     }
 
     fn providers(&self) -> Result<Providers> {
@@ -185,7 +224,12 @@ impl Conformance {
         let only = self.only.as_deref().map(named).transpose()?;
         let skip = named(&self.skip)?;
         let wanted = |check: &Check| only.as_ref().is_none_or(|only| only.contains(check));
-        Ok(Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect())
+        let checks: Vec<Check> =
+            Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect();
+        match checks.is_empty() {
+            true => Err(Error::invalid("every check that was chosen is left out: none remains")),
+            false => Ok(checks),
+        }
     }
 
     fn options(&self) -> rules::Options<'_> {

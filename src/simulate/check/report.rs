@@ -120,12 +120,13 @@ pub struct ConformanceReport {
     pub at: Timestamp,
     /// The results, in the order of the checks.
     pub results: Vec<CheckResult>,
+    pub(super) reached: bool,
 }
 
 impl ConformanceReport {
-    /// Whether no check failed. Warnings are no failures.
+    /// Whether the endpoint was reached and no check failed. Warnings are no failures.
     pub fn is_success(&self) -> bool {
-        self.count(Verdict::Fail) == 0
+        self.reached && self.count(Verdict::Fail) == 0
     }
 
     /// How many checks ended like that.
@@ -138,10 +139,9 @@ impl ConformanceReport {
         self.results.iter().find(|result| result.name == name)
     }
 
-    /// Whether the endpoint answered anything at all, or nothing had to be sent.
+    /// Whether there was a connection to the endpoint.
     pub fn is_reached(&self) -> bool {
-        let mut exchanges = self.results.iter().flat_map(|result| &result.exchanges).peekable();
-        exchanges.peek().is_none() || exchanges.any(|exchange| exchange.sent.was_connected())
+        self.reached
     }
 
     /// The counts in words: `1 fail, 0 warnings, 20 pass, 8 not applicable`.

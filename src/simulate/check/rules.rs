@@ -6,6 +6,7 @@ use super::report::Pointer;
 use crate::model::human_duration;
 use crate::provider::{Provider, Subject};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The provider whose page is consulted where another's is silent.
 pub(super) const STANDARD: &str = "standard-webhooks";
@@ -65,7 +66,7 @@ fn ground(
     let demanded = match subject {
         Subject::Signature | Subject::RawBody | Subject::Success | Subject::Time => true,
         Subject::Batch | Subject::Challenge | Subject::Own => true,
-        Subject::Stale | Subject::Refusal => false,
+        Subject::Stale | Subject::Refusal | Subject::Retries => false,
         Subject::Rotation
         | Subject::Duplicates
         | Subject::Order
@@ -159,6 +160,10 @@ fn moot(check: Check, provider: &Provider, options: &Options<'_>) -> Option<Stri
         Check::AcceptsBatch => {
             unless(provider.batch_max().is_some(), format!("{title} sends one event at a time"))
         }
+        Check::AcceptsLateRetry => unless(
+            provider.carries_event_time() && !latest_retry(provider).is_zero(),
+            format!("{title} does not say in its bodies when an event happened, or never retries"),
+        ),
         Check::AnswersChallenge | Check::AnswersChallengeWithQuery => {
             unless(provider.challenge().is_some(), format!("{title} does not challenge"))
         }
@@ -179,6 +184,11 @@ fn moot(check: Check, provider: &Provider, options: &Options<'_>) -> Option<Stri
     }
 }
 
+/// How long after an event a retry may bring it: as late as the last one, and a day at most.
+pub(super) fn latest_retry(provider: &Provider) -> Duration {
+    provider.schedule().delays().iter().sum::<Duration>().min(Duration::from_secs(24 * 60 * 60))
+}
+
 /// Whether `given`, a dotted path or a JSON pointer, is the dotted `path`.
 fn is_same_path(given: &str, path: &str) -> bool {
     match given.strip_prefix('/') {
@@ -191,7 +201,7 @@ fn is_same_path(given: &str, path: &str) -> bool {
 pub(super) fn expected(check: Check, provider: &Provider) -> String {
     let success = provider.success_words();
     let consumers = provider.consumers();
-    let within = |limit: Option<std::time::Duration>| human_duration(limit.unwrap_or_default());
+    let within = |limit: Option<Duration>| human_duration(limit.unwrap_or_default());
     match check {
         Check::AcceptsValid => format!("a genuine event is answered with {success}"),
         Check::AcceptsWhitespace
@@ -239,9 +249,14 @@ pub(super) fn expected(check: Check, provider: &Provider) -> String {
             format!("a later event that arrives before an earlier one is answered with {success}")
         }
         Check::AcceptsBatch => format!("several events in one webhook are answered with {success}"),
+        Check::AcceptsLateRetry => format!(
+            "an event that happened {} ago and is sent and signed now, as the last retry is, is \
+             answered with {success}",
+            human_duration(latest_retry(provider))
+        ),
         Check::ReportsOwnErrors => {
             "an event that cannot be processed is not answered with 2xx: that would swallow the \
-             error and end the retries"
+             error and end the retries, unless it was queued and is reported from there"
                 .to_owned()
         }
         Check::AcceptsDuplicates => {

@@ -36,16 +36,24 @@ pub(super) struct Runner {
     pub old_keys: Vec<SigningKey>,
     pub overrides: Vec<(String, Value)>,
     pub probe: Option<Probe>,
+    /// How long it may take until an effect shows, if somebody said so.
+    pub effects_within: Option<Duration>,
+    /// The types that the user says have effects.
+    pub named: Vec<EventType>,
     /// The type of the events that are sent where any would do.
     pub usual: EventType,
     /// The longest that an answer to a genuine event has taken.
     pub slowest: Duration,
-    /// Whether a genuine event got no answer, however long that was waited for.
+    /// Whether there was a connection to the endpoint.
+    pub reached: bool,
+    /// Whether a request got no answer, however long that was waited for.
     hangs: bool,
+    /// The longest that any answer has taken.
+    slowest_answer: Duration,
     /// Which event has an effect, and how soon; `Some(None)` when none has.
     pub effect: Option<Option<Effect>>,
-    /// Why nothing genuine is accepted, once that is known.
-    refuses_all: Option<Option<String>>,
+    /// Why nothing but the first event can be judged, once that is known.
+    refuses_all: Option<String>,
     standard: Arc<Provider>,
     /// What no result may show.
     secrets: Vec<Secret>,
@@ -55,7 +63,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) async fn prepare(conformance: Conformance) -> Result<Self> {
+    pub(super) fn prepare(conformance: Conformance) -> Result<Self> {
         let providers = conformance.providers()?;
         let provider = providers.get(&conformance.provider)?;
         let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?;
@@ -69,6 +77,7 @@ impl Runner {
         // A provider may have events that are tests and nothing else: not these, if there are more.
         let genuine = |held: &&EventType| provider.check_test_event(held.as_str()).is_err();
         let usual = provider.event_types().find(genuine);
+        let named = conformance.events.into_iter().map(EventType::new);
         let runner = Self {
             keys: keys_of(&conformance.secret)?,
             old_keys: old.as_ref().map_or(Ok(Vec::new()), keys_of)?,
@@ -78,8 +87,12 @@ impl Runner {
             wire: Arc::new(wire),
             overrides: conformance.overrides,
             probe: conformance.probe,
+            effects_within: conformance.effects_within,
+            named: named.collect::<Result<_>>()?,
             slowest: Duration::ZERO,
+            reached: false,
             hangs: false,
+            slowest_answer: Duration::ZERO,
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
@@ -88,6 +101,7 @@ impl Runner {
             provider,
         };
         // What cannot be sent, or asked for, should be known before anything is sent.
+        runner.named.iter().try_for_each(|named| runner.event(named, &[]).map(drop))?;
         let event = runner.event(&runner.usual, &[])?;
         runner.wire.rendered(
             &runner.wire.draft(vec![event])?,
@@ -95,20 +109,27 @@ impl Runner {
             1,
             runner.wire.now(),
         )?;
-        if let Some(probe) = &runner.probe {
-            probe.read(&runner.wire).await?;
-        }
         Ok(runner)
     }
 
-    /// A report without results.
-    pub(super) fn report(&self) -> ConformanceReport {
+    /// Asks for effects once, where somebody said how: a wrong address should be known before
+    /// much is sent.
+    pub(super) async fn try_probe(&self) -> Result<()> {
+        match &self.probe {
+            Some(probe) if self.reached => probe.read(&self.wire).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// A report of these results.
+    pub(super) fn report(&self, results: Vec<CheckResult>) -> ConformanceReport {
         ConformanceReport {
             provider: self.provider.name().to_owned(),
             title: self.provider.title().to_owned(),
             url: self.url.clone(),
             at: self.began,
-            results: Vec::new(),
+            results,
+            reached: self.reached,
         }
     }
 
@@ -151,22 +172,12 @@ impl Runner {
     }
 
     async fn trial(&mut self, check: Check) -> Result<Trial> {
-        // Where nothing is accepted, a refusal says nothing, and neither does a quick answer.
-        let needs_acceptance = matches!(
-            check,
-            Check::RefusesTampered
-                | Check::RefusesUnsigned
-                | Check::RefusesWrongSecret
-                | Check::RefusesWrongEncoding
-                | Check::RefusesPartialSignature
-                | Check::RefusesStale
-                | Check::RefusesFuture
-                | Check::RefusesWithDocumentedStatus
-                | Check::ReportsOwnErrors
-                | Check::AnswersInTime
-        );
-        if needs_acceptance && let Some(reason) = self.refuses_all().await? {
-            return Ok(Trial::moot(format!("it accepts nothing: a genuine event got {reason}")));
+        // A proof can be right where no event is accepted; what else there is, says nothing then.
+        let needs_acceptance = check != Check::AcceptsValid && !check.is_of_challenge();
+        if let Some(reason) = &self.refuses_all
+            && (needs_acceptance || !self.reached)
+        {
+            return Ok(Trial::moot(reason.clone()));
         }
         match check {
             Check::AcceptsValid => self.accepts_valid().await,
@@ -191,6 +202,7 @@ impl Runner {
             Check::AcceptsUnknownFields => self.accepts_unknown_fields().await,
             Check::AcceptsOutOfOrder => self.accepts_out_of_order().await,
             Check::AcceptsBatch => self.accepts_batch().await,
+            Check::AcceptsLateRetry => self.accepts_late_retry().await,
             Check::ReportsOwnErrors => self.reports_own_errors().await,
             Check::AcceptsDuplicates => self.accepts_duplicates().await,
             Check::HandlesOwn => self.handles_own().await,
@@ -229,6 +241,14 @@ impl Runner {
         self.provider.sample(event_type.as_str(), &overrides)
     }
 
+    /// The text at a dotted path of the sample of this type; empty when there is none.
+    pub(super) fn sample_text(&self, event_type: &EventType, path: &str) -> Result<String> {
+        let sample = self.provider.sample(event_type.as_str(), &[])?;
+        let sample = Json::read(sample.as_str().as_bytes());
+        let text = sample.as_ref().and_then(|held| held.text_at(path));
+        Ok(text.unwrap_or_default().to_owned())
+    }
+
     /// A webhook with a new event of the usual type.
     pub(super) fn draft(&self) -> Result<Draft> {
         self.wire.draft(vec![self.event(&self.usual, &[])?])
@@ -246,45 +266,64 @@ impl Runner {
 
     /// How long an answer is waited for: the provider's time, and some patience, so that a late
     /// answer can still be judged by what it says.
-    ///
-    /// A consumer that has hung once gets no more of it, or checking it would take very long.
     pub(super) fn wait_max(&self) -> Duration {
         let timeout = self.provider.timeout();
+        timeout + timeout.clamp(PATIENCE.0, PATIENCE.1)
+    }
+
+    /// The same for one request among many: where one has got no answer at all, the others are
+    /// not waited for as long, or checking would take very long.
+    fn patience(&self) -> Duration {
         match self.hangs {
-            true => timeout,
-            false => timeout + timeout.clamp(PATIENCE.0, PATIENCE.1),
+            true => (self.slowest_answer * 4).max(PATIENCE.0).min(self.wait_max()),
+            false => self.wait_max(),
         }
     }
 
     /// Posts what may be a forgery.
-    pub(super) async fn post(&self, rendered: Rendered) -> Sent {
-        self.wire.post(rendered, self.wait_max()).await
+    pub(super) async fn post(&mut self, rendered: Rendered) -> Sent {
+        let sent = self.wire.post(rendered, self.patience()).await;
+        self.note(sent)
+    }
+
+    /// Posts two requests at the same moment.
+    pub(super) async fn post_together(&mut self, [one, other]: [Rendered; 2]) -> [Sent; 2] {
+        let patience = self.patience();
+        let (one, other) =
+            tokio::join!(self.wire.post(one, patience), self.wire.post(other, patience));
+        [self.note(one), self.note(other)]
+    }
+
+    /// Asks the endpoint something.
+    pub(super) async fn get(&mut self, url: String, headers: Vec<(String, String)>) -> Sent {
+        let sent = self.wire.get(url, headers, self.patience()).await;
+        self.note(sent)
     }
 
     /// Posts what is genuine, and remembers how long the answer took.
     pub(super) async fn post_genuine(&mut self, rendered: Rendered) -> Sent {
         let sent = self.post(rendered).await;
         self.slowest = self.slowest.max(sent.duration);
-        let failure = sent.result.as_ref().err();
-        self.hangs |= failure.is_some_and(|held| held.kind == FailureKind::Timeout);
         sent
     }
 
-    /// What a genuine event was answered with, where it was not accepted.
-    async fn refuses_all(&mut self) -> Result<Option<String>> {
-        if self.refuses_all.is_none() {
-            let rendered = self.rendered(&self.draft()?)?;
-            let sent = self.post_genuine(rendered).await;
-            self.note_acceptance(&sent);
+    fn note(&mut self, sent: Sent) -> Sent {
+        self.reached |= sent.was_connected();
+        match &sent.result {
+            Ok(_) => self.slowest_answer = self.slowest_answer.max(sent.duration),
+            Err(failure) => self.hangs |= failure.kind == FailureKind::Timeout,
         }
-        Ok(self.refuses_all.clone().flatten())
+        sent
     }
 
-    /// Remembers whether a genuine event of the plainest kind was accepted.
-    pub(super) fn note_acceptance(&mut self, sent: &Sent) {
-        let accepted =
-            matches!(&sent.result, Ok(answer) if self.provider.is_success(answer.status));
-        self.refuses_all = Some((!accepted).then(|| trial::told(sent)));
+    /// Remembers what a genuine event of the plainest kind was answered with, if that was no
+    /// success.
+    pub(super) fn note_refusal(&mut self, sent: &Sent) {
+        let told = trial::told(sent);
+        self.refuses_all = Some(match self.reached {
+            true => format!("it accepts nothing: a genuine event got {told}"),
+            false => format!("it could not be reached: {told}"),
+        });
     }
 
     /// A key of the same scheme as the consumer's, which it does not know.
