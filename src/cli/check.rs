@@ -2,7 +2,7 @@
 
 mod print;
 
-use crate::cli::arguments::{ProviderFiles, SecretSource, overrides, setting};
+use crate::cli::arguments::{ProviderFiles, SecretSource, header, overrides, setting};
 use crate::cli::{Ended, Ending, Trouble, block_on};
 use crate::error::{Error, Result};
 use crate::model::Secret;
@@ -34,6 +34,10 @@ pub struct Arguments {
     /// A setting of the endpoint that the provider has in a header, such as GoCardless' `origin`
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
+    /// Send this header with every request, as your gateway may want it: `Name: value`; once for
+    /// each. No report shows its value
+    #[arg(long = "header", value_name = "HEADER", value_parser = credential)]
+    headers: Vec<(String, Secret)>,
     /// Where to ask by GET how much your handler has done: any text that changes when it does
     /// something, like the number of orders
     #[arg(long, value_name = "URL", conflicts_with = "effects_command")]
@@ -181,6 +185,9 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
     for (name, value) in &arguments.settings {
         conformance = conformance.setting(name, value);
     }
+    for (name, value) in &arguments.headers {
+        conformance = conformance.header(name, value.clone());
+    }
     if let Some(url) = &arguments.effects_url {
         conformance = conformance.effects_url(url);
     }
@@ -197,6 +204,10 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
         conformance = conformance.only(&arguments.only);
     }
     Ok(conformance.skip(&arguments.skip))
+}
+
+fn credential(text: &str) -> Result<(String, Secret)> {
+    header(text).map(|(name, value)| (name, Secret::new(value)))
 }
 
 /// Seconds, like `20` or `0.5`, up to an hour.
