@@ -16,8 +16,9 @@ use std::time::Duration;
 ///
 /// Sends what the provider would send, and what a forger would: other bytes of the same JSON,
 /// wrong signatures, old timestamps, duplicates, challenges, bursts. Tells for each check what came
-/// of it, what was expected, and where the provider's page says so. Exits with 0 when nothing
-/// failed, with 1 when something did, and with 3 when your endpoint cannot be reached.
+/// of it, what was expected, and where the provider's page says so. A genuine event goes first,
+/// whatever is chosen. Exits with 0 when nothing failed, with 1 when something did, with 2 for
+/// wrong arguments, and with 3 when your endpoint cannot be reached.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The provider, as `hookwheel providers` names it
@@ -38,8 +39,8 @@ pub struct Arguments {
     /// each. No report shows its value
     #[arg(long = "header", value_name = "HEADER", value_parser = credential)]
     headers: Vec<(String, Secret)>,
-    /// Where to ask by GET how much your handler has done: any text that changes when it does
-    /// something, like the number of orders
+    /// Where to ask by GET how much your handler has done, like the number of orders: best a number,
+    /// which is counted, else any text that changes when it does something
     #[arg(long, value_name = "URL", conflicts_with = "effects_command")]
     effects_url: Option<String>,
     /// The same, from a command of the shell that prints it
