@@ -2,7 +2,7 @@
 
 mod print;
 
-use crate::cli::arguments::{ProviderFiles, SecretSource, overrides, setting};
+use crate::cli::arguments::{ProviderFiles, SecretSource, header, overrides, setting};
 use crate::cli::{Ended, Ending, Trouble, block_on};
 use crate::error::{Error, Result};
 use crate::model::Secret;
@@ -16,8 +16,9 @@ use std::time::Duration;
 ///
 /// Sends what the provider would send, and what a forger would: other bytes of the same JSON,
 /// wrong signatures, old timestamps, duplicates, challenges, bursts. Tells for each check what came
-/// of it, what was expected, and where the provider's page says so. Exits with 0 when nothing
-/// failed, with 1 when something did, and with 3 when your endpoint cannot be reached.
+/// of it, what was expected, and where the provider's page says so. A genuine event goes first,
+/// whatever is chosen. Exits with 0 when nothing failed, with 1 when something did, with 2 for
+/// wrong arguments, and with 3 when your endpoint cannot be reached.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The provider, as `hookwheel providers` names it
@@ -34,8 +35,12 @@ pub struct Arguments {
     /// A setting of the endpoint that the provider has in a header, such as GoCardless' `origin`
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Where to ask by GET how much your handler has done: any text that changes when it does
-    /// something, like the number of orders
+    /// Send this header with every request, as your gateway may want it: `Name: value`; once for
+    /// each. No report shows its value
+    #[arg(long = "header", value_name = "HEADER", value_parser = credential)]
+    headers: Vec<(String, Secret)>,
+    /// Where to ask by GET how much your handler has done, like the number of orders: best a number,
+    /// which is counted, else any text that changes when it does something
     #[arg(long, value_name = "URL", conflicts_with = "effects_command")]
     effects_url: Option<String>,
     /// The same, from a command of the shell that prints it
@@ -181,6 +186,9 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
     for (name, value) in &arguments.settings {
         conformance = conformance.setting(name, value);
     }
+    for (name, value) in &arguments.headers {
+        conformance = conformance.header(name, value.clone());
+    }
     if let Some(url) = &arguments.effects_url {
         conformance = conformance.effects_url(url);
     }
@@ -197,6 +205,10 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
         conformance = conformance.only(&arguments.only);
     }
     Ok(conformance.skip(&arguments.skip))
+}
+
+fn credential(text: &str) -> Result<(String, Secret)> {
+    header(text).map(|(name, value)| (name, Secret::new(value)))
 }
 
 /// Seconds, like `20` or `0.5`, up to an hour.

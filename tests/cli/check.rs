@@ -42,7 +42,11 @@ async fn talkative() -> SocketAddr {
     let handler = async |headers: HeaderMap, _body: Bytes| -> Response {
         let signed = headers.contains_key("X-TN-Signature");
         let status = if signed { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-        (status, [("X-Secret", CANARY)], format!("{HOSTILE} {CANARY}")).into_response()
+        let cookie = ("Set-Cookie", "session=s-17; HttpOnly");
+        let hex: String = CANARY.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let gate = headers.get("X-Gate").and_then(|held| held.to_str().ok()).unwrap_or_default();
+        let body = format!("{HOSTILE} {CANARY} {hex} {gate}");
+        (status, [("X-Secret", CANARY), cookie], body).into_response()
     };
     serve(Router::new().fallback(any(handler))).await
 }
@@ -122,14 +126,18 @@ async fn reports_are_harmless_and_hold_no_secret() {
     let (html, junit) = (folder.path().join("report.html"), folder.path().join("report.xml"));
     let url = format!("http://{}/hooks?token=t-17", talkative().await);
     let files = ["--html", html.to_str().unwrap(), "--junit", junit.to_str().unwrap()];
-    let table = check("ticketnation", &[&["--url", &url, "-v"], &files[..]].concat()).await;
-    let json = check("ticketnation", &["--url", &url, "--format", "json"]).await;
+    let asked = ["--url", &url, "--header", "X-Gate: Bearer gate-token-17"];
+    let table = check("ticketnation", &[&asked[..], &["-v"], &files].concat()).await;
+    let json = check("ticketnation", &[&asked[..], &["--format", "json"]].concat()).await;
     assert_eq!((table.code, json.code), (1, 1), "{}", table.err);
     let html = std::fs::read_to_string(html).unwrap();
     let junit = std::fs::read_to_string(junit).unwrap();
     for output in [&table.out, &table.err, &json.out, &json.err, &html, &junit] {
-        assert!(!output.contains(CANARY));
+        for hidden in [CANARY, "63616E6172792D", "gate-token-17", "s-17"] {
+            assert!(!output.contains(hidden), "{hidden}: {output}");
+        }
     }
+    assert!(table.out.to_ascii_lowercase().contains("x-gate: ***"), "{}", table.out);
     assert!(table.out.contains("x-secret: ***"), "{}", table.out);
 
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;\\u{1b}[31m]]&gt;&amp;&lt;b"));
@@ -244,6 +252,10 @@ fn wrong_arguments_send_nothing() {
         (&["--junit", "/nonexistent/report.xml"][..], "/nonexistent/report.xml cannot be written"),
         (&["--setting", "origin=x"], "endpoint setting `origin` is unknown to TicketNation"),
         (&["--set", "a..b=1"], "path `a..b` is not one"),
+        (&["--header", "Host: example.com"], "header `Host` is set with each webhook"),
+        (&["--header", "x-tn-signature: 0"], "header `x-tn-signature` is set with each webhook"),
+        (&["--event", "order.unheard_of"], "order.unheard_of"),
+        (&["--effects-within", "0"], "expected seconds from 0.1 to 3600"),
         (&["--secret", "b secret-12345", "--secret", "c"], "more than two secrets are given"),
     ] {
         let ran = run(&[&nowhere[..], &["--secret", "secret-1234567"], more].concat());

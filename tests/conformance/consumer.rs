@@ -15,8 +15,11 @@ use std::time::Duration;
 const TOLERANCE_SECONDS: i64 = 300;
 /// Yoco's page on verifying events recommends up to 3 minutes.
 const YOCO_TOLERANCE_SECONDS: i64 = 180;
-/// How long work takes that is done after the answer, or before an id is kept.
+/// How long work takes that is done after the answer.
 const WORK: Duration = Duration::from_millis(60);
+/// How long work takes before its id is kept: on a busy machine, requests that are sent at the same
+/// moment may arrive apart.
+const LONG_WORK: Duration = Duration::from_millis(250);
 
 /// Takes webhooks of one provider.
 pub struct Consumer {
@@ -87,7 +90,7 @@ impl Consumer {
             });
         } else {
             if this.vice == Vice::ForgetsWhileItWorks {
-                clock::pause(WORK).await;
+                clock::pause(LONG_WORK).await;
                 let mut memory = this.memory.lock().unwrap();
                 let done = std::mem::take(&mut memory.at_work);
                 memory.ids.extend(done);

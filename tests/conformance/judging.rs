@@ -22,7 +22,7 @@ const SLOW: &[(Vice, Duration, &str)] = &[
     (Vice::OneAtATime, Duration::from_millis(200), "2s"),
 ];
 /// Consumers that are checked at the same time.
-const AT_ONCE: usize = 96;
+const AT_ONCE: usize = 48;
 
 /// The secret that consumers of `provider` know, and the one before it.
 fn secrets(provider: Provider) -> [&'static str; 2] {

@@ -115,6 +115,12 @@ const HAVE_IDS: &[Provider] = &[CitizenTicket, TicketNation, Yoco, GoCardless, S
 /// not speak of it. What is not listed fails.
 const ADVICE: &[(&str, &[Provider])] = &[
     ("accepts-number-forms", ALL),
+    // Its page does not say what is signed, nor in which encoding.
+    ("accepts-whitespace", &[OpenCard]),
+    ("accepts-key-order", &[OpenCard]),
+    ("accepts-unicode-escapes", &[OpenCard]),
+    ("accepts-trailing-newline", &[OpenCard]),
+    ("refuses-wrong-encoding", &[OpenCard]),
     ("accepts-charset-parameter", ALL),
     ("accepts-unknown-event", ALL),
     ("accepts-unknown-fields", ALL),

@@ -13,6 +13,7 @@ mod html;
 mod json;
 mod junit;
 mod list;
+mod mask;
 mod probe;
 mod report;
 mod rules;
@@ -60,6 +61,7 @@ pub struct Conformance {
     providers_folder: Option<PathBuf>,
     overrides: Vec<(String, Value)>,
     settings: BTreeMap<String, String>,
+    headers: Vec<(String, Secret)>,
     probe: Option<Probe>,
     effects_within: Option<Duration>,
     events: Vec<String>,
@@ -79,6 +81,7 @@ impl Conformance {
             providers_folder: None,
             overrides: Vec::new(),
             settings: BTreeMap::new(),
+            headers: Vec::new(),
             probe: None,
             effects_within: None,
             events: Vec::new(),
@@ -108,6 +111,13 @@ impl Conformance {
     /// A setting of the endpoint that the provider has in a header, such as GoCardless' `origin`.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// A header that is sent with every request to the endpoint, and to an effects URL of the same
+    /// origin, such as the credentials of a gateway before it. No report shows its value.
+    pub fn header(mut self, name: impl Into<String>, value: Secret) -> Self {
+        self.headers.push((name.into(), value));
         self
     }
 
@@ -172,7 +182,7 @@ impl Conformance {
     /// Makes the checks.
     ///
     /// # Errors
-    /// Refuses an unknown provider or check, a URL or secret that is none, values that fit no
+    /// Refuses an unknown provider or check, a URL, secret or header that is none, values that fit no
     /// sample, and effects that cannot be asked for at the beginning. What the consumer does is no error.
     pub async fn run(self) -> Result<ConformanceReport> {
         self.run_telling(|_| Ok::<(), Error>(())).await

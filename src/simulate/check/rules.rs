@@ -13,6 +13,7 @@ pub(super) const STANDARD: &str = "standard-webhooks";
 
 /// A check that would be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PlannedCheck {
     /// Its name.
     pub name: &'static str,
@@ -52,11 +53,18 @@ fn ground(
     provider: &Provider,
     standard: &Provider,
 ) -> (Pointer, bool) {
-    // No page speaks of these two; the standards of JSON and HTTP do.
     match check {
-        Check::AcceptsNumberForms => return (rfc(8259, "6. Numbers", "section-6"), false),
+        // No page speaks of these two.
+        Check::AcceptsNumberForms => {
+            let words = "the same number in another form of JSON is still the same number";
+            return (ours(words), false);
+        }
         Check::AcceptsCharsetParameter => {
             return (rfc(9110, "8.3. Content-Type", "section-8.3"), false);
+        }
+        Check::RefusesWrongEncoding if provider.signature_is_ours() => {
+            let words = "the page does not say how the signature is written; this is our choice";
+            return (ours(words), false);
         }
         _ => {}
     }
@@ -64,17 +72,20 @@ fn ground(
         return (pointer(provider, rule), rule.must);
     }
     let demanded = match subject {
-        Subject::Signature | Subject::RawBody | Subject::Success | Subject::Time => true,
+        Subject::Signature | Subject::Success | Subject::Time => true,
         Subject::Batch | Subject::Challenge | Subject::Own => true,
         Subject::Stale | Subject::Refusal | Subject::Retries => false,
-        Subject::Rotation
+        // What is signed is the body as it stands, but whether that is the page's word or ours.
+        Subject::RawBody if !provider.signature_is_ours() => true,
+        Subject::RawBody
+        | Subject::Rotation
         | Subject::Duplicates
         | Subject::Order
         | Subject::Unknown
         | Subject::Errors => {
             return match standard.consumers().rule(subject) {
                 Some(rule) => (pointer(standard, rule), false),
-                None => (ours(subject), false),
+                None => (of_subject(subject), false),
             };
         }
     };
@@ -105,11 +116,14 @@ fn rfc(number: u32, section: &str, anchor: &str) -> Pointer {
     }
 }
 
-fn ours(subject: Subject) -> Pointer {
-    let words = match subject {
+fn of_subject(subject: Subject) -> Pointer {
+    ours(match subject {
         Subject::Order => "a retry arrives later than the events that happened after it",
         _ => "what is refused comes again, and is given up in the end",
-    };
+    })
+}
+
+fn ours(words: &str) -> Pointer {
     Pointer {
         document: "hookwheel's advice".to_owned(),
         section: String::new(),

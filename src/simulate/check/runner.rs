@@ -6,6 +6,7 @@ use super::effects::Effect;
 use super::forms::Json;
 use super::genuine::renamed;
 use super::list::Check;
+use super::mask::Mask;
 use super::probe::Probe;
 use super::report::{CheckResult, ConformanceReport, Verdict};
 use super::rules::{self, PlannedCheck};
@@ -22,9 +23,6 @@ use std::time::Duration;
 
 /// The shortest and the longest patience with an answer that is late already.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-
-/// Bytes of a text that is taken for a secret: what is shorter would be found in anything.
-const SECRET_BYTES_MIN: usize = 8;
 
 /// A consumer that is being checked.
 pub(super) struct Runner {
@@ -56,7 +54,7 @@ pub(super) struct Runner {
     refuses_all: Option<String>,
     standard: Arc<Provider>,
     /// What no result may show.
-    secrets: Vec<Secret>,
+    mask: Mask,
     has_old_secret: bool,
     url: String,
     began: Timestamp,
@@ -66,7 +64,8 @@ impl Runner {
     pub(super) fn prepare(conformance: Conformance) -> Result<Self> {
         let providers = conformance.providers()?;
         let provider = providers.get(&conformance.provider)?;
-        let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?;
+        let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?
+            .with_headers(conformance.headers.clone())?;
         let keys_of = |secret: &Secret| -> Result<Vec<SigningKey>> {
             if provider.schemes().next().is_none() {
                 return Ok(Vec::new());
@@ -96,7 +95,7 @@ impl Runner {
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
-            secrets: old.into_iter().chain([conformance.secret]).flat_map(spellings).collect(),
+            mask: Mask::new(old.into_iter().chain([conformance.secret]), &conformance.headers),
             url: conformance.url,
             provider,
         };
@@ -157,7 +156,7 @@ impl Runner {
             Outcome::Flawed | Outcome::Faulty => Verdict::Warn,
         };
         for exchange in &mut trial.exchanges {
-            self.mask(&mut exchange.sent);
+            self.mask.apply(&mut exchange.sent);
         }
         Ok(CheckResult {
             name,
@@ -167,7 +166,7 @@ impl Runner {
             expected: rules::expected(check, &self.provider),
             why,
             exchanges: trial.exchanges,
-            finding: self.masked(&finding).unwrap_or(finding),
+            finding: self.mask.text(&finding).unwrap_or(finding),
         })
     }
 
@@ -332,46 +331,6 @@ impl Runner {
         let made = self.provider.generate_secret(scheme)?;
         self.provider.signing_key(&made.scheme, &made.secret)
     }
-
-    /// Puts stars where the answer repeats a secret, and into the request's URL where it does.
-    fn mask(&self, sent: &mut Sent) {
-        match &mut sent.result {
-            Ok(answer) => {
-                for (_, value) in &mut answer.headers {
-                    if let Some(masked) = self.masked(value) {
-                        *value = masked;
-                    }
-                }
-                if let Some(masked) = self.masked(&String::from_utf8_lossy(&answer.body)) {
-                    answer.body = masked.into();
-                }
-            }
-            Err(failure) => {
-                if let Some(masked) = self.masked(&failure.detail) {
-                    failure.detail = masked;
-                }
-            }
-        }
-    }
-
-    /// `text` with stars for secrets; `None` when there is none in it.
-    fn masked(&self, text: &str) -> Option<String> {
-        let mut masked = None;
-        for secret in self.secrets.iter().map(Secret::expose) {
-            let held = masked.as_deref().unwrap_or(text);
-            if held.contains(secret) {
-                masked = Some(held.replace(secret, "***"));
-            }
-        }
-        masked
-    }
-}
-
-/// A secret, and its key without what stands before it, like `whsec_`; the longer one first.
-fn spellings(secret: Secret) -> impl Iterator<Item = Secret> {
-    let key = secret.expose().split_once('_').map(|(_, key)| Secret::new(key));
-    let is_telling = |held: &Secret| held.expose().len() >= SECRET_BYTES_MIN;
-    [Some(secret), key].into_iter().flatten().filter(is_telling)
 }
 
 /// What a provider file leads to that this cannot be: a defect of the file, not of the consumer.
