@@ -96,7 +96,7 @@ fn what_curl_is_given_comes_in_again_byte_for_byte() {
     let data = tempfile::tempdir().unwrap();
     let listening = Listening::start(data.path(), &[]);
     let hostile = "X-Shell: '$(touch /tmp/x) `id` \"$HOME\" \\ !! ; | & %s @file'\r\n\
-        X-Latin: caf\u{e9} \u{9b}\r\nx-EMPTY:\r\nX-Again:1\r\nx-again:  2  \r\nCookie: a=b; c=d\r\n";
+        X-Latin: caf\u{e9} \u{9b}\r\nx-EMPTY:\r\nX-Colon: 12:30:\r\nX-Only: :\r\nX-Again:1\r\nx-again:  2  \r\nCookie: a=b; c=d\r\n";
     let bodies: [&[u8]; 6] = [
         b"",
         br#"{"a":"it's 100% \"fine\" \\ $(id)"}"#,

@@ -75,12 +75,10 @@ pub fn command(request: &Remembered, url: Option<&str>, saved: Option<&Path>) ->
 
 /// A header line as curl takes it: one with nothing behind the colon would remove a header.
 fn header(line: &[u8]) -> Vec<u8> {
-    let mut line = line.to_vec();
-    if line.trim_ascii_end().ends_with(b":") {
-        line.truncate(line.trim_ascii_end().len() - 1);
-        line.push(b';');
+    match memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) {
+        Some((name, value)) if value.trim_ascii_end() == b":" => [name, b";"].concat(),
+        _ => line.to_vec(),
     }
-    line
 }
 
 fn at_file(file: &Path) -> Vec<u8> {
