@@ -152,8 +152,18 @@ fn other_methods_and_a_body_in_chunks_are_reproduced() {
     let data = tempfile::tempdir().unwrap();
     let listening = Listening::start(data.path(), &[]);
     let address = &listening.address;
-    for (index, head) in ["GET /?a=1", "DELETE /x", "HEAD /"].into_iter().enumerate() {
-        let request = format!("{head} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let host = format!("Host: {address}\r\n");
+    for (index, (head, host)) in [
+        ("GET /?a=1 HTTP/1.1", host.as_str()),
+        ("DELETE /x HTTP/1.1", ""),
+        ("HEAD / HTTP/1.1", &host),
+        ("POST / HTTP/1.0", ""),
+        ("POST / HTTP/1.0", &host),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = format!("{head}\r\n{host}Connection: close\r\n\r\n");
         listening.send(request.as_bytes());
         let number = 2 * index + 1;
         run_curl(data.path(), "sh", &[&number.to_string()]);
@@ -167,10 +177,10 @@ fn other_methods_and_a_body_in_chunks_are_reproduced() {
         )
         .as_bytes(),
     );
-    run_curl(data.path(), "sh", &["7"]);
-    assert_eq!(show(data.path(), 7)["body"], "abcde");
-    assert_eq!(show(data.path(), 8)["body"], "abcde");
-    assert_eq!(show(data.path(), 7)["head_base64"], show(data.path(), 8)["head_base64"]);
+    run_curl(data.path(), "sh", &["11"]);
+    assert_eq!(show(data.path(), 11)["body"], "abcde");
+    assert_eq!(show(data.path(), 12)["body"], "abcde");
+    assert_eq!(show(data.path(), 11)["head_base64"], show(data.path(), 12)["head_base64"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,7 @@ enum Command {
     ///
     /// It is for any POSIX shell, and plain text whatever the request holds. Headers and body go out
     /// in the order and the bytes in which they came, but for what curl cannot do: it sends `Host`
-    /// first, divides a body in chunks anew, and for HTTP/1.0 adds a `Host` where none came.
+    /// first, divides a body in chunks anew, and sends none in chunks by HTTP/1.0.
     Curl {
         /// The number of the request
         number: u64,

@@ -10,15 +10,15 @@ use std::path::Path;
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// What curl sends by itself where it is not told otherwise.
-const OF_CURL: [&str; 4] = ["Accept", "Content-Type", "Expect", "User-Agent"];
+const OF_CURL: [&str; 5] = ["Accept", "Content-Type", "Expect", "Host", "User-Agent"];
 
 /// The command that sends `request` again, byte for byte, to `url` (by the rules of
 /// [`Forwarder::to`](super::Forwarder::to)) or to where it came in. Its body is taken from the file
 /// `saved`, where there is one, else it stands in the command.
 ///
 /// It is for any POSIX shell, and of printable ASCII alone, whatever the request holds. What may
-/// differ on the wire: curl sends `Host` first, in HTTP/1.0 as well where none was sent, and divides
-/// a body in chunks anew.
+/// differ on the wire: curl sends `Host` first, and divides a body in chunks anew, which it cannot
+/// send at all by HTTP/1.0.
 ///
 /// # Errors
 /// Refuses a body of more than 16 KiB that is in no file, and what [`Forwarder::to`] refuses.
