@@ -5,11 +5,12 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::EgressConfig;
 use crate::dispatch::{Egress, OutboundRequest, Upload};
+use crate::engine::masked;
 use crate::error::Result;
 use crate::id_source::IdSource;
 use crate::model::{
     ApplicationId, EndpointId, Event, EventId, EventType, Failure, FailureKind, Mode, Payload,
-    Reach, RecordedRequest, Response, Timestamp, WebhookId,
+    Reach, RecordedRequest, Response, Secret, Timestamp, WebhookId,
 };
 use crate::provider::{Provider, RawWebhook, Rendered, SigningKey, Webhook};
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(crate) struct Wire {
     clock: Clock,
     url: String,
     settings: BTreeMap<String, String>,
+    extra_headers: Vec<(String, Secret)>,
 }
 
 /// A webhook: what stays the same however often it is sent.
@@ -82,13 +84,26 @@ impl Wire {
         let egress = Egress::new(&EgressConfig { development: true, ..EgressConfig::default() })?;
         egress.check_url(&url, false)?;
         let clock = Clock::system();
-        Ok(Self { provider, egress, ids: IdSource::new(clock.clone()), clock, url, settings })
+        Ok(Self {
+            provider,
+            egress,
+            ids: IdSource::new(clock.clone()),
+            clock,
+            url,
+            settings,
+            extra_headers: Vec::new(),
+        })
     }
 
     /// The same way, with the time of `clock`, and with ids drawn from `chance`.
     pub(crate) fn drawing(self, clock: Clock, chance: Chance) -> Self {
         let ids = IdSource::drawing(clock.clone(), chance, "wire");
         Self { ids, clock, ..self }
+    }
+
+    /// The same way, with these headers on every request; the values are masked in what is told.
+    pub(crate) fn with_headers(self, extra_headers: Vec<(String, Secret)>) -> Self {
+        Self { extra_headers, ..self }
     }
 
     /// The time of day.
@@ -231,10 +246,12 @@ impl Wire {
         &self,
         method: Method,
         url: String,
-        headers: Vec<(String, String)>,
+        mut headers: Vec<(String, String)>,
         body: Bytes,
         timeout: Duration,
     ) -> Sent {
+        let extra = self.extra_headers.iter();
+        headers.extend(extra.map(|(name, value)| (name.clone(), value.expose().to_owned())));
         let request = OutboundRequest {
             method: method.clone(),
             url: url.clone(),
@@ -250,7 +267,10 @@ impl Wire {
             request: RecordedRequest {
                 method: method.to_string(),
                 url,
-                headers: exchange.headers_sent,
+                headers: masked(
+                    exchange.headers_sent,
+                    self.extra_headers.iter().map(|(name, _)| name.as_str()),
+                ),
                 body,
             },
             duration: exchange.duration,
