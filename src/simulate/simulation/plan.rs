@@ -32,7 +32,7 @@ pub struct Plan {
     /// Event types, in turn; none means every type that the provider has a sample of.
     pub event_types: Vec<String>,
     /// How many events; `None` for one of each type. What was sent and answered stays in the
-    /// engine's history, in memory, until the simulation is over.
+    /// engine's history, in memory, until the simulation is over: about 3 KiB each, and the body.
     pub count: Option<usize>,
     /// Events a second, in real time, from 0.001 to 1,000,000; `None` for as many as the endpoint
     /// takes.
