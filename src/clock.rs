@@ -7,12 +7,17 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
 
 use crate::model::Timestamp;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// How far one call of [`Clock::discipline`] moves the schedule's time towards the wall's.
 const SLEW_MAX: Duration = Duration::from_millis(50);
+
+/// How slowly and how fast a clock's schedule may run, as multiples of real time. Within it no sum of
+/// times overflows, and the years until 9999 pass in no less than seven hours.
+pub const SPEED_RANGE: RangeInclusive<f64> = 0.001..=10_000_000.0;
 
 /// A source of time; clones tell the same time.
 #[derive(Clone)]
@@ -44,9 +49,11 @@ impl Clock {
     }
 
     /// A clock whose schedule runs `times` times as fast as the machine's; the time on the wire
-    /// stays real. A value that is not a number above zero counts as 1.
+    /// stays real. A value beyond [`SPEED_RANGE`] counts as the nearest within, and one that is no
+    /// number above zero as 1.
     pub fn faster(times: f64) -> Self {
-        let times = if times.is_finite() && times > 0.0 { times } else { 1.0 };
+        let times = if times > 0.0 { times } else { 1.0 };
+        let times = times.clamp(*SPEED_RANGE.start(), *SPEED_RANGE.end());
         let anchor = Anchor { instant: Instant::now(), time: system_time() };
         Self(Kind::Running { anchor: Arc::new(Mutex::new(anchor)), times })
     }
@@ -208,6 +215,16 @@ mod tests {
         clock.sleep_until(due).await;
         assert!(clock.now() >= due);
         assert!(watch.elapsed() < Duration::from_secs(5), "10 s at 1,000 times are 10 ms");
+    }
+
+    #[tokio::test]
+    async fn a_clock_of_any_speed_neither_panics_nor_stands() {
+        for times in [f64::MAX, f64::MIN_POSITIVE, 1e300, 1e-20, f64::INFINITY, f64::NAN, -1.0] {
+            let clock = Clock::faster(times);
+            assert!(SPEED_RANGE.contains(&clock.speed()), "{times}");
+            let sleep = clock.sleep_until(clock.now().after(Duration::from_secs(3600)));
+            let _ = within(Duration::from_millis(2), sleep).await;
+        }
     }
 
     #[test]

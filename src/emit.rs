@@ -8,7 +8,7 @@ use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_
 use crate::error::{Error, Result};
 use crate::model::{
     ApplicationId, Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode,
-    Payload, Reach, SkipReason, Timestamp, Trigger, check,
+    Payload, Reach, ReadyWebhook, SkipReason, Timestamp, Trigger, check,
 };
 use crate::store::group_commit::{Accepted, NewAcceptance};
 use crate::store::{Place, ledger};
@@ -35,8 +35,24 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::emit`], and refuses more than `batch_max_events`.
-    #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
     pub async fn emit_batch(&self, events: Vec<NewEvent>) -> Result<Vec<Emitted>> {
+        self.accept(events, true).await.map(|(emitted, _)| emitted)
+    }
+
+    /// Accepts several events as [`Engine::emit_batch`] does, and keeps their deliveries back until
+    /// [`Engine::deliver`]. For the simulator alone, which lets events arrive in another order than
+    /// the one in which they happened.
+    pub(crate) async fn emit_held(&self, events: Vec<NewEvent>) -> Result<(Vec<Emitted>, Held)> {
+        self.accept(events, false).await
+    }
+
+    /// Lets go what was kept back.
+    pub(crate) fn deliver(&self, held: Held) {
+        self.inner.dispatcher.tell(Command::Arrive(held.0));
+    }
+
+    #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
+    async fn accept(&self, events: Vec<NewEvent>, delivers: bool) -> Result<(Vec<Emitted>, Held)> {
         let inner = &self.inner;
         inner.check_open()?;
         let watch = Stopwatch::start();
@@ -59,7 +75,7 @@ impl Engine {
         inner.committer.accept(acceptances, move |accepted| {
             let emitted = accepted.map(|accepted| {
                 hand.meters.accepted(watch.elapsed());
-                hand.hand_over(places, accepted)
+                hand.hand_over(places, accepted, delivers)
             });
             // Whoever emitted may have gone away; what was accepted is on its way all the same.
             let _ = sender.send(emitted);
@@ -123,6 +139,17 @@ impl Engine {
         let inner = Arc::clone(inner);
         let outcome = whole(async move { inner.send_once(recipient, event).await }).await?;
         Ok(outcome.attempt.clone())
+    }
+}
+
+/// Deliveries that are kept back: committed, and not yet with the loop that sends.
+pub(crate) struct Held(Vec<(EndpointId, ReadyWebhook)>);
+
+impl Held {
+    /// Whether every delivery of `emitted` is kept back, and none waits in an endpoint's queue.
+    pub(crate) fn is_all_of(&self, emitted: &[Emitted]) -> bool {
+        let delivered = emitted.iter().map(|emitted| emitted.reach.delivered as usize);
+        self.0.len() == delivered.sum::<usize>()
     }
 }
 
@@ -203,8 +230,13 @@ impl Inner {
         Ok((NewAcceptance { event, due, deliveries, request_digest }, taken))
     }
 
-    /// Hands what was committed to lanes and window, and answers.
-    fn hand_over(&self, places: Vec<TakenPlaces>, accepted: Vec<Accepted>) -> Vec<Emitted> {
+    /// Hands what was committed to lanes and window, unless it is to be kept back, and answers.
+    fn hand_over(
+        &self,
+        places: Vec<TakenPlaces>,
+        accepted: Vec<Accepted>,
+        delivers: bool,
+    ) -> (Vec<Emitted>, Held) {
         let mut arrivals = Vec::new();
         let mut emitted = Vec::with_capacity(accepted.len());
         for (taken, accepted) in places.into_iter().zip(accepted) {
@@ -239,10 +271,10 @@ impl Inner {
                 }
             }
         }
-        if !arrivals.is_empty() {
-            self.dispatcher.tell(Command::Arrive(arrivals));
+        if delivers && !arrivals.is_empty() {
+            self.dispatcher.tell(Command::Arrive(std::mem::take(&mut arrivals)));
         }
-        emitted
+        (emitted, Held(arrivals))
     }
 
     /// Stores an event for one endpoint and makes its only attempt.

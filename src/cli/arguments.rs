@@ -1,10 +1,11 @@
 //! Arguments that several commands take, and how their values are read.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SPEED_RANGE};
 use crate::error::{Error, Result};
 use crate::model::{Secret, Timestamp, parse_duration};
 use crate::provider::Providers;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -138,12 +139,27 @@ pub fn duration(text: &str) -> Result<Duration> {
     })
 }
 
-/// Reads a number above zero.
-pub fn positive(text: &str) -> Result<f64> {
+/// Reads how many times faster than real a schedule runs.
+pub fn speed(text: &str) -> Result<f64> {
+    number_in(text, &SPEED_RANGE)
+}
+
+/// Reads a number in `range`.
+pub fn number_in(text: &str, range: &RangeInclusive<f64>) -> Result<f64> {
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
-        _ => Err(Error::invalid("expected a number above 0")),
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(Error::invalid(format!(
+            "expected a number from {} to {}",
+            range.start(),
+            range.end()
+        ))),
     }
+}
+
+/// Reads a header whose value is nobody else's to know: `Name: value`.
+pub fn secret_header(text: &str) -> Result<(String, Secret)> {
+    let (name, value) = header(text)?;
+    Ok((name, Secret::new(value)))
 }
 
 /// Reads `name=value`.

@@ -45,6 +45,7 @@ pub struct EngineBuilder {
     clock: Clock,
     chance: Chance,
     director: Option<Director>,
+    extra_headers: Vec<(String, Secret)>,
     egress: Option<MakeEgress>,
     at_rest: bool,
 }
@@ -59,6 +60,7 @@ impl EngineBuilder {
             clock: Clock::system(),
             chance: Chance::system(),
             director: None,
+            extra_headers: Vec::new(),
             egress: None,
             at_rest: false,
         }
@@ -133,6 +135,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Sends these headers with every request to an endpoint; their values are not recorded. For
+    /// the simulator alone: a real endpoint has authentication and headers of its own.
+    #[must_use]
+    pub(crate) fn extra_headers(mut self, headers: Vec<(String, Secret)>) -> Self {
+        self.extra_headers = headers;
+        self
+    }
+
     /// Looks host names up with `resolver` instead of the system's.
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
@@ -186,6 +196,7 @@ impl EngineBuilder {
             ids,
             chance: self.chance,
             director: self.director,
+            extra_headers: self.extra_headers,
             providers,
             event_types: EventTypes::load(&*store)?,
             access_tokens: AccessTokens::load(&*store)?,

@@ -179,6 +179,22 @@ pub(super) fn checked_headers(
     Ok(headers)
 }
 
+/// Refuses headers that cannot be sent beside a provider's own. Their values are secrets: no error
+/// shows them.
+pub(crate) fn check_extra_headers(provider: &Provider, headers: &[(String, Secret)]) -> Result<()> {
+    for (name, value) in headers {
+        check_header_name(provider, name, true)?;
+        let text = value.expose();
+        if text.is_empty() || text.len() > 8192 || !check::is_header_value(text) {
+            return Err(Error::invalid(format!(
+                "the value of header `{name}` cannot be sent: 1 to 8,192 visible ASCII characters \
+                 and spaces are expected"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Headers that the sender, the connection or the provider decides.
 const RESERVED: [&str; 14] = [
     "host",

@@ -23,6 +23,7 @@ mod tokens;
 mod upkeep;
 
 pub use builder::EngineBuilder;
+pub(crate) use checks::check_extra_headers;
 pub use endpoints::CreatedEndpoint;
 pub use event_types::{EventTypeChange, NewEventType, PutEventType};
 pub use input::{
@@ -34,6 +35,7 @@ pub use pipeline::Outcome;
 pub use probes::ProbeStatus;
 pub(crate) use queueing::fresh_item;
 pub use replies::Reply;
+pub(crate) use sending::masked;
 pub use tokens::NewAccessToken;
 
 use crate::chance::Chance;
@@ -45,7 +47,9 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
-use crate::model::{EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWebhook, Trigger};
+use crate::model::{
+    EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWebhook, Secret, Trigger,
+};
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
@@ -94,6 +98,8 @@ pub(crate) struct Inner {
     pub clock: Clock,
     pub chance: Chance,
     pub director: Option<manner::Director>,
+    /// What every request to an endpoint has besides, see `EngineBuilder::extra_headers`.
+    pub extra_headers: Vec<(String, Secret)>,
     pub ids: Arc<IdSource>,
     pub providers: Providers,
     pub store: Arc<dyn Store>,

@@ -37,6 +37,7 @@ impl Inner {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
         })?;
         headers.extend(credential.iter().map(super::sending::Credential::header));
+        headers.extend(self.extra_headers());
         let exchange = self
             .egress
             .exchange(OutboundRequest {

@@ -73,6 +73,7 @@ impl Inner {
             }
         };
         headers.extend(credential.iter().map(Credential::header));
+        headers.extend(self.extra_headers());
         let exchange = self
             .egress
             .exchange(OutboundRequest {
@@ -87,7 +88,9 @@ impl Inner {
             })
             .await;
         attempt.duration = exchange.duration;
-        attempt.request.headers = masked(exchange.headers_sent, credential.as_ref());
+        let secret = credential.iter().map(|held| held.name.as_str());
+        let secret = secret.chain(self.extra_headers.iter().map(|(name, _)| name.as_str()));
+        attempt.request.headers = masked(exchange.headers_sent, secret);
         attempt.request.body = rendered.body;
         attempt.outcome = match exchange.result {
             Ok(answer) if recipient.provider.is_success(answer.status) => {
@@ -139,6 +142,12 @@ impl Inner {
         })
     }
 
+    /// The headers that every request to an endpoint has besides.
+    pub(super) fn extra_headers(&self) -> impl Iterator<Item = (String, String)> {
+        let held = self.extra_headers.iter();
+        held.map(|(name, value)| (name.clone(), value.expose().to_owned()))
+    }
+
     /// Whether `http:` is refused for a provider: never when opened for development.
     pub fn https_only(&self, provider: &crate::provider::Provider) -> bool {
         provider.https_only() && !self.config.egress.development
@@ -159,16 +168,14 @@ impl Credential {
     }
 }
 
-/// Headers as they are recorded: what authenticates us is masked.
-fn masked(
+/// Headers as they are recorded: the values of those called as `secret` says are masked.
+pub(crate) fn masked<'a>(
     mut headers: Vec<(String, String)>,
-    credential: Option<&Credential>,
+    secret: impl Iterator<Item = &'a str>,
 ) -> Vec<(String, String)> {
-    let Some(credential) = credential else { return headers };
-    for (name, value) in &mut headers {
-        if name.eq_ignore_ascii_case(&credential.name) {
-            "***".clone_into(value);
-        }
+    for secret in secret {
+        let held = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(secret));
+        held.for_each(|(_, value)| "***".clone_into(value));
     }
     headers
 }

@@ -169,6 +169,17 @@ impl Shape {
         Ok(shape)
     }
 
+    /// Whether it tells trials from what is real.
+    pub fn marks_tests(&self) -> bool {
+        let marks =
+            |held: &Expression| matches!(held, Expression::EventTest | Expression::EventMode);
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Value(expression) => marks(expression),
+            Piece::DataWith(set) => set.iter().any(|(_, expression)| marks(expression)),
+            Piece::Text(_) | Piece::Members => false,
+        })
+    }
+
     fn members(&mut self, members: &[(String, Node)]) {
         for (index, (name, node)) in members.iter().enumerate() {
             if index > 0 {

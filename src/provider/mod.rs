@@ -314,6 +314,18 @@ impl Provider {
         &self.test_event
     }
 
+    /// Whether events of this type are test events and nothing else: those that the file names in
+    /// `test.only`.
+    pub fn is_test_type(&self, event_type: &str) -> bool {
+        let only = self.test_only.as_deref().unwrap_or_default();
+        only.iter().any(|held| held == event_type)
+    }
+
+    /// Whether its webhooks tell trials from what is real.
+    pub fn marks_tests(&self) -> bool {
+        self.body.marks_tests()
+    }
+
     /// Refuses a type that this provider sends no test events of.
     ///
     /// # Errors

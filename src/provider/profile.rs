@@ -277,7 +277,7 @@ pub(super) struct Probe {
 pub(super) struct Test {
     /// The type of a test event when none is asked for.
     pub event: String,
-    /// The types that a test event may have; any when left out.
+    /// The types that a test event may have, and nothing but a test event has; any when left out.
     pub only: Option<Vec<String>>,
 }
 

@@ -79,6 +79,11 @@ impl Body {
         self.batch.as_ref().map(|batch| batch.events_max)
     }
 
+    pub(super) fn marks_tests(&self) -> bool {
+        let item = self.batch.as_ref().map(|batch| &batch.item);
+        self.fields.marks_tests() || item.is_some_and(Shape::marks_tests)
+    }
+
     pub(super) fn is_fixed(&self) -> bool {
         !self.restamp
     }

@@ -16,8 +16,9 @@ pub mod receiver;
 pub use check::{
     CheckExchange, CheckResult, Conformance, ConformanceReport, PlannedCheck, Pointer, Verdict,
 };
-pub use faults::{Fault, FaultChoice, Forgery, SHARE_DEFAULT};
+pub use faults::{Fault, FaultChoice, Forgery, ForgeryVerdict, SHARE_DEFAULT};
 pub use progress::{Exchange, Standing, Step};
-pub use report::{End, FaultTally, Report};
+pub use report::{End, FaultTally, ForgeryTally, NotPlayed, Report};
+pub(crate) use simulation::RATE_RANGE;
 pub use simulation::{Plan, Simulation};
 pub use wire::Sent;

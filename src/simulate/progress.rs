@@ -2,7 +2,7 @@
 
 use super::faults::{Fault, Forgery};
 use crate::engine::{Emitted, Outcome};
-use crate::model::{DeliveryId, DeliveryState, Timestamp, WebhookId};
+use crate::model::{DeliveryId, DeliveryState, Timestamp, Trigger, WebhookId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct Exchange {
     pub id: String,
     /// What went wrong with it on purpose.
     pub faults: Vec<Fault>,
+    /// Whether its upload was cut on purpose.
+    pub was_cut: bool,
     /// The schedule's delay before this attempt; `None` for the first.
     pub waited: Option<Duration>,
     /// The schedule's delay until the next attempt; `None` when there is none.
@@ -59,13 +61,14 @@ pub struct Standing {
     pub exhausted: usize,
     /// Events that wait for their next attempt.
     pub waiting: usize,
-    /// Real time until the next of these.
+    /// Real time until the next of these, or until a scenario's next step.
     pub next: Option<Duration>,
 }
 
 /// Where the events of a simulation stand.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// What is not settled.
     deliveries: HashMap<DeliveryId, Standpoint>,
     /// The next attempt of each webhook that waits.
     waits: HashMap<WebhookId, Wait>,
@@ -83,7 +86,6 @@ pub(super) struct Progress {
 enum Standpoint {
     Untried,
     Waiting,
-    Settled,
 }
 
 /// A webhook that waits.
@@ -94,7 +96,7 @@ struct Wait {
 }
 
 impl Progress {
-    /// Events went out; an attempt of one may have been told of before.
+    /// Events went out. No attempt of one was told of before.
     pub(super) fn emitted(&mut self, emitted: &[Emitted]) {
         let sent = emitted.iter().filter(|emitted| emitted.reach.delivered > 0);
         for delivery in sent.flat_map(|emitted| &emitted.deliveries) {
@@ -109,6 +111,10 @@ impl Progress {
     /// An attempt was made: the delay before it and that until the next.
     pub(super) fn attempted(&mut self, outcome: &Outcome) -> (Option<Duration>, Option<Duration>) {
         self.attempts += 1;
+        if outcome.attempt.trigger == Trigger::Manual {
+            // Sent once more after it was settled: that changes nothing.
+            return (None, None);
+        }
         for (delivery, _) in &outcome.deliveries {
             self.stands(*delivery, outcome.state);
         }
@@ -130,12 +136,9 @@ impl Progress {
     }
 
     fn stands(&mut self, delivery: DeliveryId, state: Option<DeliveryState>) {
-        let before = self.deliveries.get(&delivery).copied();
+        let before = self.deliveries.remove(&delivery);
         self.untried -= usize::from(before == Some(Standpoint::Untried));
         self.unsettled += usize::from(before.is_none());
-        if before == Some(Standpoint::Settled) {
-            return;
-        }
         match state {
             Some(DeliveryState::Succeeded { .. }) => self.accepted += 1,
             Some(DeliveryState::Exhausted { .. }) => self.exhausted += 1,
@@ -144,7 +147,6 @@ impl Progress {
                 return;
             }
         }
-        self.deliveries.insert(delivery, Standpoint::Settled);
         self.unsettled -= 1;
     }
 

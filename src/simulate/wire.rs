@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::EgressConfig;
 use crate::dispatch::{Egress, OutboundRequest, Upload};
+use crate::engine::masked;
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{
@@ -311,7 +312,10 @@ impl Wire {
             request: RecordedRequest {
                 method: method.to_string(),
                 url,
-                headers: exchange.headers_sent,
+                headers: masked(
+                    exchange.headers_sent,
+                    self.headers.iter().map(|(name, _)| name.as_str()),
+                ),
                 body,
             },
             duration: exchange.duration,

@@ -193,7 +193,13 @@ async fn what_cannot_be_simulated_is_refused_before_anything_is_sent() {
         (&["yoco", "--url", &url, "--event", "a.b"], "event type `a.b` has no sample"),
         (&["yoco", "--url", &url, "--secret", "plain-text"], "expected `whsec_`"),
         (&["yoco", "--url", &url, "--rate", "0"], "--rate"),
-        (&["yoco", "--url", &url, "--speed", "fast"], "expected a number above 0"),
+        (&["yoco", "--url", &url, "--speed", "fast"], "expected a number from 0.001 to 10000000"),
+        (&["yoco", "--url", &url, "--speed", "1e300"], "expected a number from 0.001 to 10000000"),
+        (&["yoco", "--url", &url, "--rate", "1e-20"], "expected a number from 0.001 to 1000000"),
+        (&["yoco", "--url", &url, "--set", "a.b:amount=1"], "known are payment.succeeded"),
+        (&["yoco", "--url", &url, "--header", "Authorization"], "expected `Name: value`"),
+        (&["yoco", "--url", "http://me:pass@127.0.0.1:1/"], "`Authorization: Basic …`"),
+        (&["opencard", "--url", &url, "--test"], "no mark of trials"),
         (&["yoco", "--url", &url, "--count", "0"], "--count"),
         (&["yoco", "--url", &url, "--set", "amount"], "expected `name=value`"),
         (
@@ -251,7 +257,8 @@ async fn faults_are_named_and_a_forgery_that_is_taken_is_a_failure() {
     assert!(ran.out.contains(" [tampered]\n<-- 401 Unauthorized in "), "{}", ran.out);
     assert!(ran.out.contains(" attempt 1 [cut]\n<-- cut after "), "{}", ran.out);
     assert!(ran.out.contains(" attempt 2 (+30 s)\n<-- 200 OK"), "{}", ran.out);
-    assert!(ran.out.contains("\n[tampered] 1 request: 1 × 401\n"), "{}", ran.out);
+    let tally = "\n[tampered] 1 request: 1 × 401; 1 refused, 0 taken, 0 not judged\n";
+    assert!(ran.out.contains(tally), "{}", ran.out);
 
     let bad = receiver(Consumer::Unchecked).await;
     let url = bad.url();
@@ -298,7 +305,7 @@ async fn programs_get_one_json_object_a_line() {
     assert!(types.iter().any(|held| **held == "refund.succeeded"));
     assert_eq!(accepted[0]["status"], 200);
     assert!(accepted[0]["request"]["headers"].is_array());
-    assert!(lines.iter().any(|line| line["kind"] == "forgery" && line["taken"] == true));
+    assert!(lines.iter().any(|line| line["kind"] == "forgery" && line["verdict"] == "taken"));
     let report = lines.last().unwrap();
     assert_eq!((&report["success"], &report["accepted"]), (&false.into(), &2.into()));
 }
@@ -321,6 +328,45 @@ async fn a_terminal_has_a_live_line() {
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("0 of 1 accepted, 1 waiting, next in 1 s"), "{:?}", ran.out);
     assert!(ran.out.contains('\u{1b}'), "colours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_line_counts_down_to_a_scenarios_next_step() {
+    let receiver = receiver(Consumer::TicketNation).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("late.toml");
+    let steps = "[{ type = \"order.created\" }, { type = \"order.failed\", after = \"90s\" }]";
+    let text = format!("[[scenario]]\nname=\"l\"\ntitle=\"T\"\nsource=\"S\"\nsteps = {steps}\n");
+    std::fs::write(&file, text).unwrap();
+    let line = format!(
+        "{} simulate ticketnation --url {} --secret {SECRET} --scenario {} --speed 60",
+        env!("CARGO_BIN_EXE_hookwheel"),
+        receiver.url(),
+        file.display()
+    );
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    let ran: Ran =
+        tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap();
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("1 of 2 accepted, next in 2 s"), "{:?}", ran.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_played_is_told_and_headers_are_masked() {
+    let receiver = receiver(Consumer::TicketNation).await;
+    let url = receiver.url();
+    let arguments = ["ticketnation", "--url", &url, "--secret", SECRET, "--scenario", "test"];
+    let more = ["--fault", "tampered", "--header", "X-Gate: t0ken", "--verbose"];
+    let ran = simulate(&[&arguments[..], &more].concat()).await;
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("\nnot played: tampered: every event is a test"), "{}", ran.out);
+    assert_eq!(receiver.requests()[0].header("x-gate"), Some("t0ken"));
+    assert!(ran.out.contains("    X-Gate: ***\n") && !ran.out.contains("t0ken"), "{}", ran.out);
+    let ran = simulate(&[&arguments[..], &more, &["--format", "json"]].concat()).await;
+    let report: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, &report["success"]), (1, &false.into()));
+    assert!(report["not_played"]["tampered"].is_string() && !ran.out.contains("t0ken"));
 }
 
 #[test]

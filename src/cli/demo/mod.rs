@@ -8,7 +8,7 @@ mod narrator;
 mod programme;
 mod stage;
 
-use crate::cli::arguments::positive;
+use crate::cli::arguments::speed;
 use crate::cli::{Ended, Ending, block_on, paint};
 use crate::clock::{self, Clock};
 use crate::engine::Engine;
@@ -34,7 +34,7 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(clap::Args)]
 pub struct Arguments {
     /// How many times faster than real the waits between attempts pass
-    #[arg(long, value_name = "X", default_value = "4000", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value = "4000", value_parser = speed)]
     speed: f64,
 }
 

@@ -3,7 +3,7 @@
 use super::Teller;
 use crate::cli::{exchange, json_text};
 use crate::model::{AttemptOutcome, Failure, RecordedRequest, Response, Timestamp, Trigger};
-use crate::simulate::{End, Exchange, Fault, Forgery, Report, Simulation, Step};
+use crate::simulate::{End, Exchange, Fault, Forgery, ForgeryVerdict, Report, Simulation, Step};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -36,6 +36,7 @@ impl Teller for Objects {
             "url": self.url,
             "events": simulation.events(),
             "seed": simulation.seed(),
+            "notes": simulation.notes(),
             "at": self.at.map(|at| at.rfc3339(3)),
         });
         if is_made {
@@ -71,9 +72,19 @@ impl Teller for Objects {
             .faults
             .iter()
             .map(|(fault, tally)| {
-                let object = json!({"requests": tally.requests, "answers": tally.answers});
+                let mut object = json!({"requests": tally.requests, "answers": tally.answers});
+                if let Some(judged) = tally.forgeries {
+                    put(&mut object, "refused", judged.refused);
+                    put(&mut object, "taken", judged.taken);
+                    put(&mut object, "not_judged", judged.not_judged);
+                }
                 (fault.name().to_owned(), object)
             })
+            .collect();
+        let not_played: Map<String, Value> = report
+            .not_played
+            .iter()
+            .map(|missed| (missed.fault.name().to_owned(), missed.reason.clone().into()))
             .collect();
         let object = json!({
             "kind": "report",
@@ -84,10 +95,13 @@ impl Teller for Objects {
             "events": report.events,
             "accepted": report.accepted,
             "given_up": report.exhausted,
+            "excused": report.excused,
             "attempts": report.attempts,
             "schedule_seconds": report.lasted.as_secs_f64(),
             "faults": faults,
+            "not_played": not_played,
             "wrong": report.wrong,
+            "warnings": report.warnings,
         });
         write(&object, out)
     }
@@ -147,7 +161,11 @@ fn forgery_object(forgery: &Forgery, verbose: bool) -> Value {
         "events": [forgery.event_type.as_str()],
         "id": forgery.id,
         "faults": names(&[forgery.fault]),
-        "taken": forgery.taken,
+        "verdict": match forgery.verdict {
+            ForgeryVerdict::Taken => "taken",
+            ForgeryVerdict::Refused => "refused",
+            ForgeryVerdict::NotJudged => "not-judged",
+        },
     });
     answered(&mut object, sent.result.as_ref().ok(), sent.result.as_ref().err(), sent.duration);
     if verbose {

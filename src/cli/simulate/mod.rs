@@ -4,18 +4,23 @@ mod json;
 mod live;
 mod text;
 
-use crate::cli::arguments::{ProviderFiles, SecretSource, overrides, positive, setting, time};
+use crate::cli::arguments::{
+    ProviderFiles, SecretSource, number_in, overrides, secret_header, setting, speed, time,
+};
 use crate::cli::{Ended, Ending, Trouble, block_on};
 use crate::error::{Error, Result};
 use crate::model::{Mode, Secret, Timestamp};
-use crate::simulate::{Fault, FaultChoice, Plan, Report, SHARE_DEFAULT, Simulation, Step};
+use crate::simulate::{
+    Fault, FaultChoice, Plan, RATE_RANGE, Report, SHARE_DEFAULT, Simulation, Step,
+};
 use std::io::{self, IsTerminal, Write};
 
 /// Send a provider's events to your endpoint, with all that the provider does
 ///
 /// Runs the provider's challenge where it has one, signs, retries on its schedule and gives up as
 /// it does, and prints each request with its answer. Exits with 0 when your endpoint accepted every
-/// event in the end and took no forgery, else with 1. Ctrl-C ends it with the summary.
+/// event in the end and took no forgery, and every fault that was asked for by name was played; else
+/// with 1. What the provider only advises is a warning. Ctrl-C ends it with the summary.
 #[derive(clap::Args)]
 #[command(after_help = explain_faults())]
 pub struct Arguments {
@@ -39,12 +44,12 @@ pub struct Arguments {
     /// How many events to send; one of each type by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
-    /// Events a second; as many as your endpoint takes by default
-    #[arg(long, value_name = "R", value_parser = positive)]
+    /// Events a second, 0.001 to 1000000; as many as your endpoint takes by default
+    #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
     /// How many times faster than real the waits between attempts pass, and those of scenarios: at
-    /// 1000, an hour takes 3.6 seconds. Time-outs and timestamps stay real
-    #[arg(long, value_name = "X", default_value = "1", value_parser = positive)]
+    /// 1000, an hour takes 3.6 seconds. 0.001 to 10000000. Time-outs and timestamps stay real
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
     speed: f64,
     /// Set a value in the sample data by path, such as `metadata.checkoutId=ch_1`, or
     /// `payments.failed:details.cause=insufficient_funds` for one event type; read as JSON where it
@@ -54,7 +59,13 @@ pub struct Arguments {
     /// A setting of the endpoint that the provider has in a header, such as GoCardless' `origin`
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Mark the events as trials, in the provider's way
+    /// A header for every request, such as `Authorization: Bearer …`, where your endpoint or a
+    /// gateway before it asks for credentials; printed as `***`. May be given several times. Other
+    /// users of this machine can see arguments
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = secret_header)]
+    headers: Vec<(String, Secret)>,
+    /// Mark the events as trials, in the provider's way; where it has test events of their own, send
+    /// those
     #[arg(long)]
     test: bool,
     /// Let something go wrong on purpose, for this share of the events (0.25 by default, and one at
@@ -65,7 +76,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Let the time on the wire stand at TIME, and send one request at a time: with the same seed,
-    /// the same bytes. RFC 3339 or seconds since 1970
+    /// the same bytes. RFC 3339 or seconds since 1970. An endpoint that refuses old webhooks takes
+    /// TIME for now only while it is; `"$(date +%s)"` is now
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
     /// Print lines for people, or one JSON object a line for programs
@@ -155,12 +167,18 @@ fn plan(arguments: Arguments, (secret, old_secret): (Option<Secret>, Option<Secr
         speed: arguments.speed,
         overrides: overrides(arguments.overrides),
         settings: arguments.settings.into_iter().collect(),
+        headers: arguments.headers,
         mode: if arguments.test { Mode::Test } else { Mode::Live },
         faults: arguments.faults,
         seed: arguments.seed,
         at: arguments.at,
         ..Plan::new(arguments.provider, arguments.url)
     }
+}
+
+/// Reads events a second.
+fn rate(text: &str) -> Result<f64> {
+    number_in(text, &RATE_RANGE)
 }
 
 /// Reads `duplicate` or `duplicate=0.5`.
@@ -182,7 +200,8 @@ fn explain_faults() -> String {
     text.push_str(
         "  all            all that the provider can have\n\n\
          A forgery is sent beside the genuine event. A good endpoint refuses it; one that answers \
-         with\nsuccess fails the run.",
+         with\nsuccess fails the run, unless the provider only advises to refuse it (`hookwheel \
+         check` says the\nsame). An answer of 5xx, or none, is neither: that forgery is not judged.",
     );
     text
 }

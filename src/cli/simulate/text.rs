@@ -4,7 +4,10 @@ use super::live::Live;
 use super::{Teller, is_watched};
 use crate::cli::{exchange, paint};
 use crate::model::{AttemptOutcome, Timestamp, human_duration};
-use crate::simulate::{End, Exchange, Fault, FaultTally, Forgery, Report, Simulation, Step};
+use crate::simulate::{
+    End, Exchange, Fault, FaultTally, Forgery, ForgeryTally, ForgeryVerdict, Report, Simulation,
+    Step,
+};
 use std::io::{self, IsTerminal, Write};
 
 /// Prints lines, and keeps a live one below them in a terminal.
@@ -36,6 +39,10 @@ impl Teller for Lines {
         if is_made {
             show_secret(simulation, out)?;
         }
+        for note in simulation.notes() {
+            writeln!(out, "{} {}", paint::warning("note:"), paint::harmless(note))?;
+        }
+        out.flush()?;
         self.live = is_watched().then(|| Live::start(simulation.events()));
         Ok(())
     }
@@ -111,7 +118,7 @@ fn write_exchange(told: &Exchange, verbose: bool, out: &mut dyn Write) -> io::Re
         _ => String::new(),
     };
     let answer = match &attempt.outcome {
-        AttemptOutcome::Failed(_) if told.faults.contains(&Fault::Cut) => {
+        AttemptOutcome::Failed(_) if told.was_cut => {
             let took = human_duration(attempt.duration);
             format!("{} after {took}, in the middle of the body", paint::warning("cut"))
         }
@@ -140,16 +147,15 @@ fn write_forgery(forgery: &Forgery, verbose: bool, out: &mut dyn Write) -> io::R
         exchange::write_message(&request.headers, &request.body, out)?;
     }
     let took = human_duration(sent.duration);
-    let answer = match (&sent.result, forgery.taken) {
-        (Ok(answer), true) => {
-            let status = paint::bad(exchange::status(answer.status));
-            format!("{status} in {took}; {}", paint::bad("a forgery was taken for genuine"))
-        }
-        (Ok(answer), false) => {
-            format!("{} in {took}; refused", paint::good(exchange::status(answer.status)))
-        }
-        (Err(failure), _) => format!(
-            "{} after {took}: {}",
+    let what = match forgery.verdict {
+        ForgeryVerdict::Taken => paint::bad("a forgery was taken for genuine"),
+        ForgeryVerdict::Refused => paint::good("refused"),
+        ForgeryVerdict::NotJudged => paint::warning("not judged"),
+    };
+    let answer = match &sent.result {
+        Ok(answer) => format!("{} in {took}; {what}", exchange::status(answer.status)),
+        Err(failure) => format!(
+            "{} after {took}: {}; {what}",
             paint::warning(exchange::failure(failure.kind)),
             paint::harmless(&failure.to_string())
         ),
@@ -187,11 +193,21 @@ fn summarise(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for (fault, tally) in &report.faults {
         writeln!(out, "{} {}", paint::warning(format!("[{fault}]")), came_back(tally))?;
     }
+    for missed in &report.not_played {
+        let words = match missed.is_named {
+            true => paint::bad("not played:"),
+            false => paint::warning("not played:"),
+        };
+        writeln!(out, "{words} {}: {}", missed.fault, missed.reason)?;
+    }
+    for warning in &report.warnings {
+        writeln!(out, "{} {}", paint::warning("warning:"), paint::harmless(warning))?;
+    }
     for wrong in &report.wrong {
         writeln!(out, "{} {}", paint::bad("wrong:"), paint::harmless(wrong))?;
     }
     let accepted = format!("{} of {} accepted", report.accepted, counted(report.events, "event"));
-    let accepted = match report.accepted == report.events {
+    let accepted = match report.accepted + report.excused == report.events {
         true => paint::good(accepted),
         false => paint::bad(accepted),
     };
@@ -207,7 +223,11 @@ fn summarise(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn came_back(tally: &FaultTally) -> String {
     let answers: Vec<String> =
         tally.answers.iter().map(|(answer, count)| format!("{count} × {answer}")).collect();
-    format!("{}: {}", counted(tally.requests, "request"), answers.join(", "))
+    let judged = tally.forgeries.map_or_else(String::new, |judged| {
+        let ForgeryTally { refused, taken, not_judged } = judged;
+        format!("; {refused} refused, {taken} taken, {not_judged} not judged")
+    });
+    format!("{}: {}{judged}", counted(tally.requests, "request"), answers.join(", "))
 }
 
 fn counted(count: usize, what: &str) -> String {

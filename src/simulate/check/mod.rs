@@ -25,6 +25,7 @@ mod trial;
 
 pub use report::{CheckExchange, CheckResult, ConformanceReport, Pointer, Verdict};
 pub use rules::PlannedCheck;
+pub(super) use rules::{STANDARD, is_demanded};
 
 use crate::error::{Error, Result};
 use crate::model::Secret;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// The provider whose page is consulted where another's is silent.
-pub(super) const STANDARD: &str = "standard-webhooks";
+pub(in crate::simulate) const STANDARD: &str = "standard-webhooks";
 
 /// A check that would be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +68,20 @@ fn ground(
         }
         _ => {}
     }
+    ground_of(subject, provider, standard)
+}
+
+/// Whether `provider` demands what `subject` is about, and does not only advise it; `standard` is
+/// consulted where its page is silent.
+pub(in crate::simulate) fn is_demanded(
+    subject: Subject,
+    provider: &Provider,
+    standard: &Provider,
+) -> bool {
+    ground_of(subject, provider, standard).1
+}
+
+fn ground_of(subject: Subject, provider: &Provider, standard: &Provider) -> (Pointer, bool) {
     if let Some(rule) = provider.consumers().rule(subject) {
         return (pointer(provider, rule), rule.must);
     }

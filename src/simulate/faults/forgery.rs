@@ -2,12 +2,10 @@
 
 use super::Fault;
 use crate::chance::Chance;
-use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{EventType, Mode, Payload, Secret};
 use crate::provider::{Provider, SigningKey, overridden};
 use crate::simulate::wire::{Sent, Wire};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +25,31 @@ pub struct Forgery {
     pub id: String,
     /// The request, and its answer.
     pub sent: Sent,
-    /// Whether it was answered as if it were genuine.
-    pub taken: bool,
+    /// What the answer says.
+    pub verdict: ForgeryVerdict,
+}
+
+/// What the answer to a forgery says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForgeryVerdict {
+    /// It was taken for genuine: 2xx.
+    Taken,
+    /// It was refused.
+    Refused,
+    /// Nobody can tell: there was no answer, or one that tells of a mishap (5xx).
+    NotJudged,
+}
+
+impl ForgeryVerdict {
+    /// The verdict on `sent`.
+    fn of(sent: &Sent) -> Self {
+        match &sent.result {
+            // Also where the provider wants another status of success: 2xx says that it arrived.
+            Ok(answer) if (200..300).contains(&answer.status) => Self::Taken,
+            Ok(answer) if answer.status < 500 => Self::Refused,
+            _ => Self::NotJudged,
+        }
+    }
 }
 
 /// The keys that sign what meets the fault `old-secret`.
@@ -73,21 +94,20 @@ pub(in crate::simulate) struct Forger {
 }
 
 impl Forger {
-    /// A forger of what `provider` sends to `url`, signed with `secret`.
+    /// A forger of what `provider` sends over `wire`, signed with `secret`.
     ///
     /// # Errors
-    /// Refuses what is no URL of an endpoint, and settings that the provider does not have.
+    /// Refuses what is no secret of the provider.
     pub(in crate::simulate) fn new(
         provider: Arc<Provider>,
-        url: &str,
-        settings: BTreeMap<String, String>,
+        wire: Wire,
         secret: &Secret,
-        (clock, chance): (Clock, Chance),
+        chance: Chance,
     ) -> Result<Self> {
         let scheme = provider.check_secret(secret)?;
         let wrong = provider.draw_secret(Some(&scheme), &chance)?.secret;
         Ok(Self {
-            wire: Wire::new(Arc::clone(&provider), url, settings)?.drawing(clock, chance.clone()),
+            wire,
             key: provider.signing_key(&scheme, secret)?,
             wrong_key: provider.signing_key(&scheme, &wrong)?,
             provider,
@@ -140,8 +160,7 @@ impl Forger {
             genuine => return Err(Error::internal(format!("`{genuine}` is no forgery"))),
         };
         let sent = self.wire.post(rendered, self.provider.timeout()).await;
-        let status = sent.result.as_ref().ok().map(|answer| answer.status);
-        let taken = status.is_some_and(|status| self.provider.is_success(status));
-        Ok(Forgery { fault, event_type: event_type.clone(), id, sent, taken })
+        let verdict = ForgeryVerdict::of(&sent);
+        Ok(Forgery { fault, event_type: event_type.clone(), id, sent, verdict })
     }
 }

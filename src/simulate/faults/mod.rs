@@ -1,15 +1,16 @@
 //! What can go wrong between a provider and its customer, on purpose.
 
+mod chosen;
 mod content;
 mod forgery;
 
+pub(super) use chosen::Faults;
 pub(super) use content::{altered, unheard_of};
-pub use forgery::Forgery;
 pub(super) use forgery::{Forger, OldKeys};
+pub use forgery::{Forgery, ForgeryVerdict};
 
-use crate::chance::Chance;
 use crate::error::{Error, Result};
-use crate::provider::Provider;
+use crate::provider::{Provider, Subject};
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,7 +22,7 @@ pub const SHARE_DEFAULT: f64 = 0.25;
 pub enum Fault {
     /// An accepted webhook comes once more, at once.
     Duplicate,
-    /// Two events come in the other order.
+    /// An event comes after the one that happened after it.
     Reorder,
     /// An accepted webhook comes once more, much later.
     LateReplay,
@@ -107,7 +108,7 @@ impl Fault {
             Self::LateReplay => {
                 "an accepted webhook comes once more, 10 minutes to an hour later by the schedule"
             }
-            Self::Reorder => "two events come in the other order",
+            Self::Reorder => "an event comes after the one that happened next",
             Self::Burst => "8 to 16 more events of the type come at once",
             Self::Cut => "the first attempt's connection is cut in mid-body; then the retries",
             Self::Slow => "the first attempt's body comes slowly",
@@ -140,6 +141,21 @@ impl Fault {
     /// Whether it is in what an event says, and so in every attempt.
     pub(super) fn is_content(self) -> bool {
         matches!(self, Self::UnknownEvent | Self::ExtraFields | Self::Unicode | Self::Big)
+    }
+
+    /// What a consumer has to do to bear it: the rules on that say whether it must.
+    pub(super) fn subject(self) -> Subject {
+        match self {
+            Self::Duplicate | Self::LateReplay => Subject::Duplicates,
+            Self::Reorder => Subject::Order,
+            Self::Burst => Subject::Time,
+            Self::Stale => Subject::Stale,
+            Self::Tampered | Self::WrongSecret | Self::Unsigned => Subject::Signature,
+            Self::OldSecret => Subject::Rotation,
+            Self::UnknownEvent | Self::ExtraFields => Subject::Unknown,
+            Self::Batch => Subject::Batch,
+            Self::Cut | Self::Slow | Self::Unicode | Self::Big | Self::Split => Subject::Success,
+        }
     }
 
     /// Why it cannot be played; `None` when it can.
@@ -195,93 +211,4 @@ impl FromStr for FaultChoice {
             }
         }
     }
-}
-
-/// The faults of one simulation, and the events that they meet.
-pub(super) struct Faults {
-    shares: Vec<(Fault, f64)>,
-    chance: Chance,
-    events: usize,
-}
-
-impl Faults {
-    /// The faults that `chosen` names, with the share of `events` that each meets; the last word on
-    /// one counts.
-    ///
-    /// # Errors
-    /// Refuses shares outside 0 to 1, and faults that cannot be played, with the reason; `all`
-    /// leaves these out.
-    pub(super) fn new(
-        chosen: &[(FaultChoice, f64)],
-        provider: &Provider,
-        has_old_secret: bool,
-        events: usize,
-        chance: Chance,
-    ) -> Result<Self> {
-        let mut shares: Vec<(Fault, f64)> = Vec::new();
-        for (choice, share) in chosen {
-            if !(0.0..=1.0).contains(share) {
-                return Err(Error::invalid(format!("share {share} is none: expected 0 to 1")));
-            }
-            let unfit = |fault: Fault| fault.unfit(provider, has_old_secret, events);
-            let meant: Vec<Fault> = match choice {
-                FaultChoice::All => {
-                    Fault::ALL.into_iter().filter(|fault| unfit(*fault).is_none()).collect()
-                }
-                FaultChoice::One(fault) => match unfit(*fault) {
-                    None => vec![*fault],
-                    Some(reason) => {
-                        let words = format!("fault `{fault}` cannot be played: {reason}");
-                        return Err(Error::invalid(words));
-                    }
-                },
-            };
-            shares.retain(|(held, _)| !meant.contains(held));
-            shares.extend(meant.into_iter().map(|fault| (fault, *share)));
-        }
-        shares.retain(|(_, share)| *share > 0.0);
-        shares.sort_by_key(|(fault, _)| *fault);
-        Ok(Self { shares, chance, events })
-    }
-
-    /// Whether nothing goes wrong.
-    pub(super) fn is_empty(&self) -> bool {
-        self.shares.is_empty()
-    }
-
-    /// Whether `fault` is among them.
-    pub(super) fn contain(&self, fault: Fault) -> bool {
-        self.shares.iter().any(|(held, _)| *held == fault)
-    }
-
-    /// What goes wrong with the event called `number`, from 0. At least one event is met by each
-    /// fault, so that a few events suffice to try them all.
-    pub(super) fn of(&self, number: usize) -> Result<Vec<Fault>> {
-        let mut met = Vec::new();
-        for (fault, share) in &self.shares {
-            let first = self.chance.fraction_for(fault.name(), u128::MAX)?;
-            let is_first = number == below(first, self.events);
-            if is_first || self.chance.fraction_for(fault.name(), number as u128)? < *share {
-                met.push(*fault);
-            }
-        }
-        Ok(met)
-    }
-
-    /// A number in `least..=most` that belongs to the event called `number`.
-    pub(super) fn between(
-        &self,
-        what: &str,
-        number: usize,
-        least: usize,
-        most: usize,
-    ) -> Result<usize> {
-        let fraction = self.chance.fraction_for(what, number as u128)?;
-        Ok(least + below(fraction, most - least + 1))
-    }
-}
-
-/// The number below `bound` at this fraction of it.
-fn below(fraction: f64, bound: usize) -> usize {
-    ((fraction * bound as f64) as usize).min(bound.saturating_sub(1))
 }

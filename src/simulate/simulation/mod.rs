@@ -6,20 +6,24 @@ mod programme;
 mod run;
 
 pub use plan::Plan;
+pub(crate) use plan::RATE_RANGE;
 
+use super::check::{STANDARD, is_demanded};
 use super::faults::{Fault, Forger, OldKeys};
 use super::progress::Step;
 use super::report::Report;
+use super::wire::Wire;
 use crate::chance::{Chance, fill_random};
 use crate::clock::Clock;
 use crate::dispatch::Upload;
-use crate::engine::{Engine, Manner, NewApplication, NewEndpoint};
+use crate::engine::{Engine, Manner, NewApplication, NewEndpoint, check_extra_headers};
 use crate::error::{Error, Result};
 use crate::id_source::random_bits;
-use crate::model::{ApplicationId, Mode, ReadyWebhook, Secret};
+use crate::model::{ApplicationId, Mode, ReadyWebhook, Secret, Timestamp, human_duration};
 use crate::provider::Provider;
 use programme::Programme;
 use run::Run;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -67,6 +71,9 @@ pub struct Simulation {
     forger: Forger,
     /// Whether what is signed with an old secret is not signed with the new one, too.
     switches: bool,
+    /// The faults that the provider only advises its consumers to bear.
+    advised: BTreeSet<Fault>,
+    notes: Vec<String>,
 }
 
 /// What waits for what.
@@ -96,6 +103,7 @@ impl Simulation {
     /// Refuses an unknown provider, event type or scenario, values that fit no sample, and faults
     /// that the provider cannot have.
     pub async fn prepare(plan: Plan) -> Result<Self> {
+        plan.check()?;
         let clock = plan.at.map_or_else(|| Clock::faster(plan.speed), Clock::standing);
         let seed = plan.seed.map_or_else(random_seed, Ok)?;
         let chance = Chance::seeded(seed);
@@ -110,9 +118,10 @@ impl Simulation {
         if let Some(folder) = &plan.providers_folder {
             builder = builder.providers_folder(folder);
         }
-        let engine = builder.open().await?;
+        let engine = builder.extra_headers(plan.headers.clone()).open().await?;
         let provider = engine.provider(&plan.provider)?;
         provider.check_settings(&plan.settings)?;
+        check_extra_headers(&provider, &plan.headers)?;
         let programme = Programme::new(&provider, &plan, &chance)?;
         let secret = match &plan.secret {
             Some(secret) => secret.clone(),
@@ -126,9 +135,15 @@ impl Simulation {
         let slow = SLOW_MAX.min(provider.timeout() / 2);
         // Set here and nowhere else.
         let _ = props.set(Props { old_keys, slow, chance: chance.clone() });
-        let time = (clock.clone(), chance.clone());
-        let forger =
-            Forger::new(Arc::clone(&provider), &plan.url, plan.settings.clone(), &secret, time)?;
+        let wire = Wire::new(Arc::clone(&provider), &plan.url, plan.settings.clone())?;
+        let wire =
+            wire.drawing(clock.clone(), chance.clone()).with_headers(plan.headers.clone())?;
+        let forger = Forger::new(Arc::clone(&provider), wire, &secret, chance.clone())?;
+        let standard = engine.provider(STANDARD)?;
+        let is_advised = |fault: &Fault| !is_demanded(fault.subject(), &provider, &standard);
+        let advised = Fault::ALL.into_iter().filter(is_advised).collect();
+        let mut notes = programme.notes(&plan);
+        notes.extend(plan.at.and_then(|at| outdated(&provider, at)));
         let pace = match (plan.at, &plan.scenario) {
             (Some(_), _) => Pace::Stepped,
             (None, None) if programme.is_plain() => Pace::SideBySide,
@@ -147,7 +162,7 @@ impl Simulation {
             clock,
             chance,
             seed,
-            speed: if plan.speed.is_finite() && plan.speed > 0.0 { plan.speed } else { 1.0 },
+            speed: plan.speed,
             application,
             endpoint,
             shown,
@@ -159,6 +174,8 @@ impl Simulation {
             forger,
             provider,
             switches,
+            advised,
+            notes,
         })
     }
 
@@ -180,6 +197,11 @@ impl Simulation {
     /// How many events will be sent, forgeries not counted.
     pub fn events(&self) -> usize {
         self.events
+    }
+
+    /// What whoever asked for it may not expect, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Registers the endpoint, sends the events, and waits until each was accepted or given up, or
@@ -225,6 +247,23 @@ impl Props {
         let fraction = self.chance.fraction_for("cut", number).unwrap_or_default();
         ((event.data.len() as f64 * fraction) as usize).max(1)
     }
+}
+
+/// What is to be said where consumers go by their own time, and would not take `at` for now.
+fn outdated(provider: &Provider, at: Timestamp) -> Option<String> {
+    let consumers = provider.consumers();
+    let now = Clock::system().wall();
+    let allowed = if at < now { consumers.stale_after } else { consumers.future_after };
+    let apart = if at < now { now.since(at) } else { at.since(now) };
+    allowed.filter(|allowed| apart > *allowed && provider.carries_sending_time()).map(|allowed| {
+        format!(
+            "consumers of {} refuse what is signed more than {} from their own time, and the time \
+             on the wire stands at {}",
+            provider.title(),
+            human_duration(allowed),
+            at.rfc3339(0)
+        )
+    })
 }
 
 /// A seed for a run whose user gave none: short enough to be typed.

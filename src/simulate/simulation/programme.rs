@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::chance::Chance;
 use crate::error::{Error, Result};
-use crate::model::{EventType, Payload};
+use crate::model::{EventType, Mode, Payload};
 use crate::provider::{Provider, Scenario};
 use crate::simulate::faults::{Fault, Faults, altered, unheard_of};
 use serde_json::Value;
@@ -16,7 +16,7 @@ const BURST: (usize, usize) = (8, 16);
 /// Further events in a webhook or beside it, at least and at most.
 const FURTHER: (usize, usize) = (2, 5);
 
-/// Everything that is emitted, worked out as it is needed: a million events cost no memory.
+/// Everything that is emitted, worked out turn by turn when it is needed: it is not kept.
 pub(super) struct Programme {
     /// The events, in turn.
     items: Vec<Item>,
@@ -24,8 +24,6 @@ pub(super) struct Programme {
     samples: Vec<(EventType, Payload)>,
     /// How many turns there are.
     pub turns: usize,
-    /// The numbers of the events in the order of their turns, where that is not their own.
-    order: Option<Vec<usize>>,
     faults: Faults,
 }
 
@@ -42,6 +40,16 @@ pub(super) struct Turn {
     pub groups: Vec<Vec<Planned>>,
     /// What is forged beside it.
     pub forgeries: Vec<Fault>,
+    /// Whether it happens now and is delivered after the next turn.
+    pub comes_late: bool,
+}
+
+/// How many events come with another.
+struct Beside {
+    burst: usize,
+    batch: usize,
+    unknown: usize,
+    split: usize,
 }
 
 /// An event to be emitted.
@@ -62,6 +70,7 @@ impl Programme {
     /// Refuses what the provider has no sample of, values that fit no sample, a scenario that is
     /// unknown or wrong, and faults that cannot be played.
     pub(super) fn new(provider: &Provider, plan: &Plan, chance: &Chance) -> Result<Self> {
+        check_overrides(provider, plan)?;
         let items = match &plan.scenario {
             Some(name) => scenario_items(provider, plan, name, chance)?,
             None => sample_items(provider, plan)?,
@@ -72,18 +81,34 @@ impl Programme {
                 provider.title()
             )));
         }
+        check_mode(provider, &items, plan.mode)?;
         let turns = plan.count.unwrap_or(items.len());
+        let able: Vec<bool> = items.iter().map(|item| !item.test).collect();
+        let has_old_secret = plan.old_secret.is_some();
         let faults =
-            Faults::new(&plan.faults, provider, plan.old_secret.is_some(), turns, chance.clone())?;
-        let mut programme = Self { items, samples: Vec::new(), turns, order: None, faults };
+            Faults::new(&plan.faults, provider, has_old_secret, (&able, turns), chance.clone())?;
+        let mut programme = Self { items, samples: Vec::new(), turns, faults };
         if !programme.faults.is_empty() {
-            for event_type in provider.event_types() {
+            let types = provider.event_types();
+            for event_type in types.filter(|held| !provider.is_test_type(held.as_str())) {
                 let data = provider.sample(event_type.as_str(), &[])?;
                 programme.samples.push((event_type.clone(), data));
             }
-            programme.order = Some(programme.reordered()?);
         }
         Ok(programme)
+    }
+
+    /// What was asked for and has no effect, a sentence each.
+    pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
+        let sent = self.items.iter().take(self.turns);
+        let sent: Vec<&str> = sent.map(|item| item.event_type.as_str()).collect();
+        let mut notes = Vec::new();
+        for (name, path) in plan.overrides.iter().filter_map(|(path, _)| typed(path)) {
+            if !sent.contains(&name) {
+                notes.push(format!("no event of type `{name}` is sent, for which `{path}` is set"));
+            }
+        }
+        notes
     }
 
     /// Whether every event goes as it is, so that nothing hinders them to go side by side.
@@ -101,25 +126,31 @@ impl Programme {
         Ok(self.item(number)?.after)
     }
 
+    /// The faults that are played.
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// How many events it emits in all.
     pub(super) fn events(&self) -> Result<usize> {
         if self.is_plain() {
             return Ok(self.turns);
         }
-        let mut events = 0;
-        for turn in 0..self.turns {
-            events += self.turn(turn)?.groups.iter().map(Vec::len).sum::<usize>();
+        let mut events = self.turns;
+        for number in 0..self.turns {
+            // Counted, not made: a body of 256 KiB for each of a million events takes its time.
+            let beside = self.beside(&self.faults.of(number)?, number)?;
+            events += beside.burst + beside.batch + beside.unknown + beside.split;
         }
         Ok(events)
     }
 
-    /// What is emitted in the turn called `number`, from 0.
+    /// What is emitted in the turn called `number`, from 0. `is_second` says that the turn before
+    /// comes after this one, so that this one comes in its time.
     ///
     /// # Errors
     /// Refuses data that a fault cannot be put into.
-    pub(super) fn turn(&self, number: usize) -> Result<Turn> {
-        let source = self.order.as_ref().and_then(|order| order.get(number)).copied();
-        let number = source.unwrap_or(number);
+    pub(super) fn turn(&self, number: usize, is_second: bool) -> Result<Turn> {
         let item = self.item(number)?;
         let plain = |faults| Planned {
             event_type: item.event_type.clone(),
@@ -128,17 +159,38 @@ impl Programme {
             faults,
         };
         if self.is_plain() || item.test {
-            return Ok(Turn { groups: vec![vec![plain(Vec::new())]], forgeries: Vec::new() });
+            return Ok(Turn {
+                groups: vec![vec![plain(Vec::new())]],
+                forgeries: Vec::new(),
+                comes_late: false,
+            });
         }
-        let (forgeries, met): (Vec<Fault>, Vec<Fault>) =
+        let (forgeries, mut met): (Vec<Fault>, Vec<Fault>) =
             self.faults.of(number)?.into_iter().partition(|fault| fault.is_forgery());
+        if is_second {
+            met.retain(|fault| *fault != Fault::Reorder);
+        }
         // What comes beside an event does not mark the event itself.
         let beside = [Fault::Burst, Fault::UnknownEvent, Fault::Split];
         let own = met.iter().copied().filter(|fault| !beside.contains(fault));
         let mut first = plain(own.collect());
         first.data = altered(&item.data, &met, &self.faults, number)?;
-        let groups = self.groups(first, &met, number)?;
-        Ok(Turn { groups, forgeries })
+        let comes_late = met.contains(&Fault::Reorder);
+        Ok(Turn { groups: self.groups(first, &met, number)?, forgeries, comes_late })
+    }
+
+    /// How many events come with the one called `number`, which is met by `met`.
+    fn beside(&self, met: &[Fault], number: usize) -> Result<Beside> {
+        let draw = |fault: Fault, (least, most): (usize, usize)| match met.contains(&fault) {
+            true => self.faults.between(fault.name(), number, least, most),
+            false => Ok(0),
+        };
+        Ok(Beside {
+            burst: draw(Fault::Burst, BURST)?,
+            batch: draw(Fault::Batch, FURTHER)?,
+            unknown: usize::from(met.contains(&Fault::UnknownEvent)),
+            split: draw(Fault::Split, FURTHER)?,
+        })
     }
 
     /// An event and what comes with it.
@@ -149,33 +201,24 @@ impl Programme {
             event_type: first.event_type.clone(),
             test: false,
         };
+        let beside = self.beside(met, number)?;
         let mut group = vec![first.clone()];
-        let mut apart = Vec::new();
-        if met.contains(&Fault::Burst) {
-            let more = self.faults.between("burst", number, BURST.0, BURST.1)?;
-            group.extend((0..more).map(|_| copy(Fault::Burst)));
-        }
-        if met.contains(&Fault::Batch) {
-            let more = self.faults.between("batch", number, FURTHER.0, FURTHER.1)?;
-            let others = self.samples.iter().cycle().skip(number + 1).take(more);
-            group.extend(others.map(|(event_type, data)| Planned {
-                event_type: event_type.clone(),
-                data: data.clone(),
-                test: false,
-                faults: vec![Fault::Batch],
-            }));
-        }
-        if met.contains(&Fault::UnknownEvent) {
+        group.extend((0..beside.burst).map(|_| copy(Fault::Burst)));
+        let next = (number + 1).checked_rem(self.samples.len()).unwrap_or_default();
+        let others = self.samples.iter().cycle().skip(next).take(beside.batch);
+        group.extend(others.map(|(event_type, data)| Planned {
+            event_type: event_type.clone(),
+            data: data.clone(),
+            test: false,
+            faults: vec![Fault::Batch],
+        }));
+        let mut groups = vec![group];
+        if beside.unknown > 0 {
             let unknown =
                 Planned { event_type: unheard_of(&first.event_type)?, ..copy(Fault::UnknownEvent) };
-            apart.push(vec![unknown]);
+            groups.push(vec![unknown]);
         }
-        if met.contains(&Fault::Split) {
-            let more = self.faults.between("split", number, FURTHER.0, FURTHER.1)?;
-            apart.extend((0..more).map(|_| vec![copy(Fault::Split)]));
-        }
-        let mut groups = vec![group];
-        groups.append(&mut apart);
+        groups.extend((0..beside.split).map(|_| vec![copy(Fault::Split)]));
         Ok(groups)
     }
 
@@ -183,46 +226,72 @@ impl Programme {
         let item = self.items.get(number % self.items.len().max(1));
         item.ok_or_else(|| Error::internal("a simulation without events was run"))
     }
-
-    /// The numbers of the events with those that are to be reordered after their next, or the last
-    /// one before the one before.
-    fn reordered(&self) -> Result<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.turns).collect();
-        for number in 0..self.turns {
-            let stands = order.get(number) == Some(&number);
-            if !stands || !self.faults.of(number)?.contains(&Fault::Reorder) {
-                continue;
-            }
-            let other = if number + 1 < self.turns { number + 1 } else { number.saturating_sub(1) };
-            order.swap(number, other);
-        }
-        Ok(order)
-    }
 }
 
 /// What is set for the events of type `event_type`.
-fn overrides(provider: &Provider, plan: &Plan, event_type: &EventType) -> Vec<(String, Value)> {
-    let mine = |(path, value): &(String, Value)| {
-        let typed = path
-            .split_once(':')
-            .filter(|(name, _)| provider.event_types().any(|known| known.as_str() == *name));
-        match typed {
-            Some((name, _)) if name != event_type.as_str() => None,
-            Some((_, path)) => Some((path.to_owned(), value.clone())),
-            None => Some((path.clone(), value.clone())),
-        }
+fn overrides(plan: &Plan, event_type: &EventType) -> Vec<(String, Value)> {
+    let mine = |(path, value): &(String, Value)| match typed(path) {
+        Some((name, _)) if name != event_type.as_str() => None,
+        Some((_, path)) => Some((path.to_owned(), value.clone())),
+        None => Some((path.clone(), value.clone())),
     };
     plan.overrides.iter().filter_map(mine).collect()
 }
 
+/// The event type and the path of `TYPE:PATH`. In a JSON pointer a colon is one of a name.
+fn typed(path: &str) -> Option<(&str, &str)> {
+    if path.starts_with('/') { None } else { path.split_once(':') }
+}
+
+/// Refuses overrides for types that the provider does not have.
+fn check_overrides(provider: &Provider, plan: &Plan) -> Result<()> {
+    for (name, path) in plan.overrides.iter().filter_map(|(path, _)| typed(path)) {
+        if !provider.event_types().any(|known| known.as_str() == name) {
+            let known: Vec<&str> = provider.event_types().map(EventType::as_str).collect();
+            let shown = |text: &str| text.chars().take(64).collect::<String>();
+            return Err(Error::invalid(format!(
+                "a value is set for events of type `{}`, which has no sample: known are {}; where \
+                 the colon belongs to a name, write a JSON pointer: `/{}:{}`",
+                shown(name).escape_debug(),
+                known.join(", "),
+                shown(name).escape_debug(),
+                shown(path).escape_debug()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses trials of a provider that cannot tell them from what is real.
+fn check_mode(provider: &Provider, items: &[Item], mode: Mode) -> Result<()> {
+    if mode == Mode::Live || provider.marks_tests() || items.iter().all(|item| item.test) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{}'s webhooks have no mark of trials: leave out the test mode, and its events come as they \
+         are",
+        provider.title()
+    )))
+}
+
 fn sample_items(provider: &Provider, plan: &Plan) -> Result<Vec<Item>> {
+    let tests_only = plan.mode == Mode::Test && !provider.marks_tests();
     let types: Vec<EventType> = match plan.event_types.as_slice() {
-        [] => provider.event_types().cloned().collect(),
+        [] => {
+            let all: Vec<EventType> = provider.event_types().cloned().collect();
+            let is_test = |held: &EventType| provider.is_test_type(held.as_str());
+            // Test events of their own are what such a provider has instead of a mark.
+            match tests_only && all.iter().any(is_test) {
+                true => all.into_iter().filter(is_test).collect(),
+                false => all,
+            }
+        }
         types => types.iter().map(EventType::new).collect::<Result<_>>()?,
     };
     let item = |event_type: EventType| {
-        let data = provider.sample(event_type.as_str(), &overrides(provider, plan, &event_type))?;
-        Ok(Item { event_type, data, after: Duration::ZERO, test: false })
+        let data = provider.sample(event_type.as_str(), &overrides(plan, &event_type))?;
+        let test = provider.is_test_type(event_type.as_str());
+        Ok(Item { event_type, data, after: Duration::ZERO, test })
     };
     types.into_iter().map(item).collect()
 }
@@ -259,12 +328,12 @@ fn items_of(
     let mut items = Vec::with_capacity(scenario.steps.len());
     for step in &scenario.steps {
         let mut set = step.overrides(&ids);
-        set.extend(overrides(provider, plan, &step.event_type));
+        set.extend(overrides(plan, &step.event_type));
         items.push(Item {
             data: provider.sample(step.event_type.as_str(), &set)?,
             event_type: step.event_type.clone(),
             after: step.after,
-            test: step.test,
+            test: step.test || provider.is_test_type(step.event_type.as_str()),
         });
     }
     Ok(items)

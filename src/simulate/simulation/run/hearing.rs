@@ -4,9 +4,12 @@ use super::Run;
 use crate::engine::Outcome;
 use crate::error::{Error, Result};
 use crate::id_source::random_bits;
-use crate::model::{DeliveryId, EndpointState, Timestamp, Trigger};
+use crate::model::{
+    AttemptOutcome, DeliveryId, DeliveryState, EndpointState, FailureKind, Timestamp, Trigger,
+};
 use crate::simulate::faults::Fault;
 use crate::simulate::progress::{Exchange, Standing, Step};
+use crate::simulate::simulation::Pace;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +49,16 @@ impl Run<'_> {
         }
         let parks = outcome.parks();
         let faults = self.faults_of(&outcome);
-        self.findings.exchanged(&faults, &outcome, &id, self.simulation.switches);
+        let is_failed = matches!(outcome.attempt.outcome, AttemptOutcome::Failed(_));
+        let was_cut = is_failed && faults.contains(&Fault::Cut);
+        self.findings.exchanged(&faults, &outcome, &id, was_cut);
         self.repeat_later(&outcome)?;
+        if matches!(outcome.state, Some(state) if !matches!(state, DeliveryState::Waiting { .. })) {
+            outcome.deliveries.iter().for_each(|(id, _)| drop(self.met.remove(&id.event)));
+        }
         let standing = self.standing();
-        told(Step::Exchange(Exchange { outcome, id, faults, waited, again, standing }))?;
+        let exchange = Exchange { outcome, id, faults, was_cut, waited, again, standing };
+        told(Step::Exchange(exchange))?;
         if let Some((reason, since)) = parked.filter(|_| is_news && parks) {
             self.parked_at = Some(since);
             let now = self.simulation.clock.now();
@@ -72,6 +81,9 @@ impl Run<'_> {
                     || (*fault == Fault::OldSecret && !self.simulation.switches))
         };
         let mut faults: Vec<Fault> = met.flatten().copied().filter(is_here).collect();
+        if !was_connected(outcome) {
+            faults.retain(|fault| !matches!(fault, Fault::Cut | Fault::Slow));
+        }
         faults.sort_unstable();
         faults.dedup();
         faults
@@ -103,11 +115,15 @@ impl Run<'_> {
     }
 
     fn standing(&self) -> Standing {
+        let turns_wait = self.simulation.pace != Pace::SideBySide
+            && self.has_turns()
+            && self.progress.untried() == 0;
         let next = self
             .progress
             .next_due()
             .into_iter()
-            .chain(self.repeats.first_key_value().map(|((at, _), _)| *at));
+            .chain(self.repeats.first_key_value().map(|((at, _), _)| *at))
+            .chain(turns_wait.then_some(self.turn_at));
         let until =
             |at: Timestamp| at.since(self.simulation.clock.now()).div_f64(self.simulation.speed);
         Standing {
@@ -129,4 +145,11 @@ impl Run<'_> {
             _ => Ok(provider.webhook_wire_id(outcome.attempt.webhook)),
         }
     }
+}
+
+/// Whether there was a connection, over which something could go slowly or be cut.
+fn was_connected(outcome: &Outcome) -> bool {
+    let AttemptOutcome::Failed(failure) = &outcome.attempt.outcome else { return true };
+    let after = [FailureKind::Timeout, FailureKind::Closed, FailureKind::Protocol];
+    after.contains(&failure.kind)
 }
