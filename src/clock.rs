@@ -173,6 +173,11 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
     tokio::time::timeout(limit, future).await.ok()
 }
 
+/// Blocks this thread for `duration` of real time: never one that others wait for.
+pub fn rest(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Waits for `duration` of real time: between tries of something outside the schedule.
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;

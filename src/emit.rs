@@ -15,8 +15,12 @@ use crate::store::{Place, ledger};
 use crate::wheel::window;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+
+/// How long an emit waits at most for room in the memory of crowded lanes.
+const ROOM_WAIT_MAX: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Accepts an event: when this returns, it and its deliveries are on stable storage.
@@ -66,7 +70,7 @@ impl Engine {
         let mut acceptances = Vec::with_capacity(events.len());
         let mut places = Vec::with_capacity(events.len());
         for event in events {
-            let (acceptance, taken) = inner.plan(event)?;
+            let (acceptance, taken) = inner.plan(event, &watch).await?;
             acceptances.push(acceptance);
             places.push(taken);
         }
@@ -185,8 +189,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Checks an event and finds its recipients.
-    fn plan(&self, new: NewEvent) -> Result<(NewAcceptance, TakenPlaces)> {
+    /// Checks an event and finds its recipients. `watch` tells how long its emit has taken so far.
+    async fn plan(&self, new: NewEvent, watch: &Stopwatch) -> Result<(NewAcceptance, TakenPlaces)> {
         self.check_size(&new.data)?;
         if let Some(key) = &new.idempotency_key {
             check::check_idempotency_key(key)?;
@@ -219,7 +223,7 @@ impl Inner {
         let mut taken = TakenPlaces { gates: Vec::new(), bytes: event.data.len() };
         let mut deliveries = Vec::new();
         for recipient in all.iter() {
-            let Some(place) = place(recipient, &event, &mut reach) else { continue };
+            let Some(place) = place(recipient, &event, &mut reach, watch).await else { continue };
             deliveries.push((recipient.endpoint.id, place));
             if place == Place::Fresh {
                 taken.gates.push(Arc::clone(&recipient.gate));
@@ -306,7 +310,12 @@ impl Inner {
 }
 
 /// Where the delivery of `event` to an endpoint goes; `None` when the endpoint does not want it.
-fn place(recipient: &Recipient, event: &Event, reach: &mut Reach) -> Option<Place> {
+async fn place(
+    recipient: &Recipient,
+    event: &Event,
+    reach: &mut Reach,
+    watch: &Stopwatch,
+) -> Option<Place> {
     let endpoint = &recipient.endpoint;
     if !endpoint.wants_type(event) {
         reach.filtered_by_type += 1;
@@ -325,6 +334,7 @@ fn place(recipient: &Recipient, event: &Event, reach: &mut Reach) -> Option<Plac
         return Some(Place::Skipped(SkipReason::UnfitForProvider));
     }
     reach.delivered += 1;
+    recipient.gate.wait_for_room(ROOM_WAIT_MAX.saturating_sub(watch.elapsed())).await;
     let is_fresh = recipient.gate.admit(event.data.len());
     Some(if is_fresh { Place::Fresh } else { Place::Queued })
 }

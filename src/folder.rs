@@ -65,6 +65,11 @@ pub(crate) fn lock(folder: &Path) -> Result<Arc<File>> {
     Ok(Arc::new(file))
 }
 
+/// Bytes of a segment of sled's log. A node of its tree holds up to 16 values, and one that is longer
+/// than a quarter of this is written to a file of its own, which is never synced and not always
+/// removed. With values of 64 KiB at most there is none.
+const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+
 /// Opens sled in `data`, a folder below a locked one. That is ours, but sled's own threads let go of
 /// their file a moment after the last handle is dropped, so a file that is locked is asked for again
 /// for a while.
@@ -76,6 +81,7 @@ pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
     let config = ::sled::Config::new()
         .path(data)
         .cache_capacity(cache_bytes)
+        .segment_size(SEGMENT_BYTES)
         // Without its flusher sled never reclaims space.
         .flush_every_ms(Some(500));
     let open = || {

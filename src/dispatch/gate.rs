@@ -1,10 +1,16 @@
 //! Who may go straight into a lane's memory, and who goes to the queue on disk.
 
+use crate::clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// New deliveries of one endpoint that may be in memory at once, before their first attempt.
 const LANE_ROOM: i64 = 4096;
+/// Places in a lane below which an emit waits for others to be given back. What is left is for
+/// those that emit at the same moment.
+const LANE_ROOM_LOW: i64 = LANE_ROOM / 4;
 
 /// Bytes of event data that all lanes together hold before a first attempt.
 #[derive(Debug)]
@@ -28,13 +34,42 @@ impl MemoryBudget {
 pub struct Gate {
     open: AtomicBool,
     room: AtomicI64,
+    /// Told when there is more room than the low mark again.
+    roomy: Notify,
     budget: Arc<MemoryBudget>,
 }
 
 impl Gate {
     /// An open gate that shares `budget` with the others.
     pub fn new(budget: Arc<MemoryBudget>) -> Self {
-        Self { open: AtomicBool::new(true), room: AtomicI64::new(LANE_ROOM), budget }
+        let (open, room) = (AtomicBool::new(true), AtomicI64::new(LANE_ROOM));
+        Self { open, room, roomy: Notify::new(), budget }
+    }
+
+    /// Waits for `most` until a crowded lane has room. A lane that gives none back in that time does
+    /// not move, and is closed: nobody waits for it again.
+    ///
+    /// Who emits faster than an endpoint takes is better slowed a little than queued: a place on
+    /// disk is written, read and removed, which costs more than the delivery.
+    pub async fn wait_for_room(&self, most: Duration) {
+        let roomy = async {
+            loop {
+                // Before it looks, or it would miss what it is told in between.
+                let mut roomy = std::pin::pin!(self.roomy.notified());
+                roomy.as_mut().enable();
+                if self.is_closed() || !self.is_crowded() {
+                    return;
+                }
+                roomy.await;
+            }
+        };
+        if !self.is_closed() && self.is_crowded() && clock::within(most, roomy).await.is_none() {
+            self.close();
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.room.load(Ordering::Relaxed) < LANE_ROOM_LOW
     }
 
     /// Takes a place in memory for `bytes` of data, if there is one. A lane that is full is closed
@@ -66,13 +101,16 @@ impl Gate {
     }
 
     fn give_back(&self, bytes: i64) {
-        self.room.fetch_add(1, Ordering::Relaxed);
         self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+        if self.room.fetch_add(1, Ordering::Relaxed) + 1 == LANE_ROOM_LOW {
+            self.roomy.notify_waiters();
+        }
     }
 
     /// Sends everything new to the queue from now on.
     pub fn close(&self) {
         self.open.store(false, Ordering::Release);
+        self.roomy.notify_waiters();
     }
 
     /// Lets new deliveries into memory again.
@@ -101,6 +139,21 @@ mod tests {
         gate.release(60);
         gate.reopen();
         assert!(gate.admit(100));
+    }
+
+    #[tokio::test]
+    async fn a_crowded_lane_is_waited_for_and_closed_when_it_does_not_move() {
+        let gate = Gate::new(MemoryBudget::new(u64::MAX));
+        let admitted = (0..LANE_ROOM - LANE_ROOM_LOW + 1).filter(|_| gate.admit(1)).count();
+        assert_eq!(admitted, 3073);
+        let given_back = async { gate.release(1) };
+        let (_, ()) = tokio::join!(gate.wait_for_room(Duration::from_secs(3600)), given_back);
+        assert!(!gate.is_closed());
+
+        gate.take(1);
+        gate.wait_for_room(Duration::ZERO).await;
+        assert!(gate.is_closed());
+        gate.wait_for_room(Duration::from_secs(3600)).await;
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod accepting;
 mod recovery;
 mod reply;
 
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{ApplicationId, Event, EventId, Timestamp};
@@ -34,6 +34,11 @@ use tokio::sync::oneshot;
 const BATCH_MAX: usize = 1024;
 /// Bytes of event data put into one commit at most.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Operations of a commit from which on more are gathered for the next one: each has a price of its
+/// own, for flush, sync and the threads that are woken for them.
+const BUSY_MIN: usize = 16;
+/// How far apart commits begin at least while they are busy.
+const BUSY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// An event that is to be accepted; its id is made when it is committed.
 #[derive(Clone, Debug)]
@@ -120,10 +125,9 @@ impl GroupCommit {
     }
 
     /// Commits new events together; `then` hears of it when they are durable, on the committing
-    /// thread, and must not block. It gets an error of kind
-    /// [`Conflict`](crate::ErrorKind::Conflict) for an idempotency key with another request, and for a uid
-    /// that another event has; [`Unavailable`](crate::ErrorKind::Unavailable) when the store cannot take
-    /// events now.
+    /// thread, and must not block. It gets an error of kind `Conflict` for an idempotency key with
+    /// another request, and for a uid that another event has; `Unavailable` when the store cannot
+    /// take events now.
     pub fn accept(
         &self,
         events: Vec<NewAcceptance>,
@@ -142,8 +146,8 @@ impl GroupCommit {
     /// Commits changes together.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for the key of a
-    /// document that is empty or longer than [`DOCUMENT_KEY_BYTES_MAX`].
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails;
+    /// [`Invalid`](crate::ErrorKind::Invalid) for the key of a document that is empty or longer than [`DOCUMENT_KEY_BYTES_MAX`].
     pub async fn change(&self, changes: Vec<Change>) -> Result<()> {
         changes.iter().try_for_each(check_key)?;
         self.ask(|reply| Operation::Change(changes, reply)).await
@@ -152,7 +156,7 @@ impl GroupCommit {
     /// Does one step of expiry between two commits.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
     pub async fn expire(&self, plan: ExpiryPlan) -> Result<Expired> {
         self.ask(|reply| Operation::Expire(plan, reply)).await
     }
@@ -160,7 +164,7 @@ impl GroupCommit {
     /// Takes content out of the history.
     ///
     /// # Errors
-    /// As for [`Store::expunge`]; [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
+    /// As for [`Store::expunge`]; [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
     pub async fn expunge(&self, expunge: Expunge) -> Result<()> {
         self.ask(|reply| Operation::Expunge(expunge, reply)).await
     }
@@ -224,6 +228,7 @@ struct Committer {
 impl Committer {
     fn run(&mut self) {
         while let Ok(first) = self.receiver.recv() {
+            let watch = Stopwatch::start();
             let room = self.store.check_room();
             self.gather(first, &room);
             while self.gathered.operations < BATCH_MAX
@@ -233,10 +238,14 @@ impl Committer {
             {
                 self.gather(next, &room);
             }
+            let is_busy = self.gathered.operations >= BUSY_MIN;
             self.commit();
             if let Some(reply) = self.gathered.close.take() {
                 reply.send(self.store.close());
                 return;
+            }
+            if is_busy {
+                clock::rest(BUSY_INTERVAL.saturating_sub(watch.elapsed()));
             }
         }
     }
