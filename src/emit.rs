@@ -4,11 +4,13 @@ use crate::clock::Stopwatch;
 use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
-use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item, whole};
+use crate::engine::{
+    Emitted, Engine, Inner, KeptBack, NewEvent, Outcome, TestEvent, fresh_item, whole,
+};
 use crate::error::{Error, Result};
 use crate::model::{
     ApplicationId, Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode,
-    Payload, Reach, ReadyWebhook, SkipReason, Timestamp, Trigger, check,
+    Payload, Reach, SkipReason, Timestamp, Trigger, check,
 };
 use crate::store::group_commit::{Accepted, NewAcceptance};
 use crate::store::{Place, ledger};
@@ -46,17 +48,24 @@ impl Engine {
     /// Accepts several events as [`Engine::emit_batch`] does, and keeps their deliveries back until
     /// [`Engine::deliver`]. For the simulator alone, which lets events arrive in another order than
     /// the one in which they happened.
-    pub(crate) async fn emit_held(&self, events: Vec<NewEvent>) -> Result<(Vec<Emitted>, Held)> {
+    pub(crate) async fn emit_held(
+        &self,
+        events: Vec<NewEvent>,
+    ) -> Result<(Vec<Emitted>, KeptBack)> {
         self.accept(events, false).await
     }
 
     /// Lets go what was kept back.
-    pub(crate) fn deliver(&self, held: Held) {
+    pub(crate) fn deliver(&self, held: KeptBack) {
         self.inner.dispatcher.tell(Command::Arrive(held.0));
     }
 
     #[tracing::instrument(level = "debug", name = "emit", skip_all, fields(events = events.len()))]
-    async fn accept(&self, events: Vec<NewEvent>, delivers: bool) -> Result<(Vec<Emitted>, Held)> {
+    async fn accept(
+        &self,
+        events: Vec<NewEvent>,
+        delivers: bool,
+    ) -> Result<(Vec<Emitted>, KeptBack)> {
         let inner = &self.inner;
         inner.check_open()?;
         let watch = Stopwatch::start();
@@ -146,17 +155,6 @@ impl Engine {
     }
 }
 
-/// Deliveries that are kept back: committed, and not yet with the loop that sends.
-pub(crate) struct Held(Vec<(EndpointId, ReadyWebhook)>);
-
-impl Held {
-    /// Whether every delivery of `emitted` is kept back, and none waits in an endpoint's queue.
-    pub(crate) fn is_all_of(&self, emitted: &[Emitted]) -> bool {
-        let delivered = emitted.iter().map(|emitted| emitted.reach.delivered as usize);
-        self.0.len() == delivered.sum::<usize>()
-    }
-}
-
 /// The places in memory that an event took before it was accepted. They are given back when it is
 /// dropped, unless the event keeps them.
 struct TakenPlaces {
@@ -240,7 +238,7 @@ impl Inner {
         places: Vec<TakenPlaces>,
         accepted: Vec<Accepted>,
         delivers: bool,
-    ) -> (Vec<Emitted>, Held) {
+    ) -> (Vec<Emitted>, KeptBack) {
         let mut arrivals = Vec::new();
         let mut emitted = Vec::with_capacity(accepted.len());
         for (taken, accepted) in places.into_iter().zip(accepted) {
@@ -278,7 +276,7 @@ impl Inner {
         if delivers && !arrivals.is_empty() {
             self.dispatcher.tell(Command::Arrive(std::mem::take(&mut arrivals)));
         }
-        (emitted, Held(arrivals))
+        (emitted, KeptBack(arrivals))
     }
 
     /// Stores an event for one endpoint and makes its only attempt.

@@ -30,7 +30,7 @@ pub use input::{
     ApplicationChange, Emitted, EndpointChange, HeaderChange, NewApplication, NewEndpoint,
     NewEvent, TestEvent,
 };
-pub(crate) use manner::Manner;
+pub(crate) use manner::{KeptBack, Manner};
 pub use pipeline::Outcome;
 pub use probes::ProbeStatus;
 pub(crate) use queueing::fresh_item;

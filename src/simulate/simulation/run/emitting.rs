@@ -1,8 +1,7 @@
 //! What a running simulation hands to its engine.
 
 use super::Run;
-use crate::emit::Held;
-use crate::engine::{Emitted, NewEvent, TestEvent};
+use crate::engine::{Emitted, KeptBack, NewEvent, TestEvent};
 use crate::error::{Error, Result};
 use crate::simulate::faults::Fault;
 use crate::simulate::progress::Step;
@@ -16,7 +15,7 @@ const BATCH_MAX: usize = 500;
 pub(super) struct Late {
     emitted: Vec<Emitted>,
     planned: Vec<Planned>,
-    held: Held,
+    held: KeptBack,
 }
 
 impl Run<'_> {
