@@ -81,7 +81,7 @@ pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
     let config = ::sled::Config::new()
         .path(data)
         .cache_capacity(cache_bytes)
-        .segment_size(SEGMENT_BYTES)
+        .segment_size(segment_bytes(data))
         // Without its flusher sled never reclaims space.
         .flush_every_ms(Some(500));
     let open = || {
@@ -94,6 +94,14 @@ pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
         }
     };
     backoff::retry(short_waits(Duration::from_secs(3)), open).map_err(last_error)
+}
+
+/// Bytes of a segment of the log in `data`: those that it was made with, as sled wrote them down.
+fn segment_bytes(data: &Path) -> usize {
+    let written = std::fs::read(data.join("conf")).unwrap_or_default();
+    let written = String::from_utf8_lossy(&written);
+    let size = written.lines().find_map(|line| line.strip_prefix("segment_size: ")?.parse().ok());
+    size.unwrap_or(SEGMENT_BYTES)
 }
 
 /// Waits of a few milliseconds, growing, `in_all` together.

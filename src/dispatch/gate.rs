@@ -46,8 +46,8 @@ impl Gate {
         Self { open, room, roomy: Notify::new(), budget }
     }
 
-    /// Waits for `most` until a crowded lane has room. A lane that gives none back in that time does
-    /// not move, and is closed: nobody waits for it again.
+    /// Waits for `most` until a crowded lane has room. A lane that gives too little back does
+    /// not move, and is closed: nobody waits for it until it is open again.
     ///
     /// Who emits faster than an endpoint takes is better slowed a little than queued: a place on
     /// disk is written, read and removed, which costs more than the delivery.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::id_source::random_bits;
 use crate::model::{
     Attempt, AttemptOutcome, DeliveryId, DeliveryState, EndpointId, EventType, Held, QueueItem,
-    ReadyWebhook, Timestamp, Trigger,
+    ReadyWebhook, Timestamp, Trigger, WebhookId,
 };
 use crate::record::{self, Effect, Facts, Verdict};
 use crate::store::ledger;
@@ -70,7 +70,7 @@ impl Inner {
                 tracing::error!(%endpoint, %webhook, %error, "an attempt could not be recorded");
                 Vec::new()
             });
-            inner.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+            inner.finish(endpoint, webhook, gone);
         };
         match self.what_is_left(endpoint, item).await {
             Ok(Left::Webhook(item)) => {
@@ -80,6 +80,19 @@ impl Inner {
             Ok(Left::Nothing(place)) => finish(Ok(vec![place])),
             Err(error) => finish(Err(error)),
         }
+    }
+
+    /// Lets a lane go on. A load that is under way may have read a place that the record removed,
+    /// and what it read must be in the lane to be dropped there, or it would be sent once more.
+    fn finish(&self, endpoint: EndpointId, webhook: WebhookId, gone: Vec<QueueItem>) {
+        if gone.is_empty() {
+            self.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+            return;
+        }
+        let dispatcher = self.dispatcher.clone();
+        self.window.tell(window::Command::Then(Box::new(move || {
+            dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+        })));
     }
 
     /// What is left to be sent of a webhook that has been waiting. What is finished may be

@@ -36,6 +36,9 @@ pub enum Command {
     Close(EndpointId),
     /// Answer when everything that is due was loaded, as far as there is room.
     Barrier(oneshot::Sender<()>),
+    /// Call this when everything before it was carried out: what a load that was under way put into
+    /// a lane is there.
+    Then(Box<dyn FnOnce() + Send>),
     /// Answer with the number of timers that wait.
     Timers(oneshot::Sender<usize>),
 }
@@ -231,6 +234,7 @@ impl Run {
                     self.feed_hungry().await;
                 }
             }
+            Command::Then(then) => then(),
             Command::Timers(reply) => drop(reply.send(self.wheel.len())),
             Command::Barrier(reply) => {
                 let mut due = Vec::new();

@@ -179,8 +179,7 @@ fn after_a_crash_every_attempt_is_listed_and_no_journal_outlives_the_index() {
     store.close().unwrap();
     assert_eq!(listed(&store, endpoint(1), Order::OldestFirst, 5), ids(2..60));
     drop(store);
-    let db = sled::open(folder.path().join("sled")).unwrap();
-    assert_eq!(db.scan_prefix("j").count(), 0);
+    assert_eq!(raw(folder.path()).scan_prefix("j").count(), 0);
 }
 
 #[test]

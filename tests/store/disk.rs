@@ -54,13 +54,13 @@ fn fill(store: &dyn Store, from: u64) -> u64 {
 
 #[test]
 fn a_full_disk_refuses_new_events_and_loses_none() {
-    let Some(disk) = SmallDisk::mount(24) else {
+    let Some(disk) = SmallDisk::mount(96) else {
         eprintln!("skipped: a small disk cannot be mounted here (root is needed)");
         return;
     };
     let folder = disk.path().join("data");
     let ballast = disk.path().join("ballast");
-    fs::write(&ballast, vec![1; 6 * 1024 * 1024]).unwrap();
+    fs::write(&ballast, vec![1; 24 * 1024 * 1024]).unwrap();
     let store = SledStore::open(&folder, SledOptions::default()).unwrap();
     store.put_endpoints(&[endpoint(1)]);
     // Refused while there is still room for attempts.
@@ -87,7 +87,7 @@ fn a_full_disk_refuses_new_events_and_loses_none() {
     assert!(store.reopen().is_ok() || store.reopen().is_err_and(|error| error.is_unavailable()));
     drop(store);
     // The disk grows; nothing that was acknowledged is missing, and events are taken.
-    let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(disk.path()).status();
+    let grown = Command::new("mount").args(["-o", "remount,size=256m"]).arg(disk.path()).status();
     assert!(grown.unwrap().success());
     let store = SledStore::open(&folder, options()).unwrap();
     assert!(all(&store, count));

@@ -25,7 +25,7 @@ fn refusal(folder: &Path) -> hookwheel::Error {
 
 /// Changes the raw value at `key`, past the store.
 fn tamper(folder: &Path, key: &[u8], value: &[u8]) {
-    let db = sled::open(folder.join("sled")).unwrap();
+    let db = raw(folder);
     assert!(db.insert(key, value).unwrap().is_some(), "there is such a key");
     db.flush().unwrap();
 }

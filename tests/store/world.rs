@@ -39,7 +39,8 @@ pub fn sled_in(folder: &Path) -> SledStore {
 
 /// What a store that was dropped left in its folder, key by key.
 pub fn raw(folder: &Path) -> sled::Db {
-    let open = || Ok(sled::open(folder.join("sled"))?);
+    let config = sled::Config::new().path(folder.join("sled")).segment_size(8 * 1024 * 1024);
+    let open = || Ok(config.open()?);
     // sled's own threads let go of its file a moment after the store is dropped.
     backoff::retry(backoff::ExponentialBackoff::default(), open).unwrap()
 }
