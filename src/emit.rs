@@ -1,6 +1,7 @@
 //! Accepting events: checked, fanned out, committed, answered.
 
 use crate::clock::Stopwatch;
+use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::{Emitted, Engine, Inner, NewEvent, Outcome, TestEvent, fresh_item, whole};
@@ -14,6 +15,7 @@ use crate::store::{Place, ledger};
 use crate::wheel::window;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 impl Engine {
@@ -45,31 +47,24 @@ impl Engine {
                 events.len()
             )));
         }
-        let mut plans = Vec::with_capacity(events.len());
+        let mut acceptances = Vec::with_capacity(events.len());
+        let mut places = Vec::with_capacity(events.len());
         for event in events {
-            match inner.plan(event) {
-                Ok(plan) => plans.push(plan),
-                Err(error) => {
-                    plans.iter().for_each(Plan::release);
-                    return Err(error);
-                }
-            }
+            let (acceptance, taken) = inner.plan(event)?;
+            acceptances.push(acceptance);
+            places.push(taken);
         }
-        let inner = Arc::clone(inner);
-        whole(async move {
-            let acceptances = plans.iter().map(|plan| plan.acceptance.clone()).collect();
-            match inner.committer.accept(acceptances).await {
-                Ok(accepted) => {
-                    inner.meters.accepted(watch.elapsed());
-                    Ok(inner.hand_over(&plans, accepted))
-                }
-                Err(error) => {
-                    plans.iter().for_each(Plan::release);
-                    Err(error)
-                }
-            }
-        })
-        .await
+        let (sender, answer) = oneshot::channel();
+        let hand = Arc::clone(inner);
+        inner.committer.accept(acceptances, move |accepted| {
+            let emitted = accepted.map(|accepted| {
+                hand.meters.accepted(watch.elapsed());
+                hand.hand_over(places, accepted)
+            });
+            // Whoever emitted may have gone away; what was accepted is on its way all the same.
+            let _ = sender.send(emitted);
+        });
+        answer.await.map_err(|_| Error::closed())?
     }
 
     /// The event that the platform calls `uid`, while it is kept.
@@ -126,25 +121,28 @@ impl Engine {
         };
         provider.check_event(&event)?;
         let inner = Arc::clone(inner);
-        let outcome = whole(async move { inner.send_once(&recipient, event).await }).await?;
+        let outcome = whole(async move { inner.send_once(recipient, event).await }).await?;
         Ok(outcome.attempt.clone())
     }
 }
 
-/// What an emit will store, and where its deliveries go.
-struct Plan {
-    acceptance: NewAcceptance,
-    recipients: Vec<Arc<Recipient>>,
+/// The places in memory that an event took before it was accepted. They are given back when it is
+/// dropped, unless the event keeps them.
+struct TakenPlaces {
+    gates: Vec<Arc<Gate>>,
+    bytes: usize,
 }
 
-impl Plan {
-    /// Gives back the places in memory that were taken.
-    fn release(&self) {
-        for (recipient, (_, place)) in self.recipients.iter().zip(&self.acceptance.deliveries) {
-            if *place == Place::Fresh {
-                recipient.gate.release(self.acceptance.event.data.len());
-            }
-        }
+impl TakenPlaces {
+    /// The event was accepted: its deliveries give them back when they are on record.
+    fn keep(mut self) {
+        self.gates.clear();
+    }
+}
+
+impl Drop for TakenPlaces {
+    fn drop(&mut self) {
+        self.gates.iter().for_each(|gate| gate.release(self.bytes));
     }
 }
 
@@ -161,7 +159,7 @@ impl Inner {
     }
 
     /// Checks an event and finds its recipients.
-    fn plan(&self, new: NewEvent) -> Result<Plan> {
+    fn plan(&self, new: NewEvent) -> Result<(NewAcceptance, TakenPlaces)> {
         self.check_size(&new.data)?;
         if let Some(key) = &new.idempotency_key {
             check::check_idempotency_key(key)?;
@@ -170,7 +168,8 @@ impl Inner {
             check::check_name("event uid", uid)?;
         }
         let all = self.directory.recipients(new.application)?;
-        let request_digest = digest(&new);
+        // Only what has a key is ever compared.
+        let request_digest = new.idempotency_key.as_ref().map_or([0; 16], |_| digest(&new));
         let now = self.clock.wall();
         let mut event = Event {
             id: EventId::from_uuid(Uuid::nil()),
@@ -190,24 +189,25 @@ impl Inner {
         };
         let mut reach =
             Reach { endpoints: u32::try_from(all.len()).unwrap_or(u32::MAX), ..Reach::default() };
-        let (mut recipients, mut deliveries) = (Vec::new(), Vec::new());
+        let mut taken = TakenPlaces { gates: Vec::new(), bytes: event.data.len() };
+        let mut deliveries = Vec::new();
         for recipient in all.iter() {
-            if let Some(place) = place(recipient, &event, &mut reach) {
-                deliveries.push((recipient.endpoint.id, place));
-                recipients.push(Arc::clone(recipient));
+            let Some(place) = place(recipient, &event, &mut reach) else { continue };
+            deliveries.push((recipient.endpoint.id, place));
+            if place == Place::Fresh {
+                taken.gates.push(Arc::clone(&recipient.gate));
             }
         }
         event.reach = reach;
         let due = self.clock.now();
-        let acceptance = NewAcceptance { event, due, deliveries, request_digest };
-        Ok(Plan { acceptance, recipients })
+        Ok((NewAcceptance { event, due, deliveries, request_digest }, taken))
     }
 
     /// Hands what was committed to lanes and window, and answers.
-    fn hand_over(&self, plans: &[Plan], accepted: Vec<Accepted>) -> Vec<Emitted> {
+    fn hand_over(&self, places: Vec<TakenPlaces>, accepted: Vec<Accepted>) -> Vec<Emitted> {
         let mut arrivals = Vec::new();
         let mut emitted = Vec::with_capacity(accepted.len());
-        for (plan, accepted) in plans.iter().zip(accepted) {
+        for (taken, accepted) in places.into_iter().zip(accepted) {
             let acceptance = &accepted.acceptance;
             let event = &acceptance.event;
             emitted.push(Emitted {
@@ -222,9 +222,9 @@ impl Inner {
                 accepted: Arc::clone(event),
             });
             if accepted.repeated {
-                plan.release();
                 continue;
             }
+            taken.keep();
             for (endpoint, place) in &acceptance.deliveries {
                 match place {
                     Place::Fresh => {
@@ -248,7 +248,7 @@ impl Inner {
     /// Stores an event for one endpoint and makes its only attempt.
     async fn send_once(
         self: &Arc<Self>,
-        recipient: &Arc<Recipient>,
+        recipient: Arc<Recipient>,
         event: Event,
     ) -> Result<Arc<Outcome>> {
         let acceptance = NewAcceptance {
@@ -257,7 +257,9 @@ impl Inner {
             deliveries: vec![(recipient.endpoint.id, Place::Once)],
             request_digest: [0; 16],
         };
-        let accepted = self.committer.accept(vec![acceptance]).await?;
+        let (sender, answer) = oneshot::channel();
+        self.committer.accept(vec![acceptance], |accepted| drop(sender.send(accepted)));
+        let accepted = answer.await.map_err(|_| Error::closed())??;
         let Some(accepted) = accepted.first() else {
             return Err(Error::internal("a test event came back empty"));
         };
@@ -265,7 +267,9 @@ impl Inner {
         let mut item = fresh_item(ledger::single(event.id), event, accepted.acceptance.due);
         item.trigger = Trigger::Test;
         item.not_before = Timestamp::EPOCH;
-        self.attempt(recipient, item).await.map(|(outcome, _)| outcome)
+        let (sender, answer) = oneshot::channel();
+        self.attempt(recipient, item, |recorded| drop(sender.send(recorded))).await;
+        answer.await.map_err(|_| Error::closed())?.map(|(outcome, _)| outcome)
     }
 }
 

@@ -17,7 +17,13 @@ pub struct IdSource {
     /// What the ids are drawn for.
     purpose: &'static str,
     last: Mutex<u128>,
+    /// Random numbers that were drawn and not used yet: to ask the operating system for each of
+    /// them would cost more than the rest of making an id.
+    drawn: Mutex<Vec<[u8; 16]>>,
 }
+
+/// How many random numbers are drawn at once.
+const DRAWN_AT_ONCE: usize = 64;
 
 impl IdSource {
     /// An id source that goes by `clock`.
@@ -28,7 +34,7 @@ impl IdSource {
     /// An id source that goes by `clock` and draws from `chance` for `purpose`. With a seed, the
     /// random bits of the `n`th id are always the same; only its time tells when it was made.
     pub fn drawing(clock: Clock, chance: Chance, purpose: &'static str) -> Self {
-        Self { clock, chance, purpose, last: Mutex::new(0) }
+        Self { clock, chance, purpose, last: Mutex::new(0), drawn: Mutex::default() }
     }
 
     /// Makes every id from here on greater than `number`: the greatest that a store holds.
@@ -42,9 +48,7 @@ impl IdSource {
     /// # Errors
     /// Fails only when the operating system gives no random numbers.
     pub fn next(&self) -> Result<Uuid> {
-        let mut random = [0_u8; 16];
-        self.chance.fill(self.purpose, &mut random)?;
-        let random = u128::from_be_bytes(random);
+        let random = u128::from_be_bytes(self.random()?);
         let fresh = self.fresh(random);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = if fresh > *last {
@@ -69,6 +73,22 @@ impl IdSource {
         let mut random = [0_u8; 16];
         self.chance.fill_for(self.purpose, random_bits(id), &mut random)?;
         Ok(Uuid::from_u128(self.fresh(u128::from_be_bytes(random))))
+    }
+
+    fn random(&self) -> Result<[u8; 16]> {
+        if self.chance.is_seeded() {
+            let mut random = [0; 16];
+            self.chance.fill(self.purpose, &mut random)?;
+            return Ok(random);
+        }
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() {
+            drawn.resize(DRAWN_AT_ONCE, [0; 16]);
+            let filled = self.chance.fill(self.purpose, drawn.as_flattened_mut());
+            // What was not drawn is not random.
+            filled.inspect_err(|_| drawn.clear())?;
+        }
+        Ok(drawn.pop().unwrap_or_default())
     }
 
     fn fresh(&self, random: u128) -> u128 {

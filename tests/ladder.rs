@@ -33,7 +33,6 @@ async fn each_attempt_of_the_yoco_ladder_lands_at_its_scaled_instant() {
         let (is_kept, told) = one_try().await;
         figures.push_str(&format!("try {number}:\n{told}"));
         if is_kept {
-            println!("{told}");
             return;
         }
     }

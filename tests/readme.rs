@@ -1,4 +1,4 @@
-//! What the README claims is what the code does.
+//! What the README and the pages that it leads to claim is what the code does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,13 +12,18 @@ use hookwheel::{Engine, NewApplication, NewEndpoint, NewEvent, Secret};
 use serde_json::Value;
 use sha2::Sha256;
 
-const README: &str = include_str!("../README.md");
+const PAGES: &str = concat!(
+    include_str!("../README.md"),
+    include_str!("../docs/providers.md"),
+    include_str!("../docs/receiving.md"),
+    include_str!("../docs/service.md"),
+);
 
 /// The cells of the table row that begins with `name`.
 fn row(name: &str) -> Vec<&'static str> {
     let begin = format!("| `{name}` |");
-    let row = README.lines().find(|line| line.starts_with(&begin));
-    let row = row.unwrap_or_else(|| panic!("the README has no row for `{name}`"));
+    let row = PAGES.lines().find(|line| line.starts_with(&begin));
+    let row = row.unwrap_or_else(|| panic!("the pages have no row for `{name}`"));
     row.trim_matches('|').split('|').map(str::trim).collect()
 }
 
@@ -85,7 +90,7 @@ fn the_table_of_metrics_agrees_with_the_code() {
 /// The block of code of this kind at this place, counted from 0.
 fn block(kind: &str, index: usize) -> &'static str {
     let begin = format!("```{kind}\n");
-    README.split(begin.as_str()).nth(index + 1).unwrap().split("```").next().unwrap()
+    PAGES.split(begin.as_str()).nth(index + 1).unwrap().split("```").next().unwrap()
 }
 
 #[test]
@@ -130,7 +135,7 @@ async fn the_document_of_a_check_has_the_members_that_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_provider_file_of_the_readme_delivers() {
+async fn the_provider_file_of_the_documentation_delivers() {
     let file = block("toml", 0);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("box-office.toml"), file).unwrap();

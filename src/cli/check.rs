@@ -2,7 +2,7 @@
 
 mod print;
 
-use crate::cli::arguments::{ProviderFiles, SecretSource, overrides, setting};
+use crate::cli::arguments::{ProviderFiles, SecretSource, header, overrides, setting};
 use crate::cli::{Ended, Ending, Trouble, block_on};
 use crate::error::{Error, Result};
 use crate::model::Secret;
@@ -10,13 +10,15 @@ use crate::simulate::{Conformance, ConformanceReport, Verdict};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Check whether your endpoint does what the provider asks of it
 ///
 /// Sends what the provider would send, and what a forger would: other bytes of the same JSON,
 /// wrong signatures, old timestamps, duplicates, challenges, bursts. Tells for each check what came
-/// of it, what was expected, and where the provider's page says so. Exits with 0 when nothing
-/// failed, with 1 when something did, and with 3 when your endpoint cannot be reached.
+/// of it, what was expected, and where the provider's page says so. A genuine event goes first,
+/// whatever is chosen. Exits with 0 when nothing failed, with 1 when something did, with 2 for
+/// wrong arguments, and with 3 when your endpoint cannot be reached.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The provider, as `hookwheel providers` names it
@@ -33,13 +35,25 @@ pub struct Arguments {
     /// A setting of the endpoint that the provider has in a header, such as GoCardless' `origin`
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Where to ask by GET how much your handler has done: any text that changes when it does
-    /// something, like the number of orders
+    /// Send this header with every request, as your gateway may want it: `Name: value`; once for
+    /// each. No report shows its value
+    #[arg(long = "header", value_name = "HEADER", value_parser = credential)]
+    headers: Vec<(String, Secret)>,
+    /// Where to ask by GET how much your handler has done, like the number of orders: best a number,
+    /// which is counted, else any text that changes when it does something
     #[arg(long, value_name = "URL", conflicts_with = "effects_command")]
     effects_url: Option<String>,
     /// The same, from a command of the shell that prints it
     #[arg(long, value_name = "COMMAND")]
     effects_command: Option<String>,
+    /// How many seconds it may take until an effect shows, where your handler queues its work; 5
+    /// unless given, and less where effects come sooner
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    effects_within: Option<Duration>,
+    /// A type of event that your handler acts on, tried first where one with an effect is looked
+    /// for; once for each
+    #[arg(long = "event", value_name = "TYPE")]
+    events: Vec<String>,
     /// Make only this check; once for each
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
@@ -172,11 +186,20 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
     for (name, value) in &arguments.settings {
         conformance = conformance.setting(name, value);
     }
+    for (name, value) in &arguments.headers {
+        conformance = conformance.header(name, value.clone());
+    }
     if let Some(url) = &arguments.effects_url {
         conformance = conformance.effects_url(url);
     }
     if let Some(command) = &arguments.effects_command {
         conformance = conformance.effects_command(command);
+    }
+    if let Some(limit) = arguments.effects_within {
+        conformance = conformance.effects_within(limit);
+    }
+    for event_type in &arguments.events {
+        conformance = conformance.event(event_type);
     }
     if !arguments.only.is_empty() {
         conformance = conformance.only(&arguments.only);
@@ -184,22 +207,46 @@ fn conformance(arguments: &Arguments) -> Result<Conformance> {
     Ok(conformance.skip(&arguments.skip))
 }
 
-/// A file that a report goes to.
+fn credential(text: &str) -> Result<(String, Secret)> {
+    header(text).map(|(name, value)| (name, Secret::new(value)))
+}
+
+/// Seconds, like `20` or `0.5`, up to an hour.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds from 0.1 to 3600, like `20`".to_owned())
+}
+
+/// A file that a report goes to. What stood in it stays until the report is there.
 struct Target<'a> {
     path: &'a Path,
-    file: File,
+    /// Whether it was made for the report, and holds nothing yet.
+    is_empty: bool,
 }
 
 impl<'a> Target<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        match File::create(path) {
-            Ok(file) => Ok(Self { path, file }),
+        let is_empty = !path.exists();
+        match File::options().create(true).append(true).open(path) {
+            Ok(_) => Ok(Self { path, is_empty }),
             Err(error) => Err(unwritable(path, error)),
         }
     }
 
     fn write(mut self, text: &str) -> Result<()> {
-        self.file.write_all(text.as_bytes()).map_err(|error| unwritable(self.path, error))
+        self.is_empty = false;
+        std::fs::write(self.path, text).map_err(|error| unwritable(self.path, error))
+    }
+}
+
+impl Drop for Target<'_> {
+    fn drop(&mut self) {
+        if self.is_empty {
+            // An empty report would be worse than none; one that cannot be removed is no harm.
+            let _ = std::fs::remove_file(self.path);
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! JSON as it is printed: in one line, or laid out for reading.
 
+use crate::cli::paint;
 use serde_json::Value;
 
-/// A value in one line. What JSON leaves as it is and a terminal would obey is escaped.
+/// A value in one line. What JSON leaves as it is and a terminal would obey or not show is escaped.
 pub fn line(value: &Value) -> String {
     let text = value.to_string();
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() {
-            line.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        if paint::is_unseen(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             line.push(letter);
         }
@@ -65,9 +68,9 @@ mod tests {
 
     #[test]
     fn a_line_holds_nothing_that_drives_a_terminal() {
-        let value = Value::from("a\u{1b}\n\u{7f}\u{9b}é");
+        let value = Value::from("a\u{1b}\n\u{7f}\u{9b}é\u{202e}\u{2028}\u{e0041}");
         let line = line(&value);
-        assert_eq!(line, r#""a\u001b\n\u007f\u009bé""#);
+        assert_eq!(line, r#""a\u001b\n\u007f\u009bé\u202e\u2028\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 

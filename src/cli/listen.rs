@@ -1,31 +1,37 @@
 //! `hookwheel listen`: what somebody sends, shown as it arrives.
 
+mod print;
+
 use crate::cli::arguments::{ProviderFiles, SecretSource};
-use crate::cli::received::view::{self, Detail, Format};
+use crate::cli::received::view::Format;
 use crate::cli::signals::Signals;
-use crate::cli::{Ended, Ending, Trouble, block_on, json_text, paint};
+use crate::cli::{Ended, Ending, Trouble, block_on};
+use crate::clock;
 use crate::error::{Error, Result};
-use crate::simulate::listener::{
-    Arrival, Arrived, Check, FOLDER, Listener, PORT, Script, Setup, Verdict,
-};
-use serde_json::json;
-use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use crate::simulate::listener::{Check, FOLDER, Listener, PORT, Script, Setup};
+use print::Printer;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use tokio::sync::broadcast::error::RecvError;
+use std::time::Duration;
+
+/// How long who reads the output may stand still at the end.
+const PRINT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Listen for webhooks: show, check, remember and answer what arrives
 ///
 /// With a provider, checks as its page tells its users to, and answers as they should; without one,
 /// takes whatever comes. What is shown or answered is on disk before: `hookwheel received` looks at
 /// it, also meanwhile and later. Credentials in headers are kept and shown as they came. Ctrl-C
-/// ends it with a summary.
+/// ends it with a summary, once what went on to a handler is answered, or after 10 s; a second one
+/// ends it at once.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The provider, as `hookwheel providers` names it
     provider: Option<String>,
-    /// The address to listen on; from other machines, whoever reaches it can send
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "port")]
+    /// The address to listen on, like `127.0.0.1:9000` or `localhost:9000`; without a port, 9000.
+    /// With `0.0.0.0` whoever reaches this machine can send
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, conflicts_with = "port")]
     address: Option<SocketAddr>,
     /// The port of 127.0.0.1 to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = PORT)]
@@ -49,25 +55,17 @@ pub struct Arguments {
     /// Print headers and bodies
     #[arg(short, long)]
     verbose: bool,
-    /// How to print: `json` is a line that says where it listens, and one for each request
+    /// How to print: `json` is a line that says where it listens, one for each request, and one for
+    /// what came of its answer
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
     files: ProviderFiles,
 }
 
-/// What arrived, counted.
-#[derive(Default)]
-struct Tally {
-    genuine: u64,
-    challenges: u64,
-    refused: u64,
-    unchecked: u64,
-    unreadable: u64,
-}
-
-/// Listens until told to stop.
-pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
+/// Listens until told to stop. Prints from a thread of its own: whoever reads may stand still, and
+/// then neither the listening nor the end may wait for that.
+pub fn run(arguments: Arguments) -> Ended {
     let (check, heading) = check(&arguments)?;
     let port = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let setup = Setup {
@@ -79,37 +77,64 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     };
     block_on(async {
         let mut signals = Signals::listen()?;
-        let (listener, mut arrivals) = Listener::start(setup).await?;
-        introduce(&listener, &heading, &arguments, out)?;
-        let mut tally = Tally::default();
-        let ended = loop {
-            tokio::select! {
-                () = signals.next() => break Ok(()),
-                arrival = arrivals.recv() => match arrival {
-                    Ok(arrival) => {
-                        let written = write(arrival, &listener, &mut tally, &arguments, out);
-                        if written.is_err() {
-                            break written;
-                        }
-                    }
-                    Err(RecvError::Lagged(missed)) => skipped(missed, &arguments, out)?,
-                    Err(RecvError::Closed) => break Ok(()),
-                },
+        let (listener, arrivals) =
+            Listener::start(setup).await.map_err(|error| match error.member() {
+                Some("forward_to") => error.within("--forward-to"),
+                _ => error,
+            })?;
+        let printer = Printer::new(&listener, heading, arguments);
+        let (tell_counts, counts) = tokio::sync::oneshot::channel();
+        let printing = move || printer.run(arrivals, counts, &mut anstream::stdout());
+        let mut printing = tokio::task::spawn_blocking(printing);
+        let printed_before = tokio::select! {
+            () = signals.next() => None,
+            printed = &mut printing => Some(printed),
+        };
+        let finish = async {
+            // Nobody waits for it where nobody prints any more.
+            let _ = tell_counts.send(listener.stop().await);
+            match printed_before {
+                Some(printed) => Some(printed),
+                None => clock::within(PRINT_TIME_MAX, printing).await,
             }
         };
-        listener.stop().await;
-        // What arrived before the end is remembered, so it is shown as well.
-        while let (Ok(()), Ok(arrival)) = (&ended, arrivals.try_recv()) {
-            tally.count(&arrival);
-            if let Arrival::Request(arrived) = arrival {
-                view::write(&arrived, Detail::Line, arguments.format, out)?;
+        let printed = tokio::select! {
+            printed = finish => printed,
+            () = signals.next() => {
+                let words = "ended at once: what had no answer yet is on record as unanswered";
+                return Err(Error::unavailable(words).into());
+            }
+        };
+        match printed {
+            Some(Ok(printed)) => printed.map(|()| Ending::Good),
+            Some(Err(_)) => Err(Error::internal("the output ended").into()),
+            None => {
+                let seconds = PRINT_TIME_MAX.as_secs();
+                let words = format!("nobody has read it for {seconds} s");
+                Err(Trouble::Output(io::Error::new(io::ErrorKind::TimedOut, words)))
             }
         }
-        if arguments.format == Format::Text {
-            tally.summarise(&arguments, out)?;
-        }
-        ended.map(|()| Ending::Good)
     })?
+}
+
+/// Reads an address to listen on: `host:port`, or a host alone for the default port.
+fn address(text: &str) -> Result<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(host) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::from((host, PORT)));
+    }
+    let resolved = match text.contains(':') {
+        true => text.to_socket_addrs(),
+        false => (text, PORT).to_socket_addrs(),
+    };
+    let expected = "expected `host:port`, like `127.0.0.1:9000` or `localhost:9000`";
+    let cannot = |why: &str| Error::invalid(format!("{why}: {expected}"));
+    let mut addresses: Vec<_> = resolved.map_err(|error| cannot(&error.to_string()))?.collect();
+    // What is called `localhost` is mostly sent to at 127.0.0.1, by those who know no names too.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.first().copied().ok_or_else(|| cannot("it has no address"))
 }
 
 /// How to check, and in words.
@@ -132,127 +157,26 @@ fn check(arguments: &Arguments) -> Result<(Check, String)> {
     Ok((check, format!("the webhooks of {}", provider.title())))
 }
 
-fn introduce(
-    listener: &Listener,
-    heading: &str,
-    arguments: &Arguments,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
-    if arguments.format == Format::Json {
-        writeln!(out, "{}", json_text::line(&json!({"kind": "listening", "url": listener.url()})))?;
-        return Ok(out.flush()?);
-    }
-    writeln!(out, "{}", paint::strong(format!("listening on {} for {heading}", listener.url())))?;
-    if arguments.provider.is_some() && !listener.verifies() {
-        let note = "no secret was given: requests are shown unchecked. --secret-file or \
-                    HOOKWHEEL_SECRET gives one";
-        writeln!(out, "{}", paint::warning(note))?;
-    }
-    if let Some(url) = &arguments.forward_to {
-        writeln!(out, "sending requests on to {}", paint::harmless(url))?;
-    }
-    let data = arguments.data.display().to_string();
-    let count = listener.remembered();
-    let requests = if count == 1 { "request is" } else { "requests are" };
-    writeln!(out, "remembering in {}, where {count} {requests}", paint::harmless(&data))?;
-    Ok(out.flush()?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn write(
-    arrival: Arrival,
-    listener: &Listener,
-    tally: &mut Tally,
-    arguments: &Arguments,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
-    tally.count(&arrival);
-    match arrival {
-        Arrival::Request(arrived) => {
-            // One that many others have followed may be forgotten already.
-            let whole = arguments.verbose.then(|| listener.show(arrived.number).ok()).flatten();
-            let detail = whole.as_ref().map_or(Detail::Line, Detail::Begin);
-            view::write(&arrived, detail, arguments.format, out)?;
+    #[test]
+    fn addresses_are_read_with_and_without_a_port() {
+        for (text, expected) in [
+            ("127.0.0.1:9", "127.0.0.1:9"),
+            ("0.0.0.0", "0.0.0.0:9000"),
+            ("[::1]:9", "[::1]:9"),
+            ("::1", "[::1]:9000"),
+            ("[::1]", "[::1]:9000"),
+            ("localhost:9", "127.0.0.1:9"),
+            ("localhost", "127.0.0.1:9000"),
+        ] {
+            assert_eq!(address(text).unwrap(), expected.parse().unwrap(), "{text}");
         }
-        Arrival::Unreadable { from, status, reason } => match arguments.format {
-            Format::Json => {
-                let told = json!({
-                    "kind": "unreadable",
-                    "from": from.to_string(),
-                    "status": status,
-                    "reason": reason,
-                });
-                writeln!(out, "{}", json_text::line(&told))?;
-            }
-            Format::Text => {
-                let what = paint::bad("no request");
-                let answer = status.map(|status| format!(", answered with {status}"));
-                let answer = answer.unwrap_or_default();
-                writeln!(out, "--> {what} from {from}{answer}: {reason}")?;
-            }
-        },
-        Arrival::Failed(error) => {
-            let error = format!("nothing can be remembered any more: {error}");
-            return Err(Error::unavailable(error).into());
+        for text in ["", "localhost:", "localhost:99999", "http://localhost:1", "a b:1"] {
+            let error = address(text).unwrap_err().to_string();
+            assert!(error.contains("expected `host:port`"), "{text}: {error}");
         }
-    }
-    Ok(out.flush()?)
-}
-
-fn skipped(missed: u64, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Trouble> {
-    if arguments.format == Format::Json {
-        writeln!(out, "{}", json_text::line(&json!({"kind": "not_shown", "requests": missed})))?;
-    } else {
-        let note = format!("({missed} more arrived than could be shown; they are remembered)");
-        writeln!(out, "{}", paint::warning(note))?;
-    }
-    Ok(())
-}
-
-impl Tally {
-    fn count(&mut self, arrival: &Arrival) {
-        let counted = match arrival {
-            Arrival::Request(arrived) => self.of(arrived),
-            Arrival::Unreadable { .. } => &mut self.unreadable,
-            Arrival::Failed(_) => return,
-        };
-        *counted += 1;
-    }
-
-    fn of(&mut self, arrived: &Arrived) -> &mut u64 {
-        match arrived.verdict {
-            Verdict::Genuine => &mut self.genuine,
-            Verdict::Challenge => &mut self.challenges,
-            Verdict::Refused(_) => &mut self.refused,
-            Verdict::Unchecked(_) => &mut self.unchecked,
-        }
-    }
-
-    fn summarise(&self, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Trouble> {
-        let counts = [
-            (self.genuine, "genuine"),
-            (self.challenges, "challenges"),
-            (self.refused, "refused"),
-            (self.unchecked, "unchecked"),
-        ];
-        let all: u64 = counts.iter().map(|(count, _)| count).sum();
-        let told: Vec<String> = counts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        let plural = if all == 1 { "" } else { "s" };
-        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
-        writeln!(out, "\n{}", paint::strong(format!("{all} request{plural} arrived{told}")))?;
-        if self.unreadable > 0 {
-            writeln!(out, "{} more could not be read", self.unreadable)?;
-        }
-        if all > 0 {
-            let data = match arguments.data.to_str() {
-                Some(FOLDER) => String::new(),
-                _ => format!(" --data {}", paint::harmless(&arguments.data.display().to_string())),
-            };
-            writeln!(out, "see them again with: hookwheel received list{data}")?;
-        }
-        Ok(out.flush()?)
     }
 }

@@ -164,7 +164,7 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Simulate(arguments) => simulate::run(arguments, out),
         Command::Check(arguments) => check::run(arguments, out),
-        Command::Listen(arguments) => listen::run(arguments, out),
+        Command::Listen(arguments) => listen::run(arguments),
         Command::Received(arguments) => received::run(arguments, out),
         Command::App(arguments) => client::app::run(arguments, out),
         Command::Endpoint(arguments) => client::endpoint::run(arguments, out),

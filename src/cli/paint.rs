@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use std::fmt;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// A text in a style.
 pub struct Painted<T>(Style, T);
@@ -46,17 +47,30 @@ pub fn faint<T: fmt::Display>(text: T) -> Painted<T> {
 }
 
 /// Text from elsewhere, such as an endpoint's answer, with everything escaped by which it could
-/// drive the terminal; line breaks and tabs stay.
+/// drive the terminal or look like another text; line breaks and tabs stay.
 pub fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
             '\n' | '\t' => safe.push(letter),
-            letter if letter.is_control() => safe.extend(letter.escape_default()),
+            letter if is_unseen(letter) => safe.extend(letter.escape_default()),
             letter => safe.push(letter),
         }
     }
     safe
+}
+
+/// Whether a letter drives what shows it instead of being seen: controls, format characters, of
+/// which some turn the order of a line around (Unicode, UTR #36, section 2.11), and the separators
+/// that break lines.
+pub fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    )
 }
 
 #[cfg(test)]
@@ -72,5 +86,14 @@ mod tests {
     #[test]
     fn escapes_of_others_do_not_reach_the_terminal() {
         assert_eq!(harmless("a\u{1b}[2J\r\n\u{9b}b"), "a\\u{1b}[2J\\r\n\\u{9b}b");
+    }
+
+    #[test]
+    fn a_line_reads_in_the_order_of_its_letters() {
+        // Overrides, isolates, marks, a separator, a tag and a zero width space; letters stay.
+        let odd = "\u{202e}\u{2066}\u{200f}\u{61c}\u{2028}\u{2029}\u{e0041}\u{200b}\u{feff}";
+        let shown = harmless(&format!("é{odd}ש✓"));
+        let escaped: String = odd.chars().map(|one| one.escape_unicode().to_string()).collect();
+        assert_eq!(shown, format!("é{escaped}ש✓"));
     }
 }

@@ -147,6 +147,8 @@ impl Run {
                 let _ = reply.send(in_flight);
             }
             tokio::select! {
+                // Under load there is always something to be told, and no timer to be set.
+                biased;
                 count = commands.recv_many(&mut received, 1024) => {
                     if count == 0 {
                         return;

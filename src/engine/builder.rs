@@ -192,6 +192,7 @@ impl EngineBuilder {
             replies: Replies::load(&*store)?,
             store,
             committer,
+            runtime: tokio::runtime::Handle::current(),
             directory: Directory::default(),
             vault: RwLock::new(vault),
             egress,

@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     pub providers: Providers,
     pub store: Arc<dyn Store>,
     pub committer: GroupCommit,
+    /// For what begins on the committing thread and has to wait for something.
+    pub runtime: tokio::runtime::Handle,
     pub directory: Directory,
     pub event_types: EventTypes,
     pub access_tokens: AccessTokens,
@@ -275,7 +277,7 @@ impl run::Crew for Hands {
         let Some(inner) = self.inner() else { return };
         match departure {
             Departure::Send(recipient, item) => {
-                tokio::spawn(async move { inner.send(&recipient, item).await });
+                tokio::spawn(inner.send(recipient, item));
             }
             Departure::Form(recipient, items) => {
                 tokio::spawn(async move { inner.form(&recipient, items).await });

@@ -39,44 +39,67 @@ impl Outcome {
     }
 }
 
+/// What is left of a webhook to be sent.
+enum Left {
+    /// This.
+    Webhook(ReadyWebhook),
+    /// Nothing, and it left this place in the queue.
+    Nothing(QueueItem),
+}
+
+/// A recorded attempt, and the places in the queue that its record removed.
+type Recorded = (Arc<Outcome>, Vec<QueueItem>);
+
+/// What is known of an attempt besides its record.
+struct Aftermath {
+    recipient: Arc<Recipient>,
+    item: ReadyWebhook,
+    ended: Timestamp,
+    stays_first: bool,
+    effect: Effect,
+}
+
 impl Inner {
-    /// Sends a webhook, records the attempt, and lets its lane go on.
-    pub async fn send(self: Arc<Self>, recipient: &Arc<Recipient>, item: ReadyWebhook) {
+    /// Sends a webhook and has the attempt recorded; once it is, its lane goes on.
+    pub async fn send(self: Arc<Self>, recipient: Arc<Recipient>, item: ReadyWebhook) {
         let endpoint = recipient.endpoint.id;
         let webhook = item.webhook;
-        let gone = match self.attempt_what_is_left(recipient, item).await {
-            Ok(gone) => gone,
-            Err(error) => {
+        let inner = Arc::clone(&self);
+        let finish = move |gone: Result<Vec<QueueItem>>| {
+            let gone = gone.unwrap_or_else(|error| {
                 tracing::error!(%endpoint, %webhook, %error, "an attempt could not be recorded");
                 Vec::new()
-            }
+            });
+            inner.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
         };
-        self.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+        match self.what_is_left(endpoint, item).await {
+            Ok(Left::Webhook(item)) => {
+                let then = move |recorded: Result<Recorded>| finish(recorded.map(|(_, gone)| gone));
+                self.attempt(recipient, item, then).await;
+            }
+            Ok(Left::Nothing(place)) => finish(Ok(vec![place])),
+            Err(error) => finish(Err(error)),
+        }
     }
 
-    /// Makes one attempt, unless nothing is left to be sent; with it come the places in the queue
-    /// that are removed.
-    async fn attempt_what_is_left(
+    /// What is left to be sent of a webhook that has been waiting. What is finished may be
+    /// expunged, also while a replay of it waits in its lane. Nothing else that waits can be.
+    async fn what_is_left(
         self: &Arc<Self>,
-        recipient: &Arc<Recipient>,
+        endpoint: EndpointId,
         mut item: ReadyWebhook,
-    ) -> Result<Vec<QueueItem>> {
-        // What is finished may be expunged, also while a replay of it waits in its lane. Nothing
-        // else that waits can be.
-        if let (Trigger::Manual, Held::Queued(place)) = (item.trigger, item.held) {
-            let webhook = item.webhook;
-            match self.look_up(move |store| ledger::load(store, webhook)).await? {
-                Some(loaded) => item.events = loaded.events,
-                None => {
-                    let endpoint = recipient.endpoint.id;
-                    self.insist(vec![Change::Dequeue(endpoint, place)]).await?;
-                    self.window.tell(window::Command::Released(endpoint, place));
-                    return Ok(vec![place]);
-                }
-            }
-        }
-        let (_, gone) = self.attempt(recipient, item).await?;
-        Ok(gone)
+    ) -> Result<Left> {
+        let (Trigger::Manual, Held::Queued(place)) = (item.trigger, item.held) else {
+            return Ok(Left::Webhook(item));
+        };
+        let webhook = item.webhook;
+        let Some(loaded) = self.look_up(move |store| ledger::load(store, webhook)).await? else {
+            self.insist(vec![Change::Dequeue(endpoint, place)]).await?;
+            self.window.tell(window::Command::Released(endpoint, place));
+            return Ok(Left::Nothing(place));
+        };
+        item.events = loaded.events;
+        Ok(Left::Webhook(item))
     }
 
     /// Looks up what one cannot go on without, again and again while the store is
@@ -95,7 +118,26 @@ impl Inner {
         }
     }
 
-    /// Makes one attempt and records it; with it come the places in the queue that this removed.
+    /// Makes one attempt and has it recorded; `then` hears of it when it is.
+    pub async fn attempt(
+        self: &Arc<Self>,
+        recipient: Arc<Recipient>,
+        item: ReadyWebhook,
+        then: impl FnOnce(Result<Recorded>) + Send + 'static,
+    ) {
+        match self.make_attempt(recipient, item).await {
+            Err(error) => then(Err(error)),
+            Ok((record, aftermath)) => {
+                let inner = Arc::clone(self);
+                self.committer.record(record, move |record| match record {
+                    Err(error) => then(Err(error)),
+                    Ok(record) => inner.after_record(record, aftermath, then),
+                });
+            }
+        }
+    }
+
+    /// Makes one attempt and decides what follows from it.
     #[tracing::instrument(
         level = "debug",
         name = "attempt",
@@ -107,12 +149,12 @@ impl Inner {
             number = item.attempts + 1,
         )
     )]
-    pub async fn attempt(
+    async fn make_attempt(
         self: &Arc<Self>,
-        recipient: &Arc<Recipient>,
-        item: ReadyWebhook,
-    ) -> Result<(Arc<Outcome>, Vec<QueueItem>)> {
-        let attempt = self.exchange(recipient, &item).await?;
+        recipient: Arc<Recipient>,
+        mut item: ReadyWebhook,
+    ) -> Result<(Record, Aftermath)> {
+        let attempt = self.exchange(&recipient, &item).await?;
         self.meters.attempted(recipient.provider.name(), &attempt);
         tracing::debug!(
             trigger = attempt.trigger.as_str(),
@@ -122,72 +164,85 @@ impl Inner {
             "attempted"
         );
         let ended = self.clock.now();
-        self.dispatcher.tell(Command::Answered(recipient.endpoint.id, item.webhook));
-        let verdict = self.decide(recipient, &item, &attempt.outcome, ended).await?;
         let endpoint = recipient.endpoint.id;
-        if verdict.stays_first
-            && let Some(place) = verdict.enqueue
-        {
+        self.dispatcher.tell(Command::Answered(endpoint, item.webhook));
+        let verdict = self.decide(&recipient, &item, &attempt.outcome, ended).await?;
+        let Verdict { state, dequeue, enqueue, progress, stays_first, effect } = verdict;
+        if stays_first && let Some(place) = enqueue {
             self.window.hold(endpoint, place).await;
         }
-        let record = Record {
-            endpoint,
-            events: item.events.clone(),
-            attempt: attempt.clone(),
-            state: verdict.state,
-            dequeue: verdict.dequeue.clone(),
-            enqueue: verdict.enqueue,
-            progress: verdict.progress,
-        };
-        self.committer.record(record).await?;
-        let deliveries = item
-            .events
-            .iter()
-            .map(|event| (DeliveryId { event: event.id, endpoint }, event.event_type.clone()));
-        let outcome = Arc::new(Outcome {
-            endpoint,
-            deliveries: deliveries.collect(),
-            attempt,
-            ended,
-            state: verdict.state,
-        });
-        let gone = verdict.dequeue.clone();
-        self.after_record(recipient, item, verdict).await;
-        // Nobody may be listening.
-        let _ = self.outcomes.send(Arc::clone(&outcome));
-        Ok((outcome, gone))
+        let events = std::mem::take(&mut item.events);
+        let record = Record { endpoint, events, attempt, state, dequeue, enqueue, progress };
+        Ok((record, Aftermath { recipient, item, ended, stays_first, effect }))
     }
 
-    /// Lets lanes, window and endpoint know what a recorded attempt means for them.
-    async fn after_record(
-        self: &Arc<Self>,
-        recipient: &Recipient,
-        mut item: ReadyWebhook,
-        verdict: Verdict,
+    /// Lets everybody know what a recorded attempt means for them. It does not wait: where the
+    /// endpoint changes by it, that takes a commit, and a task of its own.
+    fn after_record(
+        self: Arc<Self>,
+        record: Record,
+        after: Aftermath,
+        then: impl FnOnce(Result<Recorded>) + Send + 'static,
     ) {
-        let endpoint = recipient.endpoint.id;
-        if item.held == Held::Fresh && item.trigger != Trigger::Test {
-            recipient.gate.release(item.bytes());
+        if after.item.held == Held::Fresh && after.item.trigger != Trigger::Test {
+            after.recipient.gate.release(record.events.iter().map(|event| event.data.len()).sum());
         }
-        match verdict.effect {
+        match after.effect {
+            Effect::Accepted if after.recipient.endpoint.parked_in_a_row == 0 => {}
+            Effect::None => {}
+            _ => {
+                let inner = Arc::clone(&self);
+                self.runtime.spawn(async move {
+                    inner.apply(&after.recipient, &after.effect).await;
+                    then(Ok(inner.pass_on(record, after)));
+                });
+                return;
+            }
+        }
+        then(Ok(self.pass_on(record, after)));
+    }
+
+    /// Changes the endpoint as an attempt demands.
+    async fn apply(self: &Arc<Self>, recipient: &Recipient, effect: &Effect) {
+        let endpoint = recipient.endpoint.id;
+        match effect {
             Effect::None => {}
             Effect::Accepted => self.accepted(recipient).await,
-            Effect::Disable(reason) => self.disable_for(endpoint, reason).await,
-            Effect::Park(reason) => self.park(endpoint, reason).await,
+            Effect::Disable(reason) => self.disable_for(endpoint, reason.clone()).await,
+            Effect::Park(reason) => self.park(endpoint, reason.clone()).await,
         }
-        for place in verdict.dequeue {
-            self.window.tell(window::Command::Released(endpoint, place));
+    }
+
+    /// Lets lane, window and listeners know of a recorded attempt.
+    fn pass_on(&self, record: Record, after: Aftermath) -> Recorded {
+        let Record { endpoint, events, attempt, state, dequeue, enqueue, progress } = record;
+        for place in &dequeue {
+            self.window.tell(window::Command::Released(endpoint, *place));
         }
-        let Some(place) = verdict.enqueue else { return };
-        if verdict.stays_first {
-            item.not_before = verdict.progress.not_before;
-            item.held = Held::Queued(place);
-            // The attempt itself is counted when the lane hears that it finished.
-            item.scheduled_attempts += 1;
-            self.dispatcher.tell(Command::ReturnFirst(endpoint, Box::new(item)));
-        } else {
-            self.window.tell(window::Command::Waiting(endpoint, place.due));
+        let deliveries = events
+            .iter()
+            .map(|event| (DeliveryId { event: event.id, endpoint }, event.event_type.clone()))
+            .collect();
+        match enqueue {
+            Some(place) if after.stays_first => {
+                let item = ReadyWebhook {
+                    events,
+                    not_before: progress.not_before,
+                    held: Held::Queued(place),
+                    // The attempt itself is counted when the lane hears that it finished.
+                    scheduled_attempts: after.item.scheduled_attempts + 1,
+                    ..after.item
+                };
+                self.dispatcher.tell(Command::ReturnFirst(endpoint, Box::new(item)));
+            }
+            Some(place) => self.window.tell(window::Command::Waiting(endpoint, place.due)),
+            None => {}
         }
+        let outcome = Outcome { endpoint, deliveries, attempt, ended: after.ended, state };
+        let outcome = Arc::new(outcome);
+        // Nobody may be listening.
+        let _ = self.outcomes.send(Arc::clone(&outcome));
+        (outcome, dequeue)
     }
 
     async fn decide(
@@ -210,7 +265,7 @@ impl Inner {
             outcome,
             now,
             wall: self.clock.wall(),
-            random: self.jitter(item)?,
+            random: if outcome.is_success() { 0.0 } else { self.jitter(item)? },
             ordered: recipient.is_ordered(),
             scheduled,
         }))

@@ -36,6 +36,8 @@ pub enum Subject {
     Challenge,
     /// To handle one's own events and leave the others alone.
     Own,
+    /// To take an event that happened long before it comes, as a late retry brings it.
+    Retries,
     /// To say so when an event could not be processed.
     Errors,
 }
@@ -117,6 +119,7 @@ impl fmt::Display for Subject {
             Self::Batch => "several events at once",
             Self::Challenge => "challenge",
             Self::Own => "own events",
+            Self::Retries => "late retries",
             Self::Errors => "own errors",
         })
     }

@@ -197,6 +197,15 @@ impl Shape {
         }
     }
 
+    /// Whether every event fits it, whatever its type and data.
+    pub fn fits_all(&self) -> bool {
+        self.pieces.iter().all(|piece| match piece {
+            Piece::Value(Expression::EventTypeFirst | Expression::EventTypeRest) => false,
+            Piece::Text(_) | Piece::Value(_) => true,
+            Piece::DataWith(_) | Piece::Members => false,
+        })
+    }
+
     /// Writes one event.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ pub struct Provider {
     title: String,
     source: String,
     headers: Vec<(String, template::Template)>,
+    signature_is_ours: bool,
+    carries_event_time: bool,
     signing: sign::Signing,
     body: render::Body,
     /// Where the body carries the attempt's time, as a dotted path.
@@ -191,6 +193,17 @@ impl Provider {
         let signed = |token: &template::Token| matches!(token, template::Token::Timestamp(_));
         self.body_time.is_some()
             || self.signing.schemes().any(|held| held.content.tokens().any(signed))
+    }
+
+    /// Whether what is signed, or how the signature is written, is a choice of whoever wrote the
+    /// file, and not the page's word.
+    pub fn signature_is_ours(&self) -> bool {
+        self.signature_is_ours
+    }
+
+    /// Whether its bodies tell when an event happened.
+    pub fn carries_event_time(&self) -> bool {
+        self.carries_event_time
     }
 
     /// The names of the signing schemes, the usual one first.

@@ -25,23 +25,26 @@ mod memory;
 mod received;
 mod script;
 mod socket;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
 mod verdict;
 mod wire;
 
-pub use arrived::{Answered, AnsweredBy, Arrived, Ending, Remembered};
+pub use arrived::{Answered, AnsweredBy, Arrived, Ending, Outcome, Remembered};
 pub use ask::Filter;
 pub use forward::Forwarder;
 pub use memory::Keep;
 pub use received::Received;
 pub use script::Script;
+pub use telling::{Arrival, Counts};
 pub use told::ToldEvent;
 pub use verdict::{Check, Verdict};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::error::{Error, Result};
+use crate::model::Timestamp;
 use crate::simulate::receiver::answer::Answer;
 use crate::simulate::receiver::connection::{self, Serve, Way};
 use crate::simulate::receiver::request::Request;
@@ -51,18 +54,22 @@ use memory::Memory;
 use script::{Playing, Step};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use telling::Telling;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, broadcast, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use verdict::Judged;
 
 /// The port that is listened on by default.
 pub const PORT: u16 = 9000;
 /// The folder that what arrives is remembered in by default.
 pub const FOLDER: &str = "hookwheel-received";
-/// How far who watches may fall behind.
-const BACKLOG_MAX: usize = 1024;
+/// How long requests that a handler has still to answer are waited for at the end.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bodies from which on checking and reading one takes long enough to hold up others.
+const LARGE_BYTES: usize = 64 * 1024;
 
 /// Where and how a [`Listener`] listens.
 pub struct Setup {
@@ -95,52 +102,56 @@ impl Setup {
     }
 }
 
-/// What a listener tells who watches it.
-#[derive(Clone, Debug)]
-pub enum Arrival {
-    /// A request arrived and is remembered; its answer goes out now.
-    Request(Arc<Arrived>),
-    /// Something arrived that is no whole request or passes a limit. It is not remembered.
-    Unreadable {
-        /// Who sent it.
-        from: SocketAddr,
-        /// The status that it was answered with; `None` where nobody was left to answer.
-        status: Option<u16>,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// Nothing can be remembered any more, and every request is answered with 503.
-    Failed(Arc<Error>),
-}
-
-/// A listener. What was answered or told to who watches is on stable storage before.
+/// A listener. What was answered or told to who watches is on stable storage before. Dropping it
+/// ends it at once: answers that are under way are not given.
 pub struct Listener {
     address: SocketAddr,
-    folder: PathBuf,
-    shared: Arc<Shared>,
     stop: oneshot::Sender<()>,
     listening: JoinHandle<()>,
-    asked: JoinHandle<()>,
+    asked: JoinSet<()>,
+    socket: socket::Place,
     keeping: std::thread::JoinHandle<()>,
+    shared: Arc<Shared>,
 }
 
 /// What the connections of a listener share.
 struct Shared {
-    check: Check,
+    check: Arc<Check>,
     clock: Clock,
     playing: Arc<Playing>,
     forwarder: Option<Forwarder>,
+    /// Read by each request that goes on to the handler, until its answer has gone back.
+    under_way: Arc<RwLock<()>>,
     keeper: Keeper,
     memory: Arc<Memory>,
-    arrivals: broadcast::Sender<Arrival>,
+    telling: Arc<Telling>,
+}
+
+/// A request whose answer is decided.
+struct Slip {
+    number: u64,
+    answer: Answered,
+    /// Where the answer is the handler's.
+    _under_way: Option<OwnedRwLockReadGuard<()>>,
+}
+
+/// Looks up what a listener remembers, for as long as that runs; it does not keep it running.
+pub struct Lookup(Weak<Memory>);
+
+impl Lookup {
+    /// A request that is remembered; `None` when it is not any more, or cannot be read.
+    pub fn show(&self, number: u64) -> Option<Remembered> {
+        self.0.upgrade()?.get_whole(number).ok().flatten()
+    }
 }
 
 impl Listener {
-    /// Starts listening, and tells of what arrives. Who falls 1,024 requests behind misses some of
-    /// them there; they are remembered all the same.
+    /// Starts listening, and tells of what arrives. Who falls 2,048 behind misses some of it there;
+    /// it is remembered all the same.
     ///
     /// # Errors
-    /// When the address or the folder cannot be had, or the handler's URL is none.
+    /// When the address or the folder cannot be had, or the handler's URL is none: its member is
+    /// then `forward_to`.
     pub async fn start(setup: Setup) -> Result<(Self, broadcast::Receiver<Arrival>)> {
         let folder = setup.folder;
         let memory = Arc::new(Memory::open(&folder, setup.keep)?);
@@ -151,33 +162,28 @@ impl Listener {
         let listener = TcpListener::bind(setup.address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let forward = |url| Forwarder::avoiding(url, vec![address]);
-        let forwarder = setup.forward_to.map(forward).transpose()?;
-        let socket = socket::open(&folder)?;
-        let (arrivals, watched) = broadcast::channel(BACKLOG_MAX);
-        let (keeper, keeping) = Keeper::start(Arc::clone(&memory), arrivals.clone())?;
+        let forwarder = setup.forward_to.map(forward).transpose();
+        let forwarder = forwarder.map_err(|error| error.about("forward_to"))?;
+        let (asked_at, socket) = socket::open(&folder)?;
+        let (telling, watched) = Telling::new();
+        let (keeper, keeping) = Keeper::start(Arc::clone(&memory), Arc::clone(&telling))?;
         let playing = Arc::new(Playing::new(setup.script));
-        let asked = socket::serve(socket, Arc::clone(&memory), Arc::clone(&playing));
+        let mut asked = JoinSet::new();
+        asked.spawn(socket::serve(asked_at, Arc::clone(&memory), Arc::clone(&playing)));
         let shared = Arc::new(Shared {
-            check: setup.check,
+            check: Arc::new(setup.check),
             clock: Clock::system(),
             playing,
             forwarder,
+            under_way: Arc::default(),
             keeper,
             memory,
-            arrivals,
+            telling,
         });
         let (stop, stopped) = oneshot::channel();
         let listening = connection::accept(listener, None, Arc::clone(&shared), stopped);
-        let listener = Self {
-            address,
-            folder,
-            shared,
-            stop,
-            listening: tokio::spawn(listening),
-            asked: tokio::spawn(asked),
-            keeping,
-        };
-        Ok((listener, watched))
+        let listening = tokio::spawn(listening);
+        Ok((Self { address, stop, listening, asked, socket, keeping, shared }, watched))
     }
 
     /// The URL to send to. Every path is served alike.
@@ -195,75 +201,131 @@ impl Listener {
         self.shared.memory.numbers().len()
     }
 
-    /// A request that is remembered.
-    ///
-    /// # Errors
-    /// When it is not, or cannot be read.
-    pub fn show(&self, number: u64) -> Result<Remembered> {
-        self.shared
-            .memory
-            .get_whole(number)?
-            .ok_or_else(|| Error::not_found(format!("request {number} is not remembered any more")))
+    /// For looking up what is remembered beside this.
+    pub fn lookup(&self) -> Lookup {
+        Lookup(Arc::downgrade(&self.shared.memory))
     }
 
-    /// Closes the port and every connection, and lets go of the folder once what has arrived is
-    /// remembered.
-    pub async fn stop(self) {
-        drop(self.stop);
-        // They fail only when a task panicked or was aborted, and are over then as well.
+    /// Closes the port, gives requests that a handler is to answer 10 s more, closes every
+    /// connection, and lets go of the folder once what has arrived is remembered. Tells how much
+    /// that was.
+    pub async fn stop(mut self) -> Counts {
+        // Each of these fails only when a task panicked or was aborted, and is over then as well.
+        let _ = self.stop.send(());
         let _ = self.listening.await;
-        self.asked.abort();
-        let _ = self.asked.await;
-        // Without the socket who asks finds a folder that is free in a moment.
-        let _ = socket::close(&self.folder);
+        self.asked.shutdown().await;
+        drop(self.socket);
+        let telling = Arc::clone(&self.shared.telling);
         drop(self.shared);
         let _ = tokio::task::spawn_blocking(move || self.keeping.join()).await;
+        telling.counts()
     }
 }
 
 impl Serve for Shared {
-    async fn answer(&self, mut request: Request, way: Way) -> Answer {
+    type Slip = Option<Slip>;
+
+    async fn answer(&self, request: Request, way: Way) -> (Answer, Option<Slip>) {
         let received_at = self.clock.wall();
-        let judged = self.check.judge(&request, received_at);
-        let mut arrived = Arrived {
-            number: 0,
-            received_at,
-            from: way.from,
-            to: way.to,
-            events: told::events(|name| request.header(name), &request.body),
-            method: std::mem::take(&mut request.method),
-            target: std::mem::take(&mut request.target),
-            head: std::mem::take(&mut request.head),
-            body_bytes: request.body.len(),
-            verdict: judged.verdict,
-            answer: Answered::new(&judged.answer, AnsweredBy::Honest),
+        let unable = || (Answer::status(503).body("the listener cannot remember this"), None);
+        let Some((mut request, judged, events)) = self.look_at(request, received_at).await else {
+            return unable();
         };
-        let step = match arrived.verdict {
+        let step = match judged.verdict {
             // Who fails to answer it gets no webhooks that could be answered on purpose.
             Verdict::Challenge => Step::Honest(Duration::ZERO),
             _ => self.playing.next(),
         };
-        let mut body = std::mem::take(&mut request.body);
-        let (answer, by) = match (step, &self.forwarder) {
-            (Step::Told(answer), _) => (answer, AnsweredBy::Told),
-            (Step::Honest(delay), None) => (judged.answer.after(delay), AnsweredBy::Honest),
+        let (plan, meant) = match (step, &self.forwarder) {
+            (Step::Told(answer), _) => {
+                let meant = Answered::new(&answer, AnsweredBy::Told);
+                (Plan::Answer(answer), meant)
+            }
+            (Step::Honest(delay), None) => {
+                let answer = judged.answer.after(delay);
+                let meant = Answered::new(&answer, AnsweredBy::Honest);
+                (Plan::Answer(answer), meant)
+            }
             (Step::Honest(delay), Some(forwarder)) => {
-                let shared = Bytes::from(body);
-                let (answer, by) = forward(forwarder, &arrived, shared.clone()).await;
-                body = shared.into();
-                (answer.after(delay), by)
+                (Plan::Forward(forwarder, delay), Answered::awaited(delay))
             }
         };
-        arrived.answer = Answered::new(&answer, by);
-        if self.keeper.remember(arrived, body).await {
-            return answer;
+        let body = Bytes::from(std::mem::take(&mut request.body));
+        let arrived = Arrived {
+            number: 0,
+            received_at,
+            from: way.from,
+            to: way.to,
+            events,
+            method: std::mem::take(&mut request.method),
+            target: std::mem::take(&mut request.target),
+            head: std::mem::take(&mut request.head),
+            body_bytes: body.len(),
+            verdict: judged.verdict,
+            note: judged.note,
+            answer: meant,
+        };
+        let Some(arrived) = self.keeper.remember(arrived, body.clone()).await else {
+            return unable();
+        };
+        let number = arrived.number;
+        match plan {
+            Plan::Answer(answer) => {
+                let slip = Slip { number, answer: arrived.answer.clone(), _under_way: None };
+                (answer, Some(slip))
+            }
+            Plan::Forward(forwarder, delay) => {
+                let under_way = Arc::clone(&self.under_way).read_owned().await;
+                let (answer, by) = forward(forwarder, &arrived, body).await;
+                let answer = answer.after(delay);
+                let answered = Answered::new(&answer, by);
+                let slip = Slip { number, answer: answered, _under_way: Some(under_way) };
+                (answer, Some(slip))
+            }
         }
-        Answer::status(503).body("the listener cannot remember this")
+    }
+
+    async fn answered(&self, slip: Option<Slip>, given: bool) {
+        if let Some(slip) = slip {
+            let outcome = if given { Outcome::Given } else { Outcome::SenderGone };
+            self.keeper.answered(slip.number, Answered { outcome, ..slip.answer }).await;
+        }
     }
 
     fn unreadable(&self, way: Way, status: Option<u16>, reason: &'static str) {
-        // It fails only where nobody watches.
-        let _ = self.arrivals.send(Arrival::Unreadable { from: way.from, status, reason });
+        self.telling.tell(Arrival::Unreadable { from: way.from, status, reason });
+    }
+
+    async fn settle(&self) {
+        // It is had once nobody reads it, and nobody begins to read it meanwhile.
+        clock::within(SETTLE_TIME_MAX, self.under_way.write()).await;
+    }
+}
+
+/// What is done with a request once it is remembered.
+enum Plan<'a> {
+    Answer(Answer),
+    Forward(&'a Forwarder, Duration),
+}
+
+impl Shared {
+    /// Checks a request and reads what it says it carries; `None` when the process ends meanwhile.
+    async fn look_at(
+        &self,
+        mut request: Request,
+        now: Timestamp,
+    ) -> Option<(Request, Judged, Vec<ToldEvent>)> {
+        let check = Arc::clone(&self.check);
+        let is_large = request.body.len() > LARGE_BYTES;
+        let look = move || {
+            let judged = check.judge(&mut request, now);
+            let events = told::events(|name| request.header(name), &request.body);
+            (request, judged, events)
+        };
+        match is_large {
+            true => tokio::task::spawn_blocking(look).await.ok(),
+            false => Some(look()),
+        }
     }
 }
 
@@ -276,7 +338,7 @@ async fn forward(forwarder: &Forwarder, arrived: &Arrived, body: Bytes) -> (Answ
             return (answer, AnsweredBy::Unreached { reason });
         }
     };
-    let took_ms = u64::try_from(exchange.duration.as_millis()).unwrap_or(u64::MAX);
+    let took_ms = Some(u64::try_from(exchange.duration.as_millis()).unwrap_or(u64::MAX));
     match forward::answer(&exchange) {
         (answer, None) => (answer, AnsweredBy::Handler { took_ms }),
         (answer, Some(reason)) => (answer, AnsweredBy::Unreached { reason }),

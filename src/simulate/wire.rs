@@ -5,19 +5,32 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::EgressConfig;
 use crate::dispatch::{Egress, OutboundRequest, Upload};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{
     ApplicationId, EndpointId, Event, EventId, EventType, Failure, FailureKind, Mode, Payload,
-    Reach, RecordedRequest, Response, Timestamp, WebhookId,
+    Reach, RecordedRequest, Response, Secret, Timestamp, WebhookId, check,
 };
 use crate::provider::{Provider, RawWebhook, Rendered, SigningKey, Webhook};
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, Method};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 use uuid::Uuid;
+
+/// Headers that say how a request is carried, and not what it is.
+const SET_BY_CONNECTION: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The way to one endpoint, as one provider.
 pub(crate) struct Wire {
@@ -27,6 +40,8 @@ pub(crate) struct Wire {
     clock: Clock,
     url: String,
     settings: BTreeMap<String, String>,
+    /// What is sent besides the provider's own headers to the endpoint's origin.
+    headers: Vec<(String, Secret)>,
 }
 
 /// A webhook: what stays the same however often it is sent.
@@ -38,6 +53,7 @@ pub(crate) struct Draft {
 
 /// One request and what came back.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sent {
     /// What was sent, as it went out. Signatures are in it, secrets are not.
     pub request: RecordedRequest,
@@ -61,6 +77,19 @@ impl Sent {
 }
 
 impl Draft {
+    /// Its events.
+    pub(crate) fn events(&self) -> &[Arc<Event>] {
+        &self.events
+    }
+
+    /// The same webhook, of events that happened at `time`.
+    pub(crate) fn happened(mut self, time: Timestamp) -> Self {
+        for event in &mut self.events {
+            *event = Arc::new(Event { time, accepted_at: time, ..Event::clone(event) });
+        }
+        self
+    }
+
     /// The same webhook with other events.
     pub(crate) fn with_events(&self, events: Vec<Arc<Event>>) -> Self {
         Self { webhook: self.webhook, events }
@@ -82,7 +111,34 @@ impl Wire {
         let egress = Egress::new(&EgressConfig { development: true, ..EgressConfig::default() })?;
         egress.check_url(&url, false)?;
         let clock = Clock::system();
-        Ok(Self { provider, egress, ids: IdSource::new(clock.clone()), clock, url, settings })
+        let ids = IdSource::new(clock.clone());
+        Ok(Self { provider, egress, ids, clock, url, settings, headers: Vec::new() })
+    }
+
+    /// The same way, with these headers besides the provider's own.
+    ///
+    /// # Errors
+    /// Refuses what is no header, and what the provider or the connection sets.
+    pub(crate) fn with_headers(self, headers: Vec<(String, Secret)>) -> Result<Self> {
+        for (name, value) in &headers {
+            let shown = name.chars().take(64).collect::<String>();
+            let shown = shown.escape_debug();
+            if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return Err(Error::invalid(format!("header name `{shown}` is not one")));
+            }
+            let is = |held: &str| held.eq_ignore_ascii_case(name);
+            if SET_BY_CONNECTION.into_iter().any(is) || self.provider.header_names().any(is) {
+                return Err(Error::invalid(format!(
+                    "header `{shown}` is set with each webhook: expected another"
+                )));
+            }
+            if value.expose().is_empty() || !check::is_header_value(value.expose()) {
+                return Err(Error::invalid(format!(
+                    "the value of header `{shown}` is not one: expected visible ASCII characters"
+                )));
+            }
+        }
+        Ok(Self { headers, ..self })
     }
 
     /// The same way, with the time of `clock`, and with ids drawn from `chance`.
@@ -231,10 +287,15 @@ impl Wire {
         &self,
         method: Method,
         url: String,
-        headers: Vec<(String, String)>,
+        mut headers: Vec<(String, String)>,
         body: Bytes,
         timeout: Duration,
     ) -> Sent {
+        // Another host has no business with the credentials of this one.
+        if is_same_origin(&url, &self.url) {
+            let added = self.headers.iter();
+            headers.extend(added.map(|(name, value)| (name.clone(), value.expose().to_owned())));
+        }
         let request = OutboundRequest {
             method: method.clone(),
             url: url.clone(),
@@ -256,5 +317,12 @@ impl Wire {
             duration: exchange.duration,
             result: exchange.result,
         }
+    }
+}
+
+fn is_same_origin(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin() == other.origin(),
+        _ => false,
     }
 }

@@ -4,11 +4,17 @@
 //! The thread also makes the ids of events, so that ids grow in the order of commits, and it is
 //! where a repeated idempotency key or uid is recognised: two emits with one key cannot pass each
 //! other.
+//!
+//! What follows from a commit is done by that thread too, right after it: no task has to be woken
+//! for it, what one commit made ready arrives together, and it happens though whoever asked went
+//! away meanwhile.
 
 mod accepting;
+mod recovery;
+mod reply;
 
 use crate::clock::Stopwatch;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{ApplicationId, Event, EventId, Timestamp};
 use crate::store::tally::Tally;
@@ -16,10 +22,9 @@ use crate::store::{
     Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Expunge, Place, Record,
     Store,
 };
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
+use reply::Reply;
 use std::collections::{HashMap, HashSet};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,11 +57,9 @@ pub struct Accepted {
     pub repeated: bool,
 }
 
-type Reply<T> = oneshot::Sender<Result<T>>;
-
 enum Operation {
     Accept(Vec<NewAcceptance>, Reply<Vec<Accepted>>),
-    Record(Box<Record>, Reply<()>),
+    Record(Box<Record>, Reply<Record>),
     Change(Vec<Change>, Reply<()>),
     Expire(ExpiryPlan, Reply<Expired>),
     Expunge(Expunge, Reply<()>),
@@ -116,28 +119,30 @@ impl GroupCommit {
         Ok(Self { sender, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Commits new events together; returns when they are durable.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Conflict`] for an idempotency key with another request, and for a uid that
-    /// another event has;
-    /// [`ErrorKind::Unavailable`] when the store cannot take events now.
-    pub async fn accept(&self, events: Vec<NewAcceptance>) -> Result<Vec<Accepted>> {
-        self.ask(|reply| Operation::Accept(events, reply)).await
+    /// Commits new events together; `then` hears of it when they are durable, on the committing
+    /// thread, and must not block. It gets an error of kind
+    /// [`Conflict`](crate::ErrorKind::Conflict) for an idempotency key with another request, and for a uid
+    /// that another event has; [`Unavailable`](crate::ErrorKind::Unavailable) when the store cannot take
+    /// events now.
+    pub fn accept(
+        &self,
+        events: Vec<NewAcceptance>,
+        then: impl FnOnce(Result<Vec<Accepted>>) + Send + 'static,
+    ) {
+        self.tell(Operation::Accept(events, Reply::new(then)));
     }
 
-    /// Commits an attempt; when storage fails it is kept and tried again until it succeeds.
-    ///
-    /// # Errors
-    /// Fails only when the engine closes meanwhile.
-    pub async fn record(&self, record: Record) -> Result<()> {
-        self.ask(|reply| Operation::Record(Box::new(record), reply)).await
+    /// Commits an attempt; when storage fails it is kept and tried again until it succeeds. `then`
+    /// gets it back when it is durable, on the committing thread, and must not block. It gets an
+    /// error only when the engine closes meanwhile.
+    pub fn record(&self, record: Record, then: impl FnOnce(Result<Record>) + Send + 'static) {
+        self.tell(Operation::Record(Box::new(record), Reply::new(then)));
     }
 
     /// Commits changes together.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when storage fails; [`ErrorKind::Invalid`] for the key of a
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for the key of a
     /// document that is empty or longer than [`DOCUMENT_KEY_BYTES_MAX`].
     pub async fn change(&self, changes: Vec<Change>) -> Result<()> {
         changes.iter().try_for_each(check_key)?;
@@ -147,7 +152,7 @@ impl GroupCommit {
     /// Does one step of expiry between two commits.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when storage fails.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
     pub async fn expire(&self, plan: ExpiryPlan) -> Result<Expired> {
         self.ask(|reply| Operation::Expire(plan, reply)).await
     }
@@ -155,7 +160,7 @@ impl GroupCommit {
     /// Takes content out of the history.
     ///
     /// # Errors
-    /// As for [`Store::expunge`]; [`ErrorKind::Unavailable`] when storage fails.
+    /// As for [`Store::expunge`]; [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
     pub async fn expunge(&self, expunge: Expunge) -> Result<()> {
         self.ask(|reply| Operation::Expunge(expunge, reply)).await
     }
@@ -175,10 +180,18 @@ impl GroupCommit {
         closed
     }
 
-    async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        self.sender.send(operation(reply)).map_err(|_| Error::closed())?;
+    async fn ask<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(Reply<T>) -> Operation,
+    ) -> Result<T> {
+        let (sender, answer) = oneshot::channel();
+        self.tell(operation(Reply::new(move |result| drop(sender.send(result)))));
         answer.await.map_err(|_| Error::closed())?
+    }
+
+    fn tell(&self, operation: Operation) {
+        // Once the thread has ended nobody takes it, and it answers that by being dropped.
+        drop(self.sender.send(operation));
     }
 }
 
@@ -187,7 +200,7 @@ impl GroupCommit {
 struct Gathered {
     batch: Batch,
     accepted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
-    recorded: Vec<Reply<()>>,
+    recorded: Vec<Reply<Record>>,
     changed: Vec<Reply<()>>,
     keys: HashMap<(ApplicationId, String), Arc<Acceptance>>,
     uids: HashMap<(ApplicationId, String), EventId>,
@@ -222,7 +235,7 @@ impl Committer {
             }
             self.commit();
             if let Some(reply) = self.gathered.close.take() {
-                let _ = reply.send(self.store.close());
+                reply.send(self.store.close());
                 return;
             }
         }
@@ -233,9 +246,7 @@ impl Committer {
         match operation {
             Operation::Accept(events, reply) => match room {
                 Ok(()) => self.gather_events(events, reply),
-                Err(error) => {
-                    let _ = reply.send(Err(Error::new(error.kind(), error.to_string())));
-                }
+                Err(error) => reply.send(Err(copy(error))),
             },
             Operation::Record(record, reply) => {
                 self.gathered.batch.record.push(*record);
@@ -254,14 +265,14 @@ impl Committer {
                 };
                 let expired = self.store.expire(&expiry);
                 self.gathered.storage_failed |= expired.as_ref().is_err_and(Error::is_unavailable);
-                let _ = reply.send(expired);
+                reply.send(expired);
             }
             Operation::Expunge(expunge, reply) => {
                 // What was asked for before goes first: it may be about the same event.
                 self.commit();
                 let expunged = self.store.expunge(expunge);
                 self.gathered.storage_failed |= expunged.as_ref().is_err_and(Error::is_unavailable);
-                let _ = reply.send(expunged);
+                reply.send(expunged);
             }
             Operation::Close(reply) => self.gathered.close = Some(reply),
         }
@@ -293,79 +304,10 @@ impl Committer {
         };
         tracing::error!(%error, "the store failed; new events are refused until it is back");
         let refused = gathered.batch.accept.iter().map(|held| held.event.id).collect();
-        let records = std::mem::take(&mut gathered.batch.record);
+        let record = std::mem::take(&mut gathered.batch.record);
         let waiting = std::mem::take(&mut gathered.recorded);
         answer(gathered, &Err(error));
-        self.recover(refused, records, waiting);
-    }
-
-    /// Reopens storage, with growing waits, and commits the attempts that were made meanwhile:
-    /// they happened, and cannot be refused like new events.
-    fn recover(
-        &mut self,
-        refused: HashSet<EventId>,
-        mut records: Vec<Record>,
-        mut waiting: Vec<Reply<()>>,
-    ) {
-        let mut waits = ExponentialBackoff {
-            initial_interval: Duration::from_millis(100),
-            max_interval: Duration::from_secs(5),
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        };
-        loop {
-            let wait = waits.next_backoff().unwrap_or(Duration::from_secs(5));
-            let closing = self.refuse_for(wait, &mut records, &mut waiting);
-            let reopened = self.store.reopen().and_then(|()| {
-                let record = records.clone();
-                self.commit_batch(&Batch { record, ..Batch::default() })
-            });
-            match reopened {
-                Ok(()) => {
-                    tracing::info!("the store is back");
-                    waiting.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
-                    (self.on_reopened)(refused);
-                    return;
-                }
-                Err(error) if closing => {
-                    tracing::error!(%error, lost = records.len(), "closing with a failed store");
-                    return;
-                }
-                Err(error) => tracing::warn!(%error, "the store is still failing"),
-            }
-        }
-    }
-
-    /// Takes attempts and refuses the rest for a while; true when the engine is closing.
-    fn refuse_for(
-        &mut self,
-        wait: Duration,
-        records: &mut Vec<Record>,
-        waiting: &mut Vec<Reply<()>>,
-    ) -> bool {
-        let refusal = || {
-            Error::new(ErrorKind::Unavailable, "the store failed and is being reopened: try again")
-        };
-        let watch = Stopwatch::start();
-        while let Some(left) = wait.checked_sub(watch.elapsed()) {
-            match self.receiver.recv_timeout(left) {
-                Ok(Operation::Record(record, reply)) => {
-                    records.push(*record);
-                    waiting.push(reply);
-                }
-                Ok(Operation::Accept(_, reply)) => drop(reply.send(Err(refusal()))),
-                Ok(Operation::Change(_, reply)) => drop(reply.send(Err(refusal()))),
-                Ok(Operation::Expire(_, reply)) => drop(reply.send(Err(refusal()))),
-                Ok(Operation::Expunge(_, reply)) => drop(reply.send(Err(refusal()))),
-                Ok(Operation::Close(reply)) => {
-                    self.gathered.close = Some(reply);
-                    return true;
-                }
-                Err(RecvTimeoutError::Timeout) => return false,
-                Err(RecvTimeoutError::Disconnected) => return true,
-            }
-        }
-        self.gathered.close.is_some()
+        self.recover(refused, Batch { record, ..Batch::default() }, waiting);
     }
 }
 
@@ -382,15 +324,25 @@ fn check_key(change: &Change) -> Result<()> {
     }
 }
 
+/// Answers everybody who has a part in a commit.
 fn answer(gathered: Gathered, result: &Result<()>) {
-    let copy = || match result {
-        Ok(()) => Ok(()),
-        Err(error) => Err(Error::new(error.kind(), error.to_string())),
-    };
+    let result = || result.as_ref().map_err(copy).copied();
     for (accepted, reply) in gathered.accepted {
-        let _ = reply.send(copy().map(|()| accepted));
+        reply.send(result().map(|()| accepted));
     }
-    for reply in gathered.recorded.into_iter().chain(gathered.changed) {
-        let _ = reply.send(copy());
+    answer_recorded(gathered.recorded, gathered.batch.record);
+    for reply in gathered.changed {
+        reply.send(result());
     }
+}
+
+/// Gives the attempts back, which are on record now, to those that made them.
+fn answer_recorded(waiting: Vec<Reply<Record>>, records: Vec<Record>) {
+    for (reply, record) in waiting.into_iter().zip(records) {
+        reply.send(Ok(record));
+    }
+}
+
+fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.to_string())
 }

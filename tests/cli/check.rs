@@ -42,9 +42,21 @@ async fn talkative() -> SocketAddr {
     let handler = async |headers: HeaderMap, _body: Bytes| -> Response {
         let signed = headers.contains_key("X-TN-Signature");
         let status = if signed { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-        (status, [("X-Secret", CANARY)], format!("{HOSTILE} {CANARY}")).into_response()
+        let cookie = ("Set-Cookie", "session=s-17; HttpOnly");
+        let hex: String = CANARY.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let gate = headers.get("X-Gate").and_then(|held| held.to_str().ok()).unwrap_or_default();
+        let body = format!("{HOSTILE} {CANARY} {hex} {gate}");
+        (status, [("X-Secret", CANARY), cookie], body).into_response()
     };
     serve(Router::new().fallback(any(handler))).await
+}
+
+/// A folder with a TicketNation that waits for 100 ms only.
+fn impatient() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_str!("../../schedules/ticketnation.toml").replace("\"10s\"", "\"100ms\"");
+    std::fs::write(folder.path().join("ticketnation.toml"), file).unwrap();
+    folder
 }
 
 fn verdict<'a>(report: &'a Value, name: &str) -> &'a str {
@@ -62,7 +74,7 @@ async fn a_good_consumer_passes_and_the_table_says_so() {
     assert!(lines[0].starts_with("VERDICT") && lines[0].ends_with("FINDING"), "{}", lines[0]);
     let columns: Vec<&str> = lines[1].split_whitespace().collect();
     assert_eq!(columns, ["pass", "accepts-valid", "200", "OK"]);
-    assert_eq!(lines[lines.len() - 1], "0 fail, 0 warnings, 20 pass, 10 not applicable");
+    assert_eq!(lines[lines.len() - 1], "0 fail, 0 warnings, 21 pass, 10 not applicable");
     assert!(!ran.out.contains('\u{1b}'));
 }
 
@@ -94,7 +106,7 @@ async fn json_is_one_document() {
         (&report["provider"], &report["success"], &report["reached"]),
         (&"ticketnation".into(), &true.into(), &true.into())
     );
-    assert_eq!(report["counts"]["pass"], 20);
+    assert_eq!(report["counts"]["pass"], 21);
     assert_eq!(verdict(&report, "refuses-unsigned"), "pass");
     assert_eq!(verdict(&report, "refuses-stale"), "not-applicable");
     let first = &report["results"][0];
@@ -114,14 +126,18 @@ async fn reports_are_harmless_and_hold_no_secret() {
     let (html, junit) = (folder.path().join("report.html"), folder.path().join("report.xml"));
     let url = format!("http://{}/hooks?token=t-17", talkative().await);
     let files = ["--html", html.to_str().unwrap(), "--junit", junit.to_str().unwrap()];
-    let table = check("ticketnation", &[&["--url", &url, "-v"], &files[..]].concat()).await;
-    let json = check("ticketnation", &["--url", &url, "--format", "json"]).await;
+    let asked = ["--url", &url, "--header", "X-Gate: Bearer gate-token-17"];
+    let table = check("ticketnation", &[&asked[..], &["-v"], &files].concat()).await;
+    let json = check("ticketnation", &[&asked[..], &["--format", "json"]].concat()).await;
     assert_eq!((table.code, json.code), (1, 1), "{}", table.err);
     let html = std::fs::read_to_string(html).unwrap();
     let junit = std::fs::read_to_string(junit).unwrap();
     for output in [&table.out, &table.err, &json.out, &json.err, &html, &junit] {
-        assert!(!output.contains(CANARY));
+        for hidden in [CANARY, "63616E6172792D", "gate-token-17", "s-17"] {
+            assert!(!output.contains(hidden), "{hidden}: {output}");
+        }
     }
+    assert!(table.out.to_ascii_lowercase().contains("x-gate: ***"), "{}", table.out);
     assert!(table.out.contains("x-secret: ***"), "{}", table.out);
 
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;\\u{1b}[31m]]&gt;&amp;&lt;b"));
@@ -133,7 +149,7 @@ async fn reports_are_harmless_and_hold_no_secret() {
     assert!(html.contains("Always verify the X-TN-Signature header."));
 
     let read = quick_junit::Report::deserialize_from_str(&junit).unwrap();
-    assert_eq!((read.tests, read.failures > 0), (30, true));
+    assert_eq!((read.tests, read.failures > 0), (31, true));
     let cases = &read.test_suites[0].test_cases;
     assert_eq!(cases[0].name.as_str(), "accepts-valid");
 }
@@ -156,10 +172,48 @@ async fn exit_codes_tell_how_bad_it_is() {
         assert_eq!(ran.code, code, "{fail_on}: {}", ran.out);
     }
     receiver.stop().await;
-    let ran = check("ticketnation", &["--url", &url]).await;
-    assert_eq!(ran.code, 3, "{}", ran.out);
-    assert!(ran.out.contains("connection refused") || ran.out.contains("nothing is listening"));
-    assert!(ran.out.ends_with("could not be reached\n"), "{}", ran.out);
+    let effects = ["--effects-url", &url];
+    for more in [&[][..], &["--only", "refuses-unsigned"], &["--only", "refuses-stale"], &effects] {
+        let ran = check("ticketnation", &[&["--url", &url], more].concat()).await;
+        assert_eq!(ran.code, 3, "{}", ran.out);
+        assert!(ran.out.contains("nothing is listening"), "{}", ran.out);
+        assert!(ran.out.ends_with("could not be reached\n"), "{}", ran.out);
+        let json = [&["--url", &url, "--format", "json"], more].concat();
+        let report: Value = serde_json::from_str(&check("ticketnation", &json).await.out).unwrap();
+        assert_eq!((&report["reached"], &report["success"]), (&false.into(), &false.into()));
+        assert_eq!((&report["counts"]["fail"], &report["counts"]["pass"]), (&1.into(), &0.into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_accepts_nothing_fails_once_whatever_is_chosen() {
+    let receiver = good().await;
+    receiver.answer_always(Some(Answer::status(401)));
+    let url = receiver.url();
+    for more in [&[][..], &["--only", "refuses-unsigned"], &["--skip", "accepts-valid"]] {
+        let asked = [&["--url", &url, "--format", "json"], more].concat();
+        let ran = check("ticketnation", &asked).await;
+        assert_eq!(ran.code, 1, "{}", ran.out);
+        let report: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!((&report["counts"]["fail"], &report["counts"]["pass"]), (&1.into(), &0.into()));
+        let finding = report["results"][0]["finding"].as_str().unwrap();
+        assert!(
+            finding.starts_with("a genuine event: 401 Unauthorized; is the secret"),
+            "{finding}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_hangs_is_not_waited_for_again_and_again() {
+    let receiver = good().await;
+    let never = std::time::Duration::from_secs(3600);
+    receiver.answer_always(Some(Answer::status(200).after(never)));
+    let folder = impatient();
+    let asked = ["--url", &receiver.url(), "--folder", folder.path().to_str().unwrap()];
+    let ran = check("ticketnation", &asked).await;
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,6 +230,9 @@ async fn checks_are_chosen_by_name() {
     let skip = ["--skip", "accepts-valid"];
     let ran = check("ticketnation", &[&["--url", &url], &only[..], &skip[..]].concat()).await;
     assert_eq!(names(&ran.out), ["answers-in-time"]);
+    let none = ["--only", "accepts-valid", "--skip", "accepts-valid"];
+    let ran = check("ticketnation", &[&["--url", &url], &none[..]].concat()).await;
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
     for option in ["--only", "--skip"] {
         let ran = check("ticketnation", &["--url", &url, option, "refuses-all"]).await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
@@ -193,9 +250,12 @@ fn wrong_arguments_send_nothing() {
     assert!(missing.err.contains("set the environment variable `HOOKWHEEL_SECRET`"));
     for (more, words) in [
         (&["--junit", "/nonexistent/report.xml"][..], "/nonexistent/report.xml cannot be written"),
-        (&["--effects-command", "exit 4"], "the effects command failed with exit status: 4"),
         (&["--setting", "origin=x"], "endpoint setting `origin` is unknown to TicketNation"),
         (&["--set", "a..b=1"], "path `a..b` is not one"),
+        (&["--header", "Host: example.com"], "header `Host` is set with each webhook"),
+        (&["--header", "x-tn-signature: 0"], "header `x-tn-signature` is set with each webhook"),
+        (&["--event", "order.unheard_of"], "order.unheard_of"),
+        (&["--effects-within", "0"], "expected seconds from 0.1 to 3600"),
         (&["--secret", "b secret-12345", "--secret", "c"], "more than two secrets are given"),
     ] {
         let ran = run(&[&nowhere[..], &["--secret", "secret-1234567"], more].concat());
@@ -224,7 +284,7 @@ fn the_list_says_what_is_demanded_and_where() {
     );
     assert!(line("accepts-duplicates").contains(" advice "));
     assert!(line("answers-challenge ").ends_with("GoCardless does not challenge"));
-    assert_eq!(ran.out.lines().count(), 31);
+    assert_eq!(ran.out.lines().count(), 32);
 }
 
 /// A handler that works later than it answers, and counts what it did.
@@ -265,20 +325,44 @@ async fn effects_are_asked_for_by_url_and_by_command() {
     }
     let receiver = good().await;
     let asked = ["--url", &receiver.url(), "--format", "json", "--effects-command", "echo 3"];
+    let asked = [&asked[..], &["--effects-within", "0.5"]].concat();
     let only = &only[..2];
     let ran = check("ticketnation", &[&asked[..], only].concat()).await;
     let report: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(
-        report["results"][0]["finding"],
-        "what tells of effects never changed on genuine events"
-    );
+    let finding = report["results"][0]["finding"].as_str().unwrap();
+    assert!(finding.starts_with("could not be told: no genuine event had an effect"), "{finding}");
+    assert_eq!((verdict(&report, "duplicates-without-effect"), ran.code), ("warn", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_that_can_no_longer_be_asked_for_are_a_finding() {
+    let receiver = good().await;
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("report.xml");
+    std::fs::write(&junit, "the report of yesterday").unwrap();
+    // It answers once, and fails from then on.
+    let asked = format!("mkdir {}/once && echo 1", folder.path().display());
+    let asked = ["--url", &receiver.url(), "--effects-command", &asked];
+    let files = ["--junit", junit.to_str().unwrap(), "--format", "json"];
+    let ran = check("ticketnation", &[&asked[..], &files].concat()).await;
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, verdict(&report, "duplicates-without-effect")), (0, "warn"));
+    assert!(ran.out.contains("could not be told: the effects command failed with exit status: 1"));
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("answers-burst-in-time"));
+
+    // From the beginning, it is an error; and no file is touched.
+    std::fs::write(&junit, "the report of yesterday").unwrap();
+    let html = folder.path().join("report.html");
+    let files = [&files[..], &["--html", html.to_str().unwrap()]].concat();
+    let ran = check("ticketnation", &[&asked[..], &files].concat()).await;
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert_eq!(std::fs::read_to_string(&junit).unwrap(), "the report of yesterday");
+    assert!(!html.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_answer_is_judged_by_its_status_and_its_time_apart() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = include_str!("../../schedules/ticketnation.toml").replace("\"10s\"", "\"100ms\"");
-    std::fs::write(folder.path().join("ticketnation.toml"), file).unwrap();
+    let folder = impatient();
     let receiver = good().await;
     let late = std::time::Duration::from_millis(300);
     receiver.answer_always(Some(Answer::status(200).after(late)));

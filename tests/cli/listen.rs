@@ -62,6 +62,25 @@ impl Listening {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Sends these bytes, and leaves the connection open.
+    #[allow(clippy::disallowed_methods, reason = "a client that sends any bytes")]
+    fn send_and_wait(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream
+    }
+
+    /// Sends requests over one connection and reads all the answers.
+    fn send_many(&self, requests: &str, last: &str) {
+        let mut stream = self.send_and_wait(b"");
+        let mut answers = stream.try_clone().unwrap();
+        let reading = std::thread::spawn(move || answers.read_to_end(&mut Vec::new()).unwrap());
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.write_all(last.as_bytes()).unwrap();
+        reading.join().unwrap();
+    }
+
     /// Sends these bytes and closes the connection.
     #[allow(clippy::disallowed_methods, reason = "a client that sends any bytes")]
     fn send_a_part(&self, bytes: &[u8]) {
@@ -118,7 +137,7 @@ fn what_arrives_is_shown_checked_and_remembered() {
     assert!(genuine(&listening).starts_with("HTTP/1.1 200 OK\r\n"));
     let shown = listening.line("--> #1 ");
     assert!(shown.ends_with(" POST /hooks order.created evt_1 genuine"), "{shown}");
-    assert_eq!(listening.line("<-- "), "<-- 200 OK");
+    assert_eq!(listening.line("<-- "), "<-- #1 200 OK");
 
     let forged = format!("X-TN-Signature: {}\r\n", SIGNATURE.replace('7', "8"));
     let answer = listening.post("/hooks", &forged, BODY.as_bytes());
@@ -185,13 +204,32 @@ fn what_cannot_be_listened_for_is_refused() {
         (&["yoco", "--secret", "no"], "secret"),
         (&["--secret", "no"], "no provider to check with it"),
         (&["--respond", "500,maybe"], "answer `maybe` is none: expected a status"),
-        (&["--forward-to", "localhost"], "url"),
+        (&["--forward-to", "localhost"], "--forward-to: the handler's url refused: "),
+        (&["--forward-to", "http://a:b@localhost"], "--forward-to: the handler's url holds a user"),
+        (&["--address", "localhost:"], "expected `host:port`, like `127.0.0.1:9000`"),
         (&["--address", "203.0.113.1:9"], "cannot listen on 203.0.113.1:9"),
     ] {
         let ran = crate::run(&[&["listen", "--data", data], arguments].concat());
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
         assert!(ran.err.contains(words), "{arguments:?}: {}", ran.err);
     }
+}
+
+#[test]
+fn a_folder_whose_path_is_too_long_for_a_socket_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("long".repeat(30));
+    let ran = crate::run(&["listen", "--port", "0", "--data", long.to_str().unwrap()]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("name the folder by a shorter path"), "{}", ran.err);
+    // From the folder above it can be named.
+    let mut command = command(&["listen", "--port", "0", "--data", "long it's"]);
+    command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let listening = Listening::from(command.spawn().unwrap());
+    listening.post("/", "", b"x");
+    let (rest, _) = listening.end("-INT");
+    let told = "see them again with: hookwheel received list --data 'long it'\\''s'\n";
+    assert!(rest.ends_with(told), "{rest}");
 }
 
 #[test]
@@ -211,8 +249,9 @@ fn every_provider_is_taken_for_genuine() {
         let (rest, _) = listening.end("-INT");
         let requests: Vec<Value> =
             rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(!requests.is_empty(), "{provider}");
-        for request in requests {
+        let count = |kind| requests.iter().filter(|line| line["kind"] == kind).count();
+        assert!(count("request") > 0 && count("request") == count("answer"), "{provider}");
+        for request in requests.iter().filter(|line| line["kind"] == "request") {
             match request["method"].as_str() {
                 Some("GET") => assert_eq!(request["verdict"], "challenge", "{request}"),
                 _ => {
@@ -248,8 +287,8 @@ fn a_challenge_is_answered_whatever_is_answered_on_purpose() {
 #[test]
 fn a_provider_of_ones_own_is_checked_by_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let readme = include_str!("../../README.md");
-    let file = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let page = include_str!("../../docs/providers.md");
+    let file = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let file = format!(
         "{file}\n[challenge]\non = [\"create\"]\nquery = \"prove\"\ncharacters = 16\n\
          headers = []\nsuccess = [\"2xx\"]\nprobe = {{ first = \"1m\", factor = 2.0, cap = \"1h\" }}\n\
@@ -281,9 +320,9 @@ fn answers_on_purpose_come_in_turn() {
         answer.split(' ').nth(1).map(str::to_owned)
     };
     assert_eq!(status(&listening).as_deref(), Some("503"));
-    assert_eq!(listening.line("<-- "), "<-- 503 Service Unavailable after 20 ms, as told");
+    assert_eq!(listening.line("<-- "), "<-- #1 503 Service Unavailable after 20 ms, as told");
     assert_eq!(status(&listening), None);
-    assert_eq!(listening.line("<-- "), "<-- no answer, and the connection closed, as told");
+    assert_eq!(listening.line("<-- "), "<-- #2 no answer, and the connection closed, as told");
     let rest: Vec<_> = (0..3).filter_map(|_| status(&listening)).collect();
     assert_eq!(rest, ["200", "404", "200"]);
 
@@ -302,7 +341,7 @@ fn an_answer_that_hangs_is_shown_at_once_and_ends_with_the_listener() {
     let mut listening = Listening::start(data.path(), &["--respond", "hang"]);
     let mut stream = TcpStream::connect(&listening.address).unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n").unwrap();
-    assert_eq!(listening.line("<-- "), "<-- no answer, and the connection left open, as told");
+    assert_eq!(listening.line("<-- "), "<-- #1 no answer, and the connection left open, as told");
     let (rest, code) = listening.end("-INT");
     assert_eq!((code, rest.contains("1 request arrived: 1 unchecked")), (Some(0), true), "{rest}");
     assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "nothing came back");
@@ -323,7 +362,7 @@ async fn requests_go_on_to_a_handler_and_its_answers_back() {
     assert!(answer.starts_with("HTTP/1.1 418 I'm a teapot\r\n"), "{answer}");
     assert!(answer.contains("\r\nx-mine: a b\r\n") && answer.ends_with("\r\n\r\nshort and stout"));
     assert!(listening.line("--> #1 ").contains(" refused: header `X-TN-Signature` is not"));
-    assert!(listening.line("<-- ").starts_with("<-- 418 I'm a teapot, by the handler in "));
+    assert!(listening.line("<-- ").starts_with("<-- #1 418 I'm a teapot, by the handler in "));
 
     let sent = handler.requests().remove(0);
     assert_eq!(sent.target, "/mine?k=v&a=b%20c");
@@ -342,7 +381,7 @@ async fn requests_go_on_to_a_handler_and_its_answers_back() {
     let answer = listening.post("/hooks", "", b"x");
     assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
     assert!(!answer.contains("127.0.0.1"), "our addresses are not for the sender: {answer}");
-    let shown = listening.line("<-- 502 ");
+    let shown = listening.line("<-- #2 502 ");
     assert!(shown.contains("; the handler: ") && shown.contains("refused"), "{shown}");
 
     received(data.path(), &["respond", "503"]);
@@ -414,4 +453,177 @@ fn a_disk_that_takes_no_more_ends_it_and_loses_nothing_that_was_answered() {
     listening.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert!(told.contains("nothing can be remembered any more: "), "{told}");
     assert!(list(data.path(), &[]).len() >= answered, "{answered}");
+}
+
+#[test]
+fn a_header_is_found_in_any_casing_and_the_pages_code_is_minded() {
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["gocardless", "--secret", SECRET]);
+    let body = br#"{"events":[]}"#;
+    // printf %s '{"events":[]}' | openssl dgst -sha256 -hmac 0f1e2d3c4b5a69788796a5b4c3d2e1f0
+    let signature = "3409475edc97689758fc8392a22c721026d85efa74039daccae131122027959c";
+    let answer = listening.post("/", &format!("webhook-signature: {signature}\r\n"), body);
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let note = "came as `webhook-signature`; the page's PHP finds only `Webhook-Signature`";
+    let shown = listening.line("--> #1 ");
+    assert!(shown.ends_with(&format!(" genuine ({note})")), "{shown}");
+    listening.post("/", &format!("Webhook-Signature: {signature}\r\n"), body);
+    assert!(listening.line("--> #2 ").ends_with(" genuine"));
+    let listed = list(data.path(), &[]);
+    assert_eq!((listed[0]["note"].as_str(), listed[1]["note"].as_str()), (Some(note), None));
+    let head = received(data.path(), &["show", "1"]).out;
+    assert!(head.contains("    webhook-signature: "), "the bytes stay as they came: {head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_on_to_a_handler_is_shown_and_kept_when_it_comes() {
+    let handler = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    handler.answer_next([Answer::hang(), Answer::hang()]);
+    let to = format!("http://{}", handler.address());
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["--forward-to", &to]);
+    let _waiting = listening.send_and_wait(b"POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    assert!(listening.line("--> #1 ").contains(" POST /a "));
+    let answer = |number: usize| list(data.path(), &[])[number - 1]["answer"].clone();
+    assert_eq!((&answer(1)["ending"], &answer(1)["outcome"]), (&"awaited".into(), &"open".into()));
+
+    handler.wait_for(1).await.unwrap();
+    let (_, code) = listening.end("-KILL");
+    assert_eq!(code, None);
+    let table = received(data.path(), &["list"]).out;
+    assert!(table.contains("no answer of the handler's so far"), "{table}");
+
+    // An end in order waits for what the handler has, and here that comes: its connection closes.
+    let listening = Listening::start(data.path(), &["--forward-to", &to]);
+    let waiting = listening.send_and_wait(b"POST /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    handler.wait_for(2).await.unwrap();
+    let ending = tokio::task::spawn_blocking(move || listening.end("-INT"));
+    let port_is_closed = || std::net::TcpListener::bind(waiting.peer_addr().unwrap()).is_ok();
+    while !port_is_closed() {
+        tokio::task::yield_now().await;
+    }
+    handler.stop().await;
+    let (rest, code) = ending.await.unwrap();
+    assert_eq!(code, Some(0));
+    assert!(rest.contains("<-- #2 502 Bad Gateway; the handler: "), "{rest}");
+    assert_eq!(answer(2)["outcome"], "given");
+    let mut answered = String::new();
+    BufReader::new(waiting).read_line(&mut answered).unwrap();
+    assert!(answered.starts_with("HTTP/1.1 502 "), "{answered}");
+}
+
+#[test]
+fn an_answer_that_reaches_nobody_is_not_on_record_as_given() {
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["--respond", "200@50ms,200@50ms"]);
+    let request = b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx";
+    drop(listening.send_and_wait(request));
+    let shown = listening.line("<-- #1 ");
+    assert_eq!(shown, "<-- #1 200 OK after 50 ms, as told; the sender had gone");
+
+    // Whoever has only said all it has to say is still there.
+    let stays = listening.send_and_wait(request);
+    stays.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(listening.line("<-- #2 "), "<-- #2 200 OK after 50 ms, as told");
+    let mut answer = String::new();
+    BufReader::new(stays).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "HTTP/1.1 200 OK\r\n");
+
+    let outcomes: Vec<_> =
+        list(data.path(), &[]).iter().map(|one| one["answer"]["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["sender_gone", "given"]);
+    listening.end("-INT");
+    let table = received(data.path(), &["list"]).out;
+    assert!(table.contains("the sender had gone"), "{table}");
+}
+
+#[test]
+fn an_answer_that_the_end_cuts_short_is_on_record_as_not_given() {
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["--respond", "200@1h"]);
+    let _waiting = listening.send_and_wait(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    listening.line("--> #1 ");
+    let (_, code) = listening.end("-INT");
+    assert_eq!(code, Some(0), "nobody waits an hour");
+    let shown = received(data.path(), &["show", "1"]).out;
+    assert!(shown.contains("<-- #1 200 OK after 1 h, as told; not given so far"), "{shown}");
+}
+
+/// The most memory that a process has had, in KiB.
+fn peak_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_large_body_of_small_things_costs_little_more_than_its_size() {
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["gocardless"]);
+    let body = format!(r#"{{"events":[{}{{}}]}}"#, r#"{"a":{}},"#.repeat(15 * 1024 * 1024 / 9));
+    let answer = listening.post("/", "", body.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    listening.line("--> #1 ");
+    let peak = peak_kib(listening.child.id());
+    assert!(peak < 400 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn bodies_that_do_not_come_are_in_nobodys_way() {
+    let data = tempfile::tempdir().unwrap();
+    let listening = Listening::start(data.path(), &[]);
+    let chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\nx";
+    let long = b"POST / HTTP/1.1\r\nContent-Length: 16000000\r\n\r\nx";
+    let slow: Vec<_> = (0..20)
+        .flat_map(|_| [listening.send_and_wait(chunked), listening.send_and_wait(long)])
+        .collect();
+    let answer = listening.post("/", "", &vec![b'x'; 4 * 1024 * 1024]);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(slow);
+}
+
+#[test]
+fn it_ends_though_nobody_reads_what_it_prints() {
+    for seconds_of_patience in [true, false] {
+        let data = tempfile::tempdir().unwrap();
+        let mut listening = Listening::start(data.path(), &["--verbose"]);
+        // More than a pipe holds, and nobody reads on.
+        for _ in 0..20 {
+            listening.post("/", "", &[b'x'; 16 * 1024]);
+        }
+        let id = listening.child.id().to_string();
+        let interrupt =
+            || assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        interrupt();
+        if !seconds_of_patience {
+            // The port closes when the first one has arrived.
+            while std::net::TcpListener::bind(&listening.address).is_err() {
+                std::thread::yield_now();
+            }
+            interrupt();
+        }
+        assert_eq!(listening.child.wait().unwrap().code(), Some(1));
+        let mut told = String::new();
+        listening.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        let words = if seconds_of_patience { "nobody has read it" } else { "ended at once" };
+        assert!(told.contains(words), "{told}");
+        assert_eq!(list(data.path(), &[]).len(), 20);
+    }
+}
+
+#[test]
+fn the_summary_counts_what_was_not_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let mut listening = Listening::start(data.path(), &["--verbose"]);
+    let requests = "POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n".to_owned() + &"x".repeat(100);
+    let last = "POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    // So many that who reads falls behind for good, as long as it does not read.
+    let count = 1500;
+    listening.send_many(&requests.repeat(count - 1), last);
+    let id = listening.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let mut rest = String::new();
+    listening.out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(" lines left out: "), "it kept up");
+    assert!(rest.contains(&format!("\n{count} requests arrived: {count} unchecked\n")), "{rest}");
 }

@@ -4,6 +4,7 @@ use crate::listen::{Listening, list, received};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -85,6 +86,14 @@ fn only_its_owner_can_ask_and_what_is_no_folder_of_ours_is_told() {
     assert_eq!((mode(&data), mode(&data.join("socket"))), (0o700, 0o600));
     listening.end("-INT");
 
+    // A folder of somebody's own may be open to others; what is kept in it is not.
+    let open = tempfile::tempdir().unwrap();
+    fs::set_permissions(open.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(open.path().join("sled")).unwrap();
+    fs::set_permissions(open.path().join("sled"), fs::Permissions::from_mode(0o755)).unwrap();
+    Listening::start(open.path(), &[]).end("-INT");
+    assert_eq!((mode(open.path()), mode(&open.path().join("sled"))), (0o755, 0o700));
+
     let none = received(&parent.path().join("none"), &["list"]);
     assert_eq!(none.code, 2);
     assert!(none.err.contains("holds nothing received"), "{}", none.err);
@@ -96,7 +105,7 @@ fn what_curl_is_given_comes_in_again_byte_for_byte() {
     let data = tempfile::tempdir().unwrap();
     let listening = Listening::start(data.path(), &[]);
     let hostile = "X-Shell: '$(touch /tmp/x) `id` \"$HOME\" \\ !! ; | & %s @file'\r\n\
-        X-Latin: caf\u{e9} \u{9b}\r\nx-EMPTY:\r\nX-Again:1\r\nx-again:  2  \r\nCookie: a=b; c=d\r\n";
+        X-Latin: caf\u{e9} \u{9b}\r\nx-EMPTY:\r\nX-Colon: 12:30:\r\nX-Only: :\r\nX-Again:1\r\nx-again:  2  \r\nCookie: a=b; c=d\r\n";
     let bodies: [&[u8]; 6] = [
         b"",
         br#"{"a":"it's 100% \"fine\" \\ $(id)"}"#,
@@ -187,4 +196,115 @@ async fn a_replay_sends_the_same_request_to_a_handler() {
     let ran = received(data.path(), &["replay", "1", "--to", &to]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("<-- connection refused after "), "{}", ran.out);
+}
+
+/// Whether these bytes are in any file below a folder.
+fn lies_in(folder: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() {
+            return lies_in(&path, bytes);
+        }
+        // A socket is no file to read.
+        let held = fs::read(&path).unwrap_or_default();
+        held.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+#[test]
+fn what_was_cleared_is_in_no_file_any_more() {
+    let data = tempfile::tempdir().unwrap();
+    let mark = b"credential-9f2c";
+    for is_running in [true, false] {
+        let listening = Listening::start(data.path(), &[]);
+        listening.post("/", "Authorization: credential-9f2c\r\n", b"x");
+        let listening = if is_running {
+            Some(listening)
+        } else {
+            drop(listening.end("-INT"));
+            None
+        };
+        assert!(lies_in(data.path(), mark), "it is kept");
+        assert_eq!(received(data.path(), &["clear"]).out, "forgot 1 request\n");
+        assert!(!lies_in(data.path(), mark));
+        if let Some(listening) = listening {
+            listening.post("/again", "", b"y");
+            assert_eq!(list(data.path(), &[])[0]["number"], 2, "no number is given twice");
+            listening.end("-KILL");
+            assert_eq!(list(data.path(), &[])[0]["target"], "/again");
+            received(data.path(), &["clear"]);
+        }
+    }
+}
+
+#[test]
+fn a_clearing_that_was_cut_short_is_finished() {
+    let data = tempfile::tempdir().unwrap();
+    let listening = Listening::start(data.path(), &[]);
+    listening.post("/", "", b"x");
+    listening.end("-INT");
+    // Between the two names that it gives: the old files are away, the new ones not in place.
+    fs::rename(data.path().join("sled"), data.path().join("sled.new")).unwrap();
+    fs::create_dir(data.path().join("sled.old")).unwrap();
+    assert_eq!(list(data.path(), &[]).len(), 1);
+    assert!(!data.path().join("sled.old").exists() && !data.path().join("sled.new").exists());
+}
+
+#[test]
+fn the_folder_is_free_while_somebody_reads_slowly() {
+    let data = tempfile::tempdir().unwrap();
+    let listening = Listening::start(data.path(), &[]);
+    for _ in 0..40 {
+        listening.post(&format!("/{}", "x".repeat(10_000)), "", b"x");
+    }
+    let start_list = || {
+        let folder = data.path().to_str().unwrap();
+        let mut list = crate::command(&["received", "list", "--format", "json", "--data", folder]);
+        let mut list = list.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(list.stdout.take().unwrap());
+        let mut line = String::new();
+        // When it has begun to print it waits for us: a pipe holds less than all of it.
+        out.read_line(&mut line).unwrap();
+        (list, out)
+    };
+    let (mut slow, mut out) = start_list();
+    listening.end("-INT");
+    // The listener has gone meanwhile, and it prints on.
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.lines().count(), slow.wait().unwrap().code()), (39, Some(0)));
+
+    let (mut slow, out) = start_list();
+    let second = Listening::start(data.path(), &[]);
+    second.end("-INT");
+    drop(out);
+    slow.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_folder_is_free_while_a_handler_thinks() {
+    let handler = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    handler.answer_next([Answer::hang()]);
+    let data = tempfile::tempdir().unwrap();
+    let listening = Listening::start(data.path(), &[]);
+    listening.post("/", "", b"x");
+    listening.end("-INT");
+    let (folder, to) = (data.path().to_str().unwrap(), format!("http://{}", handler.address()));
+    let mut replay = crate::command(&["received", "replay", "1", "--to", &to, "--data", folder]);
+    let mut replay = replay.stdout(Stdio::null()).spawn().unwrap();
+    handler.wait_for(1).await.unwrap();
+    Listening::start(data.path(), &[]).end("-INT");
+    handler.stop().await;
+    assert_eq!(replay.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn where_to_send_is_checked_before() {
+    let data = tempfile::tempdir().unwrap();
+    let listening = Listening::start(data.path(), &[]);
+    listening.post("/", "", b"x");
+    for command in ["curl", "replay"] {
+        let ran = received(data.path(), &[command, "1", "--to", "nonsense"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{command}");
+        assert!(ran.err.contains("--to: the handler's url refused: "), "{}", ran.err);
+    }
 }

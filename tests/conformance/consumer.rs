@@ -17,6 +17,9 @@ const TOLERANCE_SECONDS: i64 = 300;
 const YOCO_TOLERANCE_SECONDS: i64 = 180;
 /// How long work takes that is done after the answer.
 const WORK: Duration = Duration::from_millis(60);
+/// How long work takes before its id is kept: on a busy machine, requests that are sent at the same
+/// moment may arrive apart.
+const LONG_WORK: Duration = Duration::from_millis(250);
 
 /// Takes webhooks of one provider.
 pub struct Consumer {
@@ -33,6 +36,8 @@ pub struct Consumer {
 #[derive(Default)]
 struct Memory {
     ids: HashSet<String>,
+    /// Ids that are kept once their work is done.
+    at_work: Vec<String>,
     stages: HashMap<String, u8>,
     things: HashSet<String>,
 }
@@ -84,6 +89,12 @@ impl Consumer {
                 this.effects.fetch_add(effects, Ordering::SeqCst);
             });
         } else {
+            if this.vice == Vice::ForgetsWhileItWorks {
+                clock::pause(LONG_WORK).await;
+                let mut memory = this.memory.lock().unwrap();
+                let done = std::mem::take(&mut memory.at_work);
+                memory.ids.extend(done);
+            }
             this.effects.fetch_add(effects, Ordering::SeqCst);
         }
         answer
@@ -125,6 +136,9 @@ impl Consumer {
         if self.vice == Vice::FailsWhenUnsigned && !is_signed {
             return Err(Refusal(500));
         }
+        if self.vice == Vice::KeepsIdsOfForgeries && !self.is_first(request) {
+            return Ok(0);
+        }
         if !is_genuine(self.provider, self.vice, &self.secrets, request) {
             return Err(forged);
         }
@@ -135,11 +149,45 @@ impl Consumer {
         if self.vice != Vice::IgnoresTimestamps && !self.is_fresh(request, &body) {
             return Err(forged);
         }
+        if self.vice == Vice::RefusesLateRetries && self.provider.happened_long_ago(&body) {
+            return Err(forged);
+        }
         if self.vice == Vice::RefusesUnknownFields && self.provider.has_unknown_members(&body) {
             return Err(Refusal(422));
         }
-        let taken = if self.vice == Vice::TakesTheFirstOfABatch { 1 } else { usize::MAX };
+        if self.vice == Vice::KeepsIdsOfWebhooks {
+            let webhook = body["meta"]["webhook_id"].as_str().unwrap_or_default().to_owned();
+            if !self.memory.lock().unwrap().ids.insert(webhook) {
+                return Ok(0);
+            }
+        }
+        let taken = match self.vice {
+            Vice::TakesTheFirstOfABatch => 1,
+            Vice::TakesTwoOfABatch => 2,
+            _ => usize::MAX,
+        };
         events.iter().take(taken).map(|event| self.handle(event)).sum()
+    }
+
+    /// Whether none of the ids in a request, genuine or not, has come before.
+    fn is_first(&self, request: &Request) -> bool {
+        let id = request.header("webhook-id").map(str::to_owned);
+        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+        let events = self.provider.events(&body, id, None).unwrap_or_default();
+        let mut memory = self.memory.lock().unwrap();
+        events.into_iter().filter_map(|event| event.id).all(|id| memory.ids.insert(id))
+    }
+
+    /// Whether an event with this id has not been handled yet; it is kept from now on.
+    fn is_new(&self, memory: &mut Memory, id: &str) -> bool {
+        match self.vice {
+            Vice::KeepsIdsOfForgeries | Vice::KeepsIdsOfWebhooks => true,
+            Vice::ForgetsWhileItWorks => {
+                memory.at_work.push(id.to_owned());
+                !memory.ids.contains(id)
+            }
+            _ => memory.ids.insert(id.to_owned()),
+        }
     }
 
     fn is_fresh(&self, request: &Request, body: &Value) -> bool {
@@ -168,7 +216,7 @@ impl Consumer {
             return if self.vice == Vice::RefusesForeign { Err(Refusal(403)) } else { Ok(0) };
         }
         let mut memory = self.memory.lock().unwrap();
-        let is_new = event.id.as_ref().is_none_or(|id| memory.ids.insert(id.clone()));
+        let is_new = event.id.as_ref().is_none_or(|id| self.is_new(&mut memory, id));
         if !is_new && self.vice != Vice::DoublesEffects {
             return if self.vice == Vice::RefusesDuplicates { Err(Refusal(409)) } else { Ok(0) };
         }

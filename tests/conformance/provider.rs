@@ -1,5 +1,6 @@
 //! The six providers as their pages tell their users of them: how to verify, and what is in a body.
 
+use hookwheel::clock::Clock;
 use serde_json::{Map, Value};
 
 /// Whose webhooks a consumer takes.
@@ -140,6 +141,18 @@ impl Provider {
     pub fn time_in_body(body: &Value) -> Option<i64> {
         let time: jiff::Timestamp = body.get("timestamp")?.as_str()?.parse().ok()?;
         Some(time.as_second())
+    }
+
+    /// Whether what a body tells of happened more than 5 minutes ago.
+    pub fn happened_long_ago(self, body: &Value) -> bool {
+        let time = match self {
+            Yoco => &body["createdDate"],
+            GoCardless => &body["events"][0]["created_at"],
+            _ => &body["timestamp"],
+        };
+        let time = time.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let now = Clock::system().now().as_unix_seconds();
+        time.is_some_and(|time| now - time.as_second() > 300)
     }
 
     /// The events in a body; `None` when it is not what the page describes. `id` and `kind` are what

@@ -77,6 +77,9 @@ pub const TABLE: &[Row] = &[
         &["refuses-stale", "refuses-future"],
     ),
     (Vice::DoublesEffects, HAVE_IDS, &["duplicates-without-effect"]),
+    (Vice::ForgetsWhileItWorks, HAVE_IDS, &["duplicates-without-effect"]),
+    (Vice::KeepsIdsOfWebhooks, &[GoCardless], &["duplicates-without-effect"]),
+    (Vice::KeepsIdsOfForgeries, HAVE_IDS, &["forgeries-without-effect"]),
     (Vice::RefusesDuplicates, HAVE_IDS, &["accepts-duplicates"]),
     (Vice::TooSlow, ALL, &["answers-in-time", "answers-burst-in-time"]),
     (Vice::OneAtATime, ALL, &["answers-burst-in-time"]),
@@ -91,6 +94,12 @@ pub const TABLE: &[Row] = &[
         &["accepts-out-of-order"],
     ),
     (Vice::TakesTheFirstOfABatch, &[GoCardless], &["accepts-batch"]),
+    (Vice::TakesTwoOfABatch, &[GoCardless], &["accepts-batch"]),
+    (
+        Vice::RefusesLateRetries,
+        &[TicketNation, Yoco, GoCardless, StandardWebhooks],
+        &["accepts-late-retry"],
+    ),
     (Vice::DemandsExactContentType, ALL, &["accepts-charset-parameter"]),
     (Vice::HandlesForeign, &[Yoco], &["ignores-foreign"]),
     (Vice::RefusesForeign, &[Yoco], &["ignores-foreign"]),
@@ -106,6 +115,12 @@ const HAVE_IDS: &[Provider] = &[CitizenTicket, TicketNation, Yoco, GoCardless, S
 /// not speak of it. What is not listed fails.
 const ADVICE: &[(&str, &[Provider])] = &[
     ("accepts-number-forms", ALL),
+    // Its page does not say what is signed, nor in which encoding.
+    ("accepts-whitespace", &[OpenCard]),
+    ("accepts-key-order", &[OpenCard]),
+    ("accepts-unicode-escapes", &[OpenCard]),
+    ("accepts-trailing-newline", &[OpenCard]),
+    ("refuses-wrong-encoding", &[OpenCard]),
     ("accepts-charset-parameter", ALL),
     ("accepts-unknown-event", ALL),
     ("accepts-unknown-fields", ALL),
@@ -135,16 +150,18 @@ pub fn not_applicable(provider: Provider) -> Vec<&'static str> {
     const TIMES: &[&str] = &["refuses-stale", "refuses-future"];
     const STATUS: &[&str] = &["refuses-with-documented-status"];
     const BATCH: &[&str] = &["accepts-batch"];
+    // What stands in its body is the time of the attempt, or none.
+    const LATE: &[&str] = &["accepts-late-retry"];
     const ORDER: &[&str] = &["accepts-out-of-order"];
     let parts: &[&[&str]] = match provider {
         // Its page has old messages discarded, and does not speak of the future.
-        CitizenTicket => &[CHALLENGE, OWN, STATUS, BATCH, ORDER, &["refuses-future"]],
+        CitizenTicket => &[CHALLENGE, OWN, STATUS, BATCH, ORDER, LATE, &["refuses-future"]],
         TicketNation => &[CHALLENGE, OWN, TIMES, BATCH],
         Yoco => &[CHALLENGE, STATUS, BATCH],
         // No number stands in its samples.
         GoCardless => &[CHALLENGE, OWN, TIMES, &["accepts-number-forms"]],
         // No id of an event stands in what it sends.
-        OpenCard => &[OWN, TIMES, STATUS, BATCH, &["duplicates-without-effect"]],
+        OpenCard => &[OWN, TIMES, STATUS, BATCH, LATE, &["duplicates-without-effect"]],
         StandardWebhooks => &[CHALLENGE, OWN, STATUS, BATCH, ORDER],
     };
     parts.concat()

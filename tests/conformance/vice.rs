@@ -39,6 +39,12 @@ pub enum Vice {
     AnswersBeforeVerifying,
     /// Has no memory of ids.
     DoublesEffects,
+    /// Looks whether it knows an id, works, and only then keeps it.
+    ForgetsWhileItWorks,
+    /// Keeps the ids of webhooks, and not those of the events in them.
+    KeepsIdsOfWebhooks,
+    /// Keeps an id before it verifies.
+    KeepsIdsOfForgeries,
     /// Says 409 to what it has processed already.
     RefusesDuplicates,
     /// Answers after the provider's time-out.
@@ -57,6 +63,10 @@ pub enum Vice {
     RefusesOutOfOrder,
     /// Processes the first event of a batch.
     TakesTheFirstOfABatch,
+    /// Processes two events of a batch at most.
+    TakesTwoOfABatch,
+    /// Refuses an event that happened long ago, whenever it was sent.
+    RefusesLateRetries,
     /// Wants `Content-Type` to be `application/json` to the letter.
     DemandsExactContentType,
     /// Does not compare the checkout id with its own.

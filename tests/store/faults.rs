@@ -10,7 +10,7 @@ use hookwheel::model::{
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
     Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge, FormedWebhook,
-    Happened, IdempotencyRecord, Owner, Place, QueuePage, Store, ledger,
+    Happened, IdempotencyRecord, Owner, Place, QueuePage, Record, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
 use std::ops::Range;
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// A store that fails when it is told to.
 struct Faulty<S> {
@@ -205,9 +205,21 @@ fn new_event(n: u64) -> NewAcceptance {
     }
 }
 
+async fn accept_event(committer: &GroupCommit, event: NewAcceptance) -> Result<Accepted> {
+    let (sender, answer) = oneshot::channel();
+    committer.accept(vec![event], |accepted| drop(sender.send(accepted)));
+    Ok(answer.await.unwrap()?.pop().unwrap())
+}
+
 async fn accept(committer: &GroupCommit, n: u64) -> Result<Arc<Acceptance>> {
-    let mut accepted: Vec<Accepted> = committer.accept(vec![new_event(n)]).await?;
-    Ok(accepted.pop().unwrap().acceptance)
+    Ok(accept_event(committer, new_event(n)).await?.acceptance)
+}
+
+/// Commits an attempt, and gives it back when it is on record.
+async fn record(committer: Arc<GroupCommit>, record: Record) -> Result<Record> {
+    let (sender, answer) = oneshot::channel();
+    committer.record(record, |recorded| drop(sender.send(recorded)));
+    answer.await.unwrap()
 }
 
 /// The number of attempts of an event on record, and where its delivery stands.
@@ -225,15 +237,14 @@ async fn attempts_survive_a_failure(after_writing: bool, folder: &Path) {
     let third = accept(&committer, 3).await.unwrap();
 
     faulty.fail(after_writing, 3);
-    let record = |held: &Acceptance, n| {
-        let record = first_attempt(endpoint(1), held, n, succeeded(n));
-        let committer = Arc::clone(&committer);
-        tokio::spawn(async move { committer.record(record).await })
+    let start = |held: &Acceptance, n| {
+        let attempt = first_attempt(endpoint(1), held, n, succeeded(n));
+        tokio::spawn(record(Arc::clone(&committer), attempt))
     };
-    let recording = record(&first, 11);
+    let recording = start(&first, 11);
     faulty.tried.notified().await;
     // It failed, and waits to be opened again: new events are refused, attempts are taken.
-    let recording_later = record(&second, 12);
+    let recording_later = start(&second, 12);
     for n in 4..8 {
         assert!(accept(&committer, n).await.unwrap_err().is_unavailable());
     }
@@ -242,8 +253,9 @@ async fn attempts_survive_a_failure(after_writing: bool, folder: &Path) {
     assert!(!recording.is_finished() && !recording_later.is_finished());
 
     back.notified().await;
-    recording.await.unwrap().unwrap();
-    recording_later.await.unwrap().unwrap();
+    // Each gets its own back.
+    assert_eq!(recording.await.unwrap().unwrap().events, [Arc::clone(&first.event)]);
+    assert_eq!(recording_later.await.unwrap().unwrap().events, [Arc::clone(&second.event)]);
     let last = accept(&committer, 9).await.unwrap();
     committer.close().await.unwrap();
     drop((committer, faulty));
@@ -314,11 +326,8 @@ async fn closing_ends_the_wait_for_storage_that_does_not_come_back() {
     let (committer, _) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
     let held = accept(&committer, 1).await.unwrap();
     faulty.fail(false, u32::MAX);
-    let record = first_attempt(endpoint(1), &held, 2, succeeded(2));
-    let recording = tokio::spawn({
-        let committer = Arc::clone(&committer);
-        async move { committer.record(record).await }
-    });
+    let attempt = first_attempt(endpoint(1), &held, 2, succeeded(2));
+    let recording = tokio::spawn(record(Arc::clone(&committer), attempt));
     faulty.tried.notified().await;
     committer.close().await.unwrap();
     assert!(recording.await.unwrap().is_err(), "an attempt that is not on record is no success");
@@ -340,7 +349,7 @@ async fn many_callers_share_commits_and_ids_grow_in_their_order() {
                 let mut new = new_event(n);
                 // Every third one repeats the key of another.
                 new.event.idempotency_key = Some(format!("key-{}", n / 3));
-                let accepted = committer.accept(vec![new]).await.unwrap().pop().unwrap();
+                let accepted = accept_event(&committer, new).await.unwrap();
                 order.lock().unwrap().push((accepted.acceptance.event.id, accepted.repeated));
             })
         })

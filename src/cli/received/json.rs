@@ -1,10 +1,12 @@
 //! A request that arrived, as JSON.
 
-use crate::simulate::listener::{AnsweredBy, Arrived, Ending, Remembered, ToldEvent};
+use crate::simulate::listener::{
+    Answered, AnsweredBy, Arrived, Ending, Outcome, Remembered, ToldEvent,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 #[derive(Serialize)]
@@ -20,6 +22,7 @@ struct RequestView<'a> {
     body_bytes: usize,
     verdict: &'static str,
     reason: Option<&'a str>,
+    note: Option<&'a str>,
     answer: AnswerView<'a>,
     #[serde(flatten)]
     whole: Option<WholeView<'a>>,
@@ -28,6 +31,7 @@ struct RequestView<'a> {
 #[derive(Serialize)]
 struct AnswerView<'a> {
     ending: &'static str,
+    outcome: Outcome,
     status: Option<u16>,
     delay_ms: u64,
     by: &'static str,
@@ -74,31 +78,46 @@ pub fn object(arrived: &Arrived, whole: Option<&Remembered>) -> Value {
         body_bytes: arrived.body_bytes,
         verdict: arrived.verdict.word(),
         reason: arrived.verdict.reason(),
-        answer: answer(arrived, whole.is_some()),
+        note: arrived.note.as_deref(),
+        answer: answer(&arrived.answer, whole.is_some()),
         whole: whole.map(of_whole),
     };
     // Its names are texts, so there is nothing that JSON could not hold.
     serde_json::to_value(view).unwrap_or_default()
 }
 
-fn answer(arrived: &Arrived, is_whole: bool) -> AnswerView<'_> {
-    let answer = &arrived.answer;
+/// What came of the answer to a request; with headers and body where that is `whole`.
+pub fn answer_object(number: u64, answered: &Answered, whole: bool) -> Value {
+    json!({"kind": "answer", "number": number, "answer": answer(answered, whole)})
+}
+
+fn answer(answer: &Answered, is_whole: bool) -> AnswerView<'_> {
     let (ending, status) = match answer.ending {
         Ending::Status(status) => ("status", Some(status)),
         Ending::Hang => ("hang", None),
         Ending::Close => ("close", None),
+        Ending::Awaited => ("awaited", None),
     };
     let (by, took_ms, reason) = match &answer.by {
         AnsweredBy::Honest => ("honest", None, None),
         AnsweredBy::Told => ("told", None, None),
-        AnsweredBy::Handler { took_ms } => ("handler", Some(*took_ms), None),
+        AnsweredBy::Handler { took_ms } => ("handler", *took_ms, None),
         AnsweredBy::Unreached { reason } => ("unreached", None, Some(reason.as_str())),
     };
     let message = is_whole.then(|| MessageView {
         headers: &answer.headers,
         body: String::from_utf8_lossy(&answer.body),
     });
-    AnswerView { ending, status, delay_ms: answer.delay_ms, by, took_ms, reason, message }
+    AnswerView {
+        ending,
+        outcome: answer.outcome,
+        status,
+        delay_ms: answer.delay_ms,
+        by,
+        took_ms,
+        reason,
+        message,
+    }
 }
 
 fn of_whole(whole: &Remembered) -> WholeView<'_> {

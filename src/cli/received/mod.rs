@@ -8,7 +8,7 @@ mod replay;
 use crate::cli::table::Table;
 use crate::cli::{Ended, Ending, Trouble, paint};
 use crate::error::Error;
-use crate::simulate::listener::{FOLDER, Filter, Received, Script, curl};
+use crate::simulate::listener::{Arrived, FOLDER, Filter, Forwarder, Received, Script, curl};
 use clap::{Subcommand, ValueEnum};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -58,8 +58,9 @@ enum Command {
     },
     /// Print a curl command that sends the same bytes again, credentials in headers as well
     ///
-    /// It is for any POSIX shell, and plain text whatever the request holds. curl sends `Host` first;
-    /// everything else goes out in the order and the bytes in which it came.
+    /// It is for any POSIX shell, and plain text whatever the request holds. Headers and body go out
+    /// in the order and the bytes in which they came, but for what curl cannot do: it sends `Host`
+    /// first, divides a body in chunks anew, and for HTTP/1.0 adds a `Host` where none came.
     Curl {
         /// The number of the request
         number: u64,
@@ -90,7 +91,7 @@ enum Command {
         /// `500,503@2s,close,hang,honest`, with a delay behind `@`; `repeat` at the end begins again
         list: String,
     },
-    /// Forget everything
+    /// Forget everything, and remove the files that it was in
     Clear,
 }
 
@@ -109,20 +110,27 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
         // What is wrong with it is the same wherever it goes.
         list.parse::<Script>()?;
     }
-    let received = Received::open(&arguments.data)?;
+    // The folder, or the listener's ear, is let go of before anything is printed or sent: who reads
+    // or answers may take long.
+    let open = || Received::open(&arguments.data);
+    let show = |number| open()?.show(number);
     match arguments.command {
         Command::List { verdict, event, last, format } => {
             let verdict = verdict.as_ref().and_then(ValueEnum::to_possible_value);
             let verdict = verdict.map(|word| word.get_name().to_owned());
-            list(&received, Filter { verdict, event_type: event, last }, format, out)?;
+            let listed = open()?.list(Filter { verdict, event_type: event, last })?;
+            write_list(&listed, format, out)?;
         }
-        Command::Show { number, body: true, .. } => write_body(&received.show(number)?.body)?,
+        Command::Show { number, body: true, .. } => write_body(&show(number)?.body)?,
         Command::Show { number, format, .. } => {
-            let whole = received.show(number)?;
+            let whole = show(number)?;
             view::write(&whole.arrived, Detail::All(&whole), format, out)?;
         }
         Command::Curl { number, to, save } => {
-            let whole = received.show(number)?;
+            if let Some(to) = &to {
+                Forwarder::to(to).map_err(|error| error.within("--to"))?;
+            }
+            let whole = show(number)?;
             let file = save.as_deref();
             if let Some(file) = file {
                 save_body(file, &whole.body)?;
@@ -137,34 +145,31 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
             writeln!(out, "{command}")?;
         }
         Command::Replay { number, to, verbose } => {
-            return replay::run(received.show(number)?, to, verbose, out);
+            let forwarder = Forwarder::to(&to).map_err(|error| error.within("--to"))?;
+            return replay::run(&show(number)?, &forwarder, &to, verbose, out);
         }
         Command::Respond { list } => {
-            received.respond(&list)?;
+            open()?.respond(&list)?;
             writeln!(out, "the listener answers {} from now on", paint::name(list))?;
         }
         Command::Clear => {
-            let count = received.clear()?;
+            let count = open()?.clear()?;
             writeln!(out, "forgot {count} request{}", if count == 1 { "" } else { "s" })?;
         }
     }
     Ok(Ending::Good)
 }
 
-fn list(
-    received: &Received,
-    filter: Filter,
-    format: Format,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
+fn write_list(listed: &[Arrived], format: Format, out: &mut dyn Write) -> Result<(), Trouble> {
     if format == Format::Json {
-        return received.list(filter, |arrived| {
-            Ok::<(), Trouble>(view::write(&arrived, Detail::Line, format, out)?)
-        });
+        for arrived in listed {
+            view::write(arrived, Detail::Line, format, out)?;
+        }
+        return Ok(());
     }
     let heads = ["NUMBER", "TIME", "REQUEST", "EVENT", "VERDICT", "ANSWER"];
     let mut table = Table::new(heads);
-    received.list(filter, |arrived| {
+    for arrived in listed {
         table.row([
             arrived.number.to_string(),
             arrived.received_at.to_string(),
@@ -173,8 +178,7 @@ fn list(
             arrived.verdict.word().to_owned(),
             plain(&view::answer(&arrived.answer)),
         ]);
-        Ok::<(), Trouble>(())
-    })?;
+    }
     Ok(table.write(out)?)
 }
 

@@ -6,14 +6,18 @@ use crate::simulate::listener::{Forwarder, Remembered};
 use std::io::Write;
 
 /// Sends a request to a handler, and prints what came back.
-pub fn run(whole: Remembered, to: String, verbose: bool, out: &mut dyn Write) -> Ended {
+pub fn run(
+    whole: &Remembered,
+    forwarder: &Forwarder,
+    to: &str,
+    verbose: bool,
+    out: &mut dyn Write,
+) -> Ended {
     let number = whole.arrived.number;
-    let shown = paint::harmless(&to);
+    let shown = paint::harmless(to);
     writeln!(out, "{} #{number} again to {shown}", paint::faint("-->"))?;
     out.flush()?;
-    let forwarder = Forwarder::to(to)?;
-    let sent =
-        block_on(async { forwarder.send(&whole.arrived, whole.body.clone().into()).await })??;
+    let sent = block_on(async { forwarder.send(&whole.arrived, whole.body.clone()).await })??;
     if verbose {
         exchange::write_message(&sent.headers_sent, &whole.body, out)?;
     }

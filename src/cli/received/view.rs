@@ -4,7 +4,7 @@ use super::json;
 use crate::cli::{exchange, json_text, paint};
 use crate::model::human_duration;
 use crate::simulate::listener::{
-    Answered, AnsweredBy, Arrived, Ending, Remembered, ToldEvent, Verdict,
+    Answered, AnsweredBy, Arrived, Ending, Outcome, Remembered, ToldEvent, Verdict,
 };
 use std::io::{self, Write};
 use std::time::Duration;
@@ -53,29 +53,64 @@ pub fn write(
     format: Format,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    write_request(arrived, detail, format, out)?;
+    match format {
+        Format::Json => Ok(()),
+        Format::Text => {
+            write_answer(arrived.number, &arrived.answer, detail.whole().is_some(), format, out)
+        }
+    }
+}
+
+/// Writes what came in a line; in JSON with what is known of the answer.
+pub fn write_request(
+    arrived: &Arrived,
+    detail: Detail<'_>,
+    format: Format,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if format == Format::Json {
         return writeln!(out, "{}", json_text::line(&json::object(arrived, detail.whole())));
     }
-    let verdict = verdict(&arrived.verdict);
     let number = paint::name(format!("#{}", arrived.number));
+    let note = arrived.note.as_deref().map(|note| format!(" ({})", one_line(note)));
     writeln!(
         out,
-        "{} {number} {} {} {}{} {verdict}",
+        "{} {number} {} {} {}{} {}{}",
         paint::faint("-->"),
         arrived.received_at,
         one_line(&arrived.method),
         clipped(&arrived.target),
-        events(&arrived.events, EVENTS_SHOWN)
+        events(&arrived.events, EVENTS_SHOWN),
+        verdict(&arrived.verdict),
+        note.unwrap_or_default()
     )?;
-    if let Some(whole) = detail.whole() {
-        write_head(whole, out)?;
-        write_body(&whole.body, matches!(detail, Detail::Begin(_)), out)?;
-    }
-    writeln!(out, "{} {}", paint::faint("<--"), answer(&arrived.answer))?;
     match detail.whole() {
-        Some(_) => exchange::write_message(&arrived.answer.headers, &arrived.answer.body, out),
+        Some(whole) => {
+            write_head(whole, out)?;
+            write_body(&whole.body, matches!(detail, Detail::Begin(_)), out)
+        }
         None => Ok(()),
     }
+}
+
+/// Writes what went back in a line, and its headers and body where that is `whole`.
+pub fn write_answer(
+    number: u64,
+    answered: &Answered,
+    whole: bool,
+    format: Format,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if format == Format::Json {
+        return writeln!(out, "{}", json_text::line(&json::answer_object(number, answered, whole)));
+    }
+    let number = paint::name(format!("#{number}"));
+    writeln!(out, "{} {number} {}", paint::faint("<--"), answer(answered))?;
+    if whole {
+        exchange::write_message(&answered.headers, &answered.body, out)?;
+    }
+    Ok(())
 }
 
 fn write_head(whole: &Remembered, out: &mut dyn Write) -> io::Result<()> {
@@ -132,6 +167,7 @@ pub fn answer(answered: &Answered) -> String {
         Ending::Status(status) => paint::warning(exchange::status(status)).to_string(),
         Ending::Hang => paint::warning("no answer, and the connection left open").to_string(),
         Ending::Close => paint::warning("no answer, and the connection closed").to_string(),
+        Ending::Awaited => paint::warning("no answer of the handler's so far").to_string(),
     };
     let delay = match answered.delay_ms {
         0 => String::new(),
@@ -140,12 +176,18 @@ pub fn answer(answered: &Answered) -> String {
     let by = match &answered.by {
         AnsweredBy::Honest => String::new(),
         AnsweredBy::Told => ", as told".to_owned(),
-        AnsweredBy::Handler { took_ms } => {
-            format!(", by the handler in {}", human_duration(Duration::from_millis(*took_ms)))
+        AnsweredBy::Handler { took_ms: None } => String::new(),
+        AnsweredBy::Handler { took_ms: Some(took) } => {
+            format!(", by the handler in {}", human_duration(Duration::from_millis(*took)))
         }
         AnsweredBy::Unreached { reason } => format!("; {}", one_line(reason)),
     };
-    format!("{what}{delay}{by}")
+    let outcome = match (answered.outcome, answered.ending) {
+        (Outcome::Given, _) | (Outcome::Open, Ending::Awaited) => "",
+        (Outcome::Open, _) => "; not given so far",
+        (Outcome::SenderGone, _) => "; the sender had gone",
+    };
+    format!("{what}{delay}{by}{outcome}")
 }
 
 /// The types and ids of events, each behind a space.

@@ -11,7 +11,7 @@ mod scenarios;
 use crate::error::Result;
 use crate::provider::envelope::{Expression, Fields, Ids};
 use crate::provider::profile::{Exhausted, Gone, Profile, Rotation};
-use crate::provider::source::Source;
+use crate::provider::source::{Mark, Source};
 use crate::provider::value::TimeFormat;
 use crate::provider::{Delivery, Provider, check_test_event, describe};
 use std::fmt::Display;
@@ -49,8 +49,21 @@ impl Loader<'_> {
         let batches = profile.envelope.batch_max.is_some();
         let overlaps = profile.secret.rotation == Rotation::Overlap;
         let headers = profile.request.headers.into_iter().map(|(name, value)| (name.0, value));
+        let is_ours = |index: usize| {
+            let ours = |field: &str| {
+                let path = format!("sign[{index}].{field}");
+                self.source.sets(&path) && matches!(self.source.mark(&path), Mark::Ours(_))
+            };
+            ours("content") || ours("encoding")
+        };
+        let envelope = &profile.envelope;
+        let mut fields = envelope.fields.iter().chain(envelope.item.iter().flatten());
+        let carries_event_time = fields.any(|(_, held)| matches!(held, Expression::EventTime(_)));
+        let signature_is_ours = (0..profile.sign.len()).any(is_ours);
         Ok(Provider {
             headers: headers.collect(),
+            signature_is_ours,
+            carries_event_time,
             signing: self.signing(profile.sign, overlaps)?,
             body: self.body(&profile.envelope)?,
             body_time: body_time.filter(|_| !batches),

@@ -3,17 +3,14 @@
 //! A consumer may work later than it answers. So an effect is waited for, how long it takes is
 //! learnt, and only after a multiple of that is it said that there was none.
 
-use super::genuine::BATCH;
 use super::runner::Runner;
 use super::trial::Trial;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
 use crate::model::{EventType, human_duration};
-use crate::provider::Rendered;
-use serde_json::Value;
 use std::time::Duration;
 
-/// How long an effect of a genuine event is waited for.
+/// How long an effect of a genuine event is waited for, where nobody says how long that takes.
 const EFFECT_MAX: Duration = Duration::from_secs(5);
 /// How long nothing may change until it is said that nothing does: at least, at most, and before
 /// anything is known of the consumer.
@@ -24,227 +21,216 @@ const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 const QUIET_TIMES: u32 = 4;
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Event types that are tried until one has an effect.
-const TYPES_MAX: usize = 8;
+/// How long events of one type after the other are sent in search of one that has an effect.
+const SEARCH_MAX: Duration = Duration::from_secs(30);
 
 /// An event that has an effect.
 #[derive(Clone)]
 pub(super) struct Effect {
     pub event_type: EventType,
+    /// By how much the number of effects grows for one event, where the probe tells a number.
+    pub count: Option<i64>,
     /// How long it took until it showed.
-    pub after: Duration,
+    after: Duration,
+}
+
+/// Why it could not be judged what a consumer does.
+pub(super) enum Stop {
+    /// Nothing told of it.
+    Untold(String),
+    /// Hookwheel could not do its part.
+    Failed(Error),
+}
+
+/// What could be told of a consumer's effects.
+pub(super) type Told<T> = std::result::Result<T, Stop>;
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The trial as far as it could be judged.
+pub(super) fn ended(mut trial: Trial, judged: Told<()>) -> Result<Trial> {
+    match judged {
+        Ok(()) => Ok(trial),
+        Err(Stop::Untold(why)) => {
+            trial.flaw(format!("could not be told: {why}"));
+            Ok(trial)
+        }
+        Err(Stop::Failed(error)) => Err(error),
+    }
 }
 
 impl Runner {
-    pub(super) async fn duplicates_without_effect(&mut self) -> Result<Trial> {
-        let Some(effect) = self.learn_effect().await? else {
-            return Ok(self.without_any_effect());
-        };
-        let mut trial = Trial::default();
-        let draft = self.wire.draft(vec![self.event(&effect.event_type, &[])?])?;
-        let first = self.rendered(&draft)?;
-        let before = self.settled().await?;
-        self.try_genuine(&mut trial, "an event", first.clone()).await;
-        if self.changed_from(&before, EFFECT_MAX).await?.is_none() {
-            trial.fault("the event itself had no effect, although one like it had");
-            return Ok(trial);
+    /// Which event has an effect, and how soon; found out once.
+    pub(super) async fn learn_effect(&mut self) -> Told<Effect> {
+        if self.effect.is_none() {
+            let found = self.find_effect().await?;
+            self.effect = Some(found);
         }
-        let once = self.settled().await?;
-        let again = self.wire.rendered(&draft, &self.keys, 2, self.wire.now())?;
-        for (what, rendered) in [
-            ("the same event again, as a retry", again),
-            ("the same request again, byte for byte", first),
-        ] {
-            let sent = self.post(rendered).await;
-            trial.keep(what, sent);
-        }
-        self.judge_silence(&mut trial, &once, "the event came again").await?;
-        Ok(trial)
+        self.effect.clone().flatten().ok_or_else(|| Stop::Untold(self.without_any_effect()))
     }
 
-    pub(super) async fn forgeries_without_effect(&mut self) -> Result<Trial> {
-        let Some(effect) = self.learn_effect().await? else {
-            return Ok(self.without_any_effect());
-        };
-        let mut trial = Trial::default();
-        let before = self.settled().await?;
-        let event_type = &effect.event_type;
-        for forgery in
-            [self.unsigned(event_type)?, self.tampered(event_type)?, self.of_another(event_type)?]
-        {
-            let sent = self.post(forgery.rendered).await;
-            trial.keep(forgery.what, sent);
-        }
-        self.judge_silence(&mut trial, &before, "forgeries came").await?;
-        Ok(trial)
-    }
-
-    pub(super) async fn handles_own(&mut self) -> Result<Trial> {
-        let mut trial = Trial::default();
-        if self.probe.is_none() {
-            let rendered = self.rendered(&self.draft()?)?;
-            self.try_genuine(&mut trial, "an event of its own", rendered).await;
-            return Ok(trial);
-        }
-        let Some(effect) = self.learn_effect().await? else {
-            return Ok(self.without_any_effect());
-        };
-        let draft = self.wire.draft(vec![self.event(&effect.event_type, &[])?])?;
-        let before = self.settled().await?;
-        let rendered = self.rendered(&draft)?;
-        self.try_genuine(&mut trial, "an event of its own", rendered).await;
-        if self.changed_from(&before, EFFECT_MAX).await?.is_none() {
-            trial.fault("its own event had no effect");
-        }
-        Ok(trial)
-    }
-
-    pub(super) async fn ignores_foreign(&mut self) -> Result<Trial> {
-        let mut trial = Trial::default();
-        let path = self.provider.consumers().own.clone().unwrap_or_default();
-        let foreign = (path, Value::from(format!("foreign_{}", self.fresh_digits()?)));
-        let effect = match self.probe {
-            Some(_) => match self.learn_effect().await? {
-                Some(effect) => Some(effect),
-                None => return Ok(self.without_any_effect()),
-            },
-            None => None,
-        };
-        let event_type = effect.as_ref().map_or(&self.usual, |held| &held.event_type).clone();
-        let rendered = self.foreign(&event_type, foreign)?;
-        let before = match effect {
-            Some(_) => Some(self.settled().await?),
-            None => None,
-        };
-        self.try_genuine(&mut trial, "an event of somebody else", rendered).await;
-        if let Some(before) = before {
-            self.judge_silence(&mut trial, &before, "another's event came").await?;
-        }
-        Ok(trial)
-    }
-
-    fn foreign(&self, event_type: &EventType, foreign: (String, Value)) -> Result<Rendered> {
-        self.rendered(&self.wire.draft(vec![self.event(event_type, &[foreign])?])?)
-    }
-
-    fn without_any_effect(&self) -> Trial {
-        let mut trial = Trial::default();
+    fn without_any_effect(&self) -> String {
         let own = match &self.provider.consumers().own {
             Some(path) if !self.overrides.iter().any(|(set, _)| set == path) => {
                 format!("; if the consumer looks at `{path}`, give `--set {path}=…`")
             }
             _ => String::new(),
         };
-        trial.fault(format!("what tells of effects never changed on genuine events{own}"));
-        trial
+        format!(
+            "no genuine event had an effect within {}: name a type that it acts on with `--event`, \
+             or say how long that takes with `--effects-within`, and look whether what is asked \
+             tells of it{own}",
+            human_duration(self.effect_max())
+        )
     }
 
-    /// Judges that several events in one webhook have more effect than one has; only numbers tell.
-    pub(super) async fn judge_effects_of_batch(&mut self, trial: &mut Trial) -> Result<()> {
-        if self.probe.is_none() {
-            return Ok(());
-        }
-        let Some(effect) = self.learn_effect().await? else { return Ok(()) };
-        let mut counts = vec![self.settled().await?];
-        let mut before = counts.concat();
-        for events in [1, BATCH] {
-            let what = format!("a webhook with `{}`, {events} times", effect.event_type);
-            let events = (0..events).map(|_| self.event(&effect.event_type, &[]));
-            let draft = self.wire.draft(events.collect::<Result<_>>()?)?;
-            self.try_genuine(trial, &what, self.rendered(&draft)?).await;
-            self.changed_from(&before, EFFECT_MAX).await?;
-            before = self.settled().await?;
-            counts.push(before.clone());
-        }
-        let numbers: Vec<i64> = counts.iter().filter_map(|count| count.parse().ok()).collect();
-        if let [before, one, all] = numbers[..]
-            && all - one <= one - before
-        {
-            trial.fault(format!("{BATCH} events in one webhook had the effect of one"));
-        }
-        Ok(())
-    }
-
-    /// Which event has an effect, and how soon; found out once.
-    async fn learn_effect(&mut self) -> Result<Option<Effect>> {
-        if let Some(known) = &self.effect {
-            return Ok(known.clone());
-        }
-        let found = self.find_effect().await?;
-        self.effect = Some(found.clone());
-        Ok(found)
-    }
-
-    async fn find_effect(&mut self) -> Result<Option<Effect>> {
-        let others = self.provider.event_types().filter(|held| **held != self.usual);
-        let types = [&self.usual].into_iter().chain(others).take(TYPES_MAX).cloned();
-        let types: Vec<EventType> = types.collect();
-        let before = self.settled().await?;
-        let mut tried = Vec::new();
-        for event_type in types {
-            // A value that is set may not fit the samples of all types.
-            let Ok(event) = self.event(&event_type, &[]) else { continue };
-            self.post_genuine(self.rendered(&self.wire.draft(vec![event])?)?).await;
-            tried.push(event_type);
-            if self.changed_from(&before, QUIET_AT_FIRST).await?.is_some() {
-                break;
+    /// Looks for an event that has an effect: first among the types that the user named, then among
+    /// all others.
+    async fn find_effect(&mut self) -> Told<Option<Effect>> {
+        let named = self.named.clone();
+        let scenarios = self.provider.scenarios().iter().flat_map(|held| &held.steps);
+        let known = [&self.usual].into_iter().chain(scenarios.map(|step| &step.event_type));
+        let mut others: Vec<EventType> = Vec::new();
+        for event_type in known.chain(self.provider.event_types()) {
+            if !named.contains(event_type) && !others.contains(event_type) {
+                others.push(event_type.clone());
             }
         }
-        if self.changed_from(&before, EFFECT_MAX).await?.is_none() {
-            return Ok(None);
-        }
-        // It may have been the last one's effect, or a late one of those before.
-        for event_type in tried.into_iter().rev() {
-            let event = self.event(&event_type, &[])?;
-            let before = self.settled().await?;
-            let watch = Stopwatch::start();
-            self.post_genuine(self.rendered(&self.wire.draft(vec![event])?)?).await;
-            if self.changed_from(&before, EFFECT_MAX).await?.is_some() {
-                return Ok(Some(Effect { event_type, after: watch.elapsed() }));
+        for types in [named, others] {
+            if let Some(found) = self.find_effect_among(types).await? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    /// Judges that nothing changes from `before` on, for long enough.
-    async fn judge_silence(&self, trial: &mut Trial, before: &str, after: &str) -> Result<()> {
-        match self.changed_from(before, self.quiet()).await? {
-            None => trial.good("no effect"),
-            Some(now) => {
-                let (before, now) = (shortened(before), shortened(&now));
-                trial.fault(format!("after {after}, effects went from `{before}` to `{now}`"));
+    async fn find_effect_among(&mut self, types: Vec<EventType>) -> Told<Option<Effect>> {
+        if types.is_empty() {
+            return Ok(None);
+        }
+        let before = self.settled().await?;
+        let watch = Stopwatch::start();
+        let mut tried = Vec::new();
+        let mut shown = false;
+        for event_type in types {
+            if shown || watch.elapsed() > SEARCH_MAX {
+                break;
+            }
+            // A value that is set may not fit the samples of all types.
+            if self.post_of(&event_type).await? {
+                tried.push(event_type);
+                shown = self.effects().await? != before;
             }
         }
-        Ok(())
+        if !shown && self.changed_from(&before, self.effect_max()).await?.is_none() {
+            return Ok(None);
+        }
+        // However many were sent before it showed: it took no longer than all of this.
+        let patience = match self.effects_within {
+            Some(within) => within,
+            None => (watch.elapsed() * QUIET_TIMES).max(QUIET_AT_FIRST).min(EFFECT_MAX),
+        };
+        // It was the last one's, if the consumer works before it answers. Else it may have been of
+        // any of them: half of those that are left are tried until one is.
+        let mut left = tried;
+        if let Some(last) = left.pop()
+            && let Some(effect) = self.effect_of(&last, patience).await?
+        {
+            return Ok(Some(effect));
+        }
+        while left.len() > 1 {
+            let half = left.split_off(left.len() / 2);
+            let before = self.settled().await?;
+            for event_type in &half {
+                self.post_of(event_type).await?;
+            }
+            if self.changed_from(&before, patience).await?.is_some() {
+                left = half;
+            }
+        }
+        match left.pop() {
+            Some(event_type) => self.effect_of(&event_type, self.effect_max()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The effect of an event of this type, if it has one.
+    async fn effect_of(&mut self, event_type: &EventType, limit: Duration) -> Told<Option<Effect>> {
+        let before = self.settled().await?;
+        let watch = Stopwatch::start();
+        self.post_of(event_type).await?;
+        if self.changed_from(&before, limit).await?.is_none() {
+            return Ok(None);
+        }
+        let after = watch.elapsed();
+        let effect = Effect { event_type: event_type.clone(), count: None, after };
+        self.effect = Some(Some(effect.clone()));
+        let count = difference(&before, &self.settled().await?);
+        Ok(Some(Effect { count, ..effect }))
+    }
+
+    /// Posts a new event of this type; `false` when there can be none.
+    async fn post_of(&mut self, event_type: &EventType) -> Result<bool> {
+        let Ok(event) = self.event(event_type, &[]) else { return Ok(false) };
+        let rendered = self.rendered(&self.wire.draft(vec![event])?)?;
+        self.post_genuine(rendered).await;
+        Ok(true)
+    }
+
+    /// Judges that nothing changes from `before` on, for long enough, and tells what there is then.
+    pub(super) async fn judge_silence(
+        &self,
+        trial: &mut Trial,
+        before: String,
+        after: &str,
+    ) -> Told<String> {
+        let Some(now) = self.changed_from(&before, self.quiet()).await? else {
+            trial.good("no effect");
+            return Ok(before);
+        };
+        let (was, is) = (shortened(&before), shortened(&now));
+        trial.fault(format!("after {after}, effects went from `{was}` to `{is}`"));
+        self.settled().await
+    }
+
+    /// How long an effect of a genuine event is waited for.
+    pub(super) fn effect_max(&self) -> Duration {
+        self.effects_within.unwrap_or(EFFECT_MAX)
     }
 
     /// How long nothing may change until it is said that nothing does.
     fn quiet(&self) -> Duration {
-        match &self.effect {
-            Some(Some(effect)) => (effect.after * QUIET_TIMES).clamp(QUIET_MIN, QUIET_MAX),
+        match (self.effects_within, &self.effect) {
+            (Some(within), _) => within,
+            (None, Some(Some(effect))) => (effect.after * QUIET_TIMES).clamp(QUIET_MIN, QUIET_MAX),
             _ => QUIET_AT_FIRST,
         }
     }
 
     /// Waits until nothing has changed for a while, and tells what there is then.
-    async fn settled(&self) -> Result<String> {
+    pub(super) async fn settled(&self) -> Told<String> {
         let watch = Stopwatch::start();
+        let limit = self.effects_within.unwrap_or(QUIET_MAX) * 3;
         let mut held = self.effects().await?;
-        while watch.elapsed() < QUIET_MAX * 3 {
+        while watch.elapsed() < limit {
             match self.changed_from(&held, self.quiet()).await? {
                 None => return Ok(held),
                 Some(changed) => held = changed,
             }
         }
-        Err(Error::invalid(format!(
+        Err(Stop::Untold(format!(
             "what tells of effects changes without end: expected that it rests within {} after \
              the last webhook",
-            human_duration(QUIET_MAX * 3)
+            human_duration(limit)
         )))
     }
 
     /// Waits until there is something else than `before`; `None` when that was not so in `limit`.
-    async fn changed_from(&self, before: &str, limit: Duration) -> Result<Option<String>> {
+    pub(super) async fn changed_from(&self, before: &str, limit: Duration) -> Told<Option<String>> {
         let watch = Stopwatch::start();
         loop {
             let now = self.effects().await?;
@@ -258,12 +244,19 @@ impl Runner {
         }
     }
 
-    async fn effects(&self) -> Result<String> {
-        match &self.probe {
+    async fn effects(&self) -> Told<String> {
+        let read = match &self.probe {
             Some(probe) => probe.read(&self.wire).await,
             None => Err(Error::internal("effects were asked for without a probe")),
-        }
+        };
+        // The consumer may be gone by now, and what tells of its effects with it.
+        read.map_err(|error| Stop::Untold(error.to_string()))
     }
+}
+
+/// By how much a number has grown, where both are numbers.
+pub(super) fn difference(before: &str, after: &str) -> Option<i64> {
+    after.parse::<i64>().ok()?.checked_sub(before.parse().ok()?)
 }
 
 /// The beginning of what a probe told.

@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::model::{EventType, human_duration};
 use crate::provider::{Rendered, SignatureText};
 use crate::simulate::Sent;
-use crate::simulate::wire::Draft;
 use std::time::Duration;
 
 /// What is added to the time that is allowed and doubled, so that nobody's clock decides.
@@ -45,11 +44,7 @@ impl Runner {
         Ok(Forgery { what: "a webhook signed with another secret", rendered })
     }
 
-    fn draft_of(&self, event_type: &EventType) -> Result<Draft> {
-        self.wire.draft(vec![self.event(event_type, &[])?])
-    }
-
-    async fn refuses(&self, forgery: Forgery) -> Result<Trial> {
+    async fn refuses(&mut self, forgery: Forgery) -> Result<Trial> {
         let mut trial = Trial::default();
         let sent = self.post(forgery.rendered).await;
         trial.refused(forgery.what, sent);
@@ -124,7 +119,7 @@ impl Runner {
         self.refuses_time(&what, rendered).await
     }
 
-    async fn refuses_time(&self, what: &str, rendered: Rendered) -> Result<Trial> {
+    async fn refuses_time(&mut self, what: &str, rendered: Rendered) -> Result<Trial> {
         let mut trial = Trial::default();
         let sent = self.post(rendered).await;
         trial.refused(what, sent);

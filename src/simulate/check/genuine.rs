@@ -1,14 +1,17 @@
 //! What the provider might send, and a consumer has to take.
 
+use super::effects::ended;
 use super::forms::{Form, Json};
+use super::rules::latest_retry;
 use super::runner::{Runner, unusable};
-use super::trial::Trial;
+use super::trial::{self, Trial, is_accepted};
 use crate::chance::Chance;
 use crate::error::Result;
-use crate::model::{EventType, Mode, Payload};
+use crate::model::{EventType, Mode, Payload, human_duration};
 use crate::provider::Rendered;
 use crate::simulate::wire::Draft;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// A member that no provider sends.
 const NEW_MEMBER: &str = "hookwheel_new_member";
@@ -24,9 +27,33 @@ impl Runner {
         let mut trial = Trial::default();
         let rendered = self.rendered(&self.draft()?)?;
         let sent = self.post_genuine(rendered).await;
-        self.note_acceptance(&sent);
-        trial.accepted(&self.provider, "a genuine event", sent);
+        let is_accepted = trial::is_success(&self.provider, &sent);
+        if !is_accepted {
+            self.note_refusal(&sent);
+        }
+        match &sent.result {
+            Ok(answer) if (400..500).contains(&answer.status) && !self.keys.is_empty() => {
+                trial.fault(format!("a genuine event: {}; {}", trial::told(&sent), self.hint()));
+                trial.keep("a genuine event", sent);
+            }
+            _ => {
+                trial.accepted(&self.provider, "a genuine event", sent);
+            }
+        }
         Ok(trial)
+    }
+
+    /// Why somebody may refuse what is genuine.
+    fn hint(&self) -> String {
+        let title = self.provider.title();
+        let mut hint = "is the secret that was given the one that it verifies with?".to_owned();
+        if self.provider.signature_is_ours() {
+            hint.push_str(&format!(
+                " {title} does not say what it signs and how that is written: hookwheel's form \
+                 may be another than yours"
+            ));
+        }
+        hint
     }
 
     pub(super) async fn accepts_whitespace(&mut self) -> Result<Trial> {
@@ -183,12 +210,23 @@ impl Runner {
         let others = self.provider.event_types().filter(|held| **held != self.usual);
         let types: Vec<EventType> = [&self.usual].into_iter().chain(others).cloned().collect();
         let fitting = types.iter().filter_map(|event_type| self.event(event_type, &[]).ok());
-        let events: Vec<_> =
-            fitting.take(BATCH.min(self.provider.batch_max().unwrap_or(1))).collect();
+        let events: Vec<_> = fitting.take(self.batch_size()).collect();
         let what = format!("a webhook with {} events", events.len());
         let rendered = self.rendered(&self.wire.draft(events)?)?;
         self.try_genuine(&mut trial, &what, rendered).await;
-        self.judge_effects_of_batch(&mut trial).await?;
+        let judged = self.judge_effects_of_batch(&mut trial).await;
+        ended(trial, judged)
+    }
+
+    pub(super) async fn accepts_late_retry(&mut self) -> Result<Trial> {
+        let mut trial = Trial::default();
+        let age = latest_retry(&self.provider);
+        let now = self.wire.now();
+        let draft = self.draft()?.happened(now.before(age));
+        let last = self.provider.schedule().attempts();
+        let rendered = self.wire.rendered(&draft, &self.keys, last, now)?;
+        let what = format!("an event that happened {} ago, signed now", human_duration(age));
+        self.try_genuine(&mut trial, &what, rendered).await;
         Ok(trial)
     }
 
@@ -212,15 +250,27 @@ impl Runner {
             ("a body that is `null`, signed", "null".into()),
         ] {
             let sent = self.post(self.signed(&draft, body)?).await;
-            trial.refused(what, sent);
+            if is_accepted(&sent) {
+                trial.fault(format!(
+                    "{what}: answered with {}: right for a consumer that only verifies and queues \
+                     before it answers, if its queue tells somebody of the error; else the event \
+                     is lost",
+                    trial::told(&sent)
+                ));
+                trial.keep(what, sent);
+            } else {
+                trial.refused(what, sent);
+            }
         }
         Ok(trial)
     }
 
     pub(super) async fn answers_challenge(&mut self, with_query: bool) -> Result<Trial> {
         let mut trial = Trial::default();
-        let (Some(challenge), Some(key)) = (self.provider.challenge(), self.keys.first()) else {
-            return Ok(Trial::moot(format!("{} does not challenge", self.provider.title())));
+        let provider = Arc::clone(&self.provider);
+        let (Some(challenge), Some(key)) = (provider.challenge(), self.keys.first().cloned())
+        else {
+            return Ok(Trial::moot(format!("{} does not challenge", provider.title())));
         };
         let url = match with_query {
             true if self.wire.url().contains('?') => format!("{}&{OWN_QUERY}", self.wire.url()),
@@ -229,13 +279,13 @@ impl Runner {
         };
         let request = challenge.request(&url, &challenge.token(&Chance::system())?);
         let headers = request.headers.clone();
-        let sent = self.wire.get(request.url.clone(), headers, self.wait_max()).await;
+        let sent = self.get(request.url.clone(), headers).await;
         match &sent.result {
-            Ok(answer) => match challenge.check(&request, answer, key) {
-                Ok(()) => trial.good(super::trial::told(&sent)),
+            Ok(answer) => match challenge.check(&request, answer, &key) {
+                Ok(()) => trial.good(trial::told(&sent)),
                 Err(error) => trial.fault(error.to_string()),
             },
-            Err(_) => trial.fault(super::trial::told(&sent)),
+            Err(_) => trial.fault(trial::told(&sent)),
         }
         trial.keep("a challenge", sent);
         Ok(trial)

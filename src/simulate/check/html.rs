@@ -104,7 +104,12 @@ fn write_result(page: &mut String, result: &CheckResult) -> fmt::Result {
 
 fn write_why(page: &mut String, result: &CheckResult) -> fmt::Result {
     let why = &result.why;
-    let weight = if result.must { "Demanded by" } else { "Advised by" };
+    let weight = match (result.must, why.section.is_empty()) {
+        (true, false) => "Demanded by",
+        // No place on a page says it in words.
+        (true, true) => "Follows from",
+        (false, _) => "Advised by",
+    };
     write!(page, "<dt>{weight}</dt><dd>")?;
     let place = match why.section.as_str() {
         "" => why.document.clone(),

@@ -28,6 +28,7 @@ pub(super) enum Check {
     AcceptsUnknownFields,
     AcceptsOutOfOrder,
     AcceptsBatch,
+    AcceptsLateRetry,
     ReportsOwnErrors,
     AcceptsDuplicates,
     HandlesOwn,
@@ -39,7 +40,7 @@ pub(super) enum Check {
 }
 
 /// The checks in the order in which they are made, cheap ones first, with what each is about.
-const CHECKS: [(Check, &str, &str, Subject); 30] = {
+const CHECKS: [(Check, &str, &str, Subject); 31] = {
     use Check::*;
     use Subject::*;
     [
@@ -110,6 +111,7 @@ const CHECKS: [(Check, &str, &str, Subject); 30] = {
         (AcceptsUnknownFields, "accepts-unknown-fields", "accepts members that are new", Unknown),
         (AcceptsOutOfOrder, "accepts-out-of-order", "accepts events out of their order", Order),
         (AcceptsBatch, "accepts-batch", "accepts several events in one webhook", Batch),
+        (AcceptsLateRetry, "accepts-late-retry", "accepts an event of a day ago", Retries),
         (
             ReportsOwnErrors,
             "reports-own-errors",
@@ -156,6 +158,11 @@ impl Check {
                 known.join(", ")
             ))
         })
+    }
+
+    /// Whether it is about challenges, and sends no event.
+    pub(super) fn is_of_challenge(self) -> bool {
+        matches!(self, Self::AnswersChallenge | Self::AnswersChallengeWithQuery)
     }
 
     /// Its name, its title and what it is about.

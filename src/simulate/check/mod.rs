@@ -4,6 +4,7 @@
 //! Each check sends what the provider would send, or what a forger would, and judges what comes
 //! back. What must not be told apart from outside is not applicable, and says why.
 
+mod doings;
 mod effects;
 mod forged;
 mod forms;
@@ -12,6 +13,7 @@ mod html;
 mod json;
 mod junit;
 mod list;
+mod mask;
 mod probe;
 mod report;
 mod rules;
@@ -33,6 +35,7 @@ use runner::Runner;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Checks a consumer of a provider's webhooks.
 ///
@@ -40,7 +43,7 @@ use std::path::PathBuf;
 /// use hookwheel::simulate::Conformance;
 /// # use hookwheel::simulate::receiver::{Consumer, Receiver};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// # let secret = "a secret of the test";
+/// # let secret = "a-secret-of-the-test";
 /// # let handler = Receiver::start(Consumer::TicketNation, secret).await.unwrap();
 /// let report = Conformance::new("ticketnation", handler.url(), hookwheel::Secret::new(secret))
 ///     .run()
@@ -58,7 +61,10 @@ pub struct Conformance {
     providers_folder: Option<PathBuf>,
     overrides: Vec<(String, Value)>,
     settings: BTreeMap<String, String>,
+    headers: Vec<(String, Secret)>,
     probe: Option<Probe>,
+    effects_within: Option<Duration>,
+    events: Vec<String>,
     only: Option<Vec<String>>,
     skip: Vec<String>,
 }
@@ -75,7 +81,10 @@ impl Conformance {
             providers_folder: None,
             overrides: Vec::new(),
             settings: BTreeMap::new(),
+            headers: Vec::new(),
             probe: None,
+            effects_within: None,
+            events: Vec::new(),
             only: None,
             skip: Vec::new(),
         }
@@ -105,6 +114,13 @@ impl Conformance {
         self
     }
 
+    /// A header that is sent with every request to the endpoint, and to an effects URL of the same
+    /// origin, such as the credentials of a gateway before it. No report shows its value.
+    pub fn header(mut self, name: impl Into<String>, value: Secret) -> Self {
+        self.headers.push((name.into(), value));
+        self
+    }
+
     /// Where to ask, by GET, how many effects there were: any text of up to 16 KiB. When it
     /// changes, there was an effect.
     pub fn effects_url(mut self, url: impl Into<String>) -> Self {
@@ -115,6 +131,27 @@ impl Conformance {
     /// The same, from the standard output of this command, run by `sh -c` for up to 10 s.
     pub fn effects_command(mut self, command: impl Into<String>) -> Self {
         self.probe = Some(Probe::Command(command.into()));
+        self
+    }
+
+    /// The same, from this function.
+    pub fn effects_with(mut self, count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.probe = Some(Probe::Function(Box::new(count)));
+        self
+    }
+
+    /// How long it may take until an effect shows, as in a consumer that queues what it gets. By
+    /// default an effect is waited for for up to 5 s, and how long one took decides when it is said
+    /// that there is none; with this, that is said after this time and no sooner.
+    pub fn effects_within(mut self, limit: Duration) -> Self {
+        self.effects_within = Some(limit);
+        self
+    }
+
+    /// A type of event that the consumer acts on, to be tried first where an event with an effect
+    /// is looked for. May be given several times.
+    pub fn event(mut self, event_type: impl Into<String>) -> Self {
+        self.events.push(event_type.into());
         self
     }
 
@@ -145,8 +182,8 @@ impl Conformance {
     /// Makes the checks.
     ///
     /// # Errors
-    /// Refuses an unknown provider or check, a URL or secret that is none, values that fit no
-    /// sample, and effects that cannot be asked for. What the consumer does is no error.
+    /// Refuses an unknown provider or check, a URL, secret or header that is none, values that fit no
+    /// sample, and effects that cannot be asked for at the beginning. What the consumer does is no error.
     pub async fn run(self) -> Result<ConformanceReport> {
         self.run_telling(|_| Ok::<(), Error>(())).await
     }
@@ -160,14 +197,26 @@ impl Conformance {
         mut told: impl FnMut(&CheckResult) -> Result<(), E>,
     ) -> Result<ConformanceReport, E> {
         let checks = self.checks()?;
-        let mut runner = Runner::prepare(self).await?;
-        let mut report = runner.report();
-        for check in checks {
+        let mut runner = Runner::prepare(self)?;
+        let mut results = Vec::with_capacity(checks.len());
+        let is_chosen = checks.contains(&Check::AcceptsValid);
+        // Whether anything is accepted at all decides what the other checks can tell. So that is
+        // found out first, whatever was chosen, and told where it was chosen or is not so.
+        let asks_only = runner.provider.challenge().is_some();
+        if !(asks_only && checks.iter().all(|check| check.is_of_challenge())) {
+            let result = runner.run(Check::AcceptsValid).await?;
+            if is_chosen || result.verdict >= Verdict::Warn {
+                told(&result)?;
+                results.push(result);
+            }
+        }
+        runner.try_probe().await?;
+        for check in checks.into_iter().filter(|check| *check != Check::AcceptsValid) {
             let result = runner.run(check).await?;
             told(&result)?;
-            report.results.push(result);
+            results.push(result);
         }
-        Ok(report)
+        Ok(runner.report(results))
     }
 
     fn providers(&self) -> Result<Providers> {
@@ -185,7 +234,12 @@ impl Conformance {
         let only = self.only.as_deref().map(named).transpose()?;
         let skip = named(&self.skip)?;
         let wanted = |check: &Check| only.as_ref().is_none_or(|only| only.contains(check));
-        Ok(Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect())
+        let checks: Vec<Check> =
+            Check::all().filter(|check| wanted(check) && !skip.contains(check)).collect();
+        match checks.is_empty() {
+            true => Err(Error::invalid("every check that was chosen is left out: none remains")),
+            false => Ok(checks),
+        }
     }
 
     fn options(&self) -> rules::Options<'_> {

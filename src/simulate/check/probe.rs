@@ -19,6 +19,8 @@ pub(super) enum Probe {
     Url(String),
     /// A command of the shell.
     Command(String),
+    /// A function of the program that checks.
+    Function(Box<dyn Fn() -> u64 + Send + Sync>),
 }
 
 impl Probe {
@@ -42,6 +44,7 @@ impl Probe {
                     Err(failure) => Err(unknown(format!("gave no answer: {failure}"))),
                 }
             }
+            Self::Function(count) => Ok(count().to_string()),
             Self::Command(command) => output(command)
                 .await
                 .map_err(|why| Error::invalid(format!("the effects command {why}"))),

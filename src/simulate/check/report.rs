@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What came of a check, from the harmless to the bad.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The provider does not ask for it, or it cannot be told from outside.
     NotApplicable,
@@ -52,6 +53,7 @@ impl Verdict {
 
 /// Where it is written that consumers should do something.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Pointer {
     /// The document, like `TicketNation`.
     pub document: String,
@@ -78,6 +80,7 @@ impl fmt::Display for Pointer {
 
 /// One request of a check.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CheckExchange {
     /// What is special about it, like `a body that was changed after it was signed`.
     pub what: String,
@@ -88,6 +91,7 @@ pub struct CheckExchange {
 
 /// What one check found.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CheckResult {
     /// The check's name, like `refuses-tampered`.
     pub name: &'static str,
@@ -109,6 +113,7 @@ pub struct CheckResult {
 
 /// The results of all checks of a consumer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConformanceReport {
     /// The provider's name.
     pub provider: String,
@@ -120,12 +125,13 @@ pub struct ConformanceReport {
     pub at: Timestamp,
     /// The results, in the order of the checks.
     pub results: Vec<CheckResult>,
+    pub(super) reached: bool,
 }
 
 impl ConformanceReport {
-    /// Whether no check failed. Warnings are no failures.
+    /// Whether the endpoint was reached and no check failed. Warnings are no failures.
     pub fn is_success(&self) -> bool {
-        self.count(Verdict::Fail) == 0
+        self.reached && self.count(Verdict::Fail) == 0
     }
 
     /// How many checks ended like that.
@@ -138,10 +144,9 @@ impl ConformanceReport {
         self.results.iter().find(|result| result.name == name)
     }
 
-    /// Whether the endpoint answered anything at all, or nothing had to be sent.
+    /// Whether there was a connection to the endpoint.
     pub fn is_reached(&self) -> bool {
-        let mut exchanges = self.results.iter().flat_map(|result| &result.exchanges).peekable();
-        exchanges.peek().is_none() || exchanges.any(|exchange| exchange.sent.was_connected())
+        self.reached
     }
 
     /// The counts in words: `1 fail, 0 warnings, 20 pass, 8 not applicable`.

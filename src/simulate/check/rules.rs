@@ -6,12 +6,14 @@ use super::report::Pointer;
 use crate::model::human_duration;
 use crate::provider::{Provider, Subject};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The provider whose page is consulted where another's is silent.
 pub(super) const STANDARD: &str = "standard-webhooks";
 
 /// A check that would be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PlannedCheck {
     /// Its name.
     pub name: &'static str,
@@ -51,11 +53,18 @@ fn ground(
     provider: &Provider,
     standard: &Provider,
 ) -> (Pointer, bool) {
-    // No page speaks of these two; the standards of JSON and HTTP do.
     match check {
-        Check::AcceptsNumberForms => return (rfc(8259, "6. Numbers", "section-6"), false),
+        // No page speaks of these two.
+        Check::AcceptsNumberForms => {
+            let words = "the same number in another form of JSON is still the same number";
+            return (ours(words), false);
+        }
         Check::AcceptsCharsetParameter => {
             return (rfc(9110, "8.3. Content-Type", "section-8.3"), false);
+        }
+        Check::RefusesWrongEncoding if provider.signature_is_ours() => {
+            let words = "the page does not say how the signature is written; this is our choice";
+            return (ours(words), false);
         }
         _ => {}
     }
@@ -63,17 +72,20 @@ fn ground(
         return (pointer(provider, rule), rule.must);
     }
     let demanded = match subject {
-        Subject::Signature | Subject::RawBody | Subject::Success | Subject::Time => true,
+        Subject::Signature | Subject::Success | Subject::Time => true,
         Subject::Batch | Subject::Challenge | Subject::Own => true,
-        Subject::Stale | Subject::Refusal => false,
-        Subject::Rotation
+        Subject::Stale | Subject::Refusal | Subject::Retries => false,
+        // What is signed is the body as it stands, but whether that is the page's word or ours.
+        Subject::RawBody if !provider.signature_is_ours() => true,
+        Subject::RawBody
+        | Subject::Rotation
         | Subject::Duplicates
         | Subject::Order
         | Subject::Unknown
         | Subject::Errors => {
             return match standard.consumers().rule(subject) {
                 Some(rule) => (pointer(standard, rule), false),
-                None => (ours(subject), false),
+                None => (of_subject(subject), false),
             };
         }
     };
@@ -104,11 +116,14 @@ fn rfc(number: u32, section: &str, anchor: &str) -> Pointer {
     }
 }
 
-fn ours(subject: Subject) -> Pointer {
-    let words = match subject {
+fn of_subject(subject: Subject) -> Pointer {
+    ours(match subject {
         Subject::Order => "a retry arrives later than the events that happened after it",
         _ => "what is refused comes again, and is given up in the end",
-    };
+    })
+}
+
+fn ours(words: &str) -> Pointer {
     Pointer {
         document: "hookwheel's advice".to_owned(),
         section: String::new(),
@@ -159,6 +174,10 @@ fn moot(check: Check, provider: &Provider, options: &Options<'_>) -> Option<Stri
         Check::AcceptsBatch => {
             unless(provider.batch_max().is_some(), format!("{title} sends one event at a time"))
         }
+        Check::AcceptsLateRetry => unless(
+            provider.carries_event_time() && !latest_retry(provider).is_zero(),
+            format!("{title} does not say in its bodies when an event happened, or never retries"),
+        ),
         Check::AnswersChallenge | Check::AnswersChallengeWithQuery => {
             unless(provider.challenge().is_some(), format!("{title} does not challenge"))
         }
@@ -179,6 +198,11 @@ fn moot(check: Check, provider: &Provider, options: &Options<'_>) -> Option<Stri
     }
 }
 
+/// How long after an event a retry may bring it: as late as the last one, and a day at most.
+pub(super) fn latest_retry(provider: &Provider) -> Duration {
+    provider.schedule().delays().iter().sum::<Duration>().min(Duration::from_secs(24 * 60 * 60))
+}
+
 /// Whether `given`, a dotted path or a JSON pointer, is the dotted `path`.
 fn is_same_path(given: &str, path: &str) -> bool {
     match given.strip_prefix('/') {
@@ -191,7 +215,7 @@ fn is_same_path(given: &str, path: &str) -> bool {
 pub(super) fn expected(check: Check, provider: &Provider) -> String {
     let success = provider.success_words();
     let consumers = provider.consumers();
-    let within = |limit: Option<std::time::Duration>| human_duration(limit.unwrap_or_default());
+    let within = |limit: Option<Duration>| human_duration(limit.unwrap_or_default());
     match check {
         Check::AcceptsValid => format!("a genuine event is answered with {success}"),
         Check::AcceptsWhitespace
@@ -239,9 +263,14 @@ pub(super) fn expected(check: Check, provider: &Provider) -> String {
             format!("a later event that arrives before an earlier one is answered with {success}")
         }
         Check::AcceptsBatch => format!("several events in one webhook are answered with {success}"),
+        Check::AcceptsLateRetry => format!(
+            "an event that happened {} ago and is sent and signed now, as the last retry is, is \
+             answered with {success}",
+            human_duration(latest_retry(provider))
+        ),
         Check::ReportsOwnErrors => {
             "an event that cannot be processed is not answered with 2xx: that would swallow the \
-             error and end the retries"
+             error and end the retries, unless it was queued and is reported from there"
                 .to_owned()
         }
         Check::AcceptsDuplicates => {

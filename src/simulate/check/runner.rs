@@ -6,6 +6,7 @@ use super::effects::Effect;
 use super::forms::Json;
 use super::genuine::renamed;
 use super::list::Check;
+use super::mask::Mask;
 use super::probe::Probe;
 use super::report::{CheckResult, ConformanceReport, Verdict};
 use super::rules::{self, PlannedCheck};
@@ -23,9 +24,6 @@ use std::time::Duration;
 /// The shortest and the longest patience with an answer that is late already.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// Bytes of a text that is taken for a secret: what is shorter would be found in anything.
-const SECRET_BYTES_MIN: usize = 8;
-
 /// A consumer that is being checked.
 pub(super) struct Runner {
     pub provider: Arc<Provider>,
@@ -36,29 +34,38 @@ pub(super) struct Runner {
     pub old_keys: Vec<SigningKey>,
     pub overrides: Vec<(String, Value)>,
     pub probe: Option<Probe>,
+    /// How long it may take until an effect shows, if somebody said so.
+    pub effects_within: Option<Duration>,
+    /// The types that the user says have effects.
+    pub named: Vec<EventType>,
     /// The type of the events that are sent where any would do.
     pub usual: EventType,
     /// The longest that an answer to a genuine event has taken.
     pub slowest: Duration,
-    /// Whether a genuine event got no answer, however long that was waited for.
+    /// Whether there was a connection to the endpoint.
+    pub reached: bool,
+    /// Whether a request got no answer, however long that was waited for.
     hangs: bool,
+    /// The longest that any answer has taken.
+    slowest_answer: Duration,
     /// Which event has an effect, and how soon; `Some(None)` when none has.
     pub effect: Option<Option<Effect>>,
-    /// Why nothing genuine is accepted, once that is known.
-    refuses_all: Option<Option<String>>,
+    /// Why nothing but the first event can be judged, once that is known.
+    refuses_all: Option<String>,
     standard: Arc<Provider>,
     /// What no result may show.
-    secrets: Vec<Secret>,
+    mask: Mask,
     has_old_secret: bool,
     url: String,
     began: Timestamp,
 }
 
 impl Runner {
-    pub(super) async fn prepare(conformance: Conformance) -> Result<Self> {
+    pub(super) fn prepare(conformance: Conformance) -> Result<Self> {
         let providers = conformance.providers()?;
         let provider = providers.get(&conformance.provider)?;
-        let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?;
+        let wire = Wire::new(provider.clone(), &conformance.url, conformance.settings)?
+            .with_headers(conformance.headers.clone())?;
         let keys_of = |secret: &Secret| -> Result<Vec<SigningKey>> {
             if provider.schemes().next().is_none() {
                 return Ok(Vec::new());
@@ -69,6 +76,7 @@ impl Runner {
         // A provider may have events that are tests and nothing else: not these, if there are more.
         let genuine = |held: &&EventType| provider.check_test_event(held.as_str()).is_err();
         let usual = provider.event_types().find(genuine);
+        let named = conformance.events.into_iter().map(EventType::new);
         let runner = Self {
             keys: keys_of(&conformance.secret)?,
             old_keys: old.as_ref().map_or(Ok(Vec::new()), keys_of)?,
@@ -78,16 +86,21 @@ impl Runner {
             wire: Arc::new(wire),
             overrides: conformance.overrides,
             probe: conformance.probe,
+            effects_within: conformance.effects_within,
+            named: named.collect::<Result<_>>()?,
             slowest: Duration::ZERO,
+            reached: false,
             hangs: false,
+            slowest_answer: Duration::ZERO,
             effect: None,
             refuses_all: None,
             has_old_secret: old.is_some(),
-            secrets: old.into_iter().chain([conformance.secret]).flat_map(spellings).collect(),
+            mask: Mask::new(old.into_iter().chain([conformance.secret]), &conformance.headers),
             url: conformance.url,
             provider,
         };
         // What cannot be sent, or asked for, should be known before anything is sent.
+        runner.named.iter().try_for_each(|named| runner.event(named, &[]).map(drop))?;
         let event = runner.event(&runner.usual, &[])?;
         runner.wire.rendered(
             &runner.wire.draft(vec![event])?,
@@ -95,20 +108,27 @@ impl Runner {
             1,
             runner.wire.now(),
         )?;
-        if let Some(probe) = &runner.probe {
-            probe.read(&runner.wire).await?;
-        }
         Ok(runner)
     }
 
-    /// A report without results.
-    pub(super) fn report(&self) -> ConformanceReport {
+    /// Asks for effects once, where somebody said how: a wrong address should be known before
+    /// much is sent.
+    pub(super) async fn try_probe(&self) -> Result<()> {
+        match &self.probe {
+            Some(probe) if self.reached => probe.read(&self.wire).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// A report of these results.
+    pub(super) fn report(&self, results: Vec<CheckResult>) -> ConformanceReport {
         ConformanceReport {
             provider: self.provider.name().to_owned(),
             title: self.provider.title().to_owned(),
             url: self.url.clone(),
             at: self.began,
-            results: Vec::new(),
+            results,
+            reached: self.reached,
         }
     }
 
@@ -136,7 +156,7 @@ impl Runner {
             Outcome::Flawed | Outcome::Faulty => Verdict::Warn,
         };
         for exchange in &mut trial.exchanges {
-            self.mask(&mut exchange.sent);
+            self.mask.apply(&mut exchange.sent);
         }
         Ok(CheckResult {
             name,
@@ -146,27 +166,17 @@ impl Runner {
             expected: rules::expected(check, &self.provider),
             why,
             exchanges: trial.exchanges,
-            finding: self.masked(&finding).unwrap_or(finding),
+            finding: self.mask.text(&finding).unwrap_or(finding),
         })
     }
 
     async fn trial(&mut self, check: Check) -> Result<Trial> {
-        // Where nothing is accepted, a refusal says nothing, and neither does a quick answer.
-        let needs_acceptance = matches!(
-            check,
-            Check::RefusesTampered
-                | Check::RefusesUnsigned
-                | Check::RefusesWrongSecret
-                | Check::RefusesWrongEncoding
-                | Check::RefusesPartialSignature
-                | Check::RefusesStale
-                | Check::RefusesFuture
-                | Check::RefusesWithDocumentedStatus
-                | Check::ReportsOwnErrors
-                | Check::AnswersInTime
-        );
-        if needs_acceptance && let Some(reason) = self.refuses_all().await? {
-            return Ok(Trial::moot(format!("it accepts nothing: a genuine event got {reason}")));
+        // A proof can be right where no event is accepted; what else there is, says nothing then.
+        let needs_acceptance = check != Check::AcceptsValid && !check.is_of_challenge();
+        if let Some(reason) = &self.refuses_all
+            && (needs_acceptance || !self.reached)
+        {
+            return Ok(Trial::moot(reason.clone()));
         }
         match check {
             Check::AcceptsValid => self.accepts_valid().await,
@@ -191,6 +201,7 @@ impl Runner {
             Check::AcceptsUnknownFields => self.accepts_unknown_fields().await,
             Check::AcceptsOutOfOrder => self.accepts_out_of_order().await,
             Check::AcceptsBatch => self.accepts_batch().await,
+            Check::AcceptsLateRetry => self.accepts_late_retry().await,
             Check::ReportsOwnErrors => self.reports_own_errors().await,
             Check::AcceptsDuplicates => self.accepts_duplicates().await,
             Check::HandlesOwn => self.handles_own().await,
@@ -229,6 +240,14 @@ impl Runner {
         self.provider.sample(event_type.as_str(), &overrides)
     }
 
+    /// The text at a dotted path of the sample of this type; empty when there is none.
+    pub(super) fn sample_text(&self, event_type: &EventType, path: &str) -> Result<String> {
+        let sample = self.provider.sample(event_type.as_str(), &[])?;
+        let sample = Json::read(sample.as_str().as_bytes());
+        let text = sample.as_ref().and_then(|held| held.text_at(path));
+        Ok(text.unwrap_or_default().to_owned())
+    }
+
     /// A webhook with a new event of the usual type.
     pub(super) fn draft(&self) -> Result<Draft> {
         self.wire.draft(vec![self.event(&self.usual, &[])?])
@@ -246,45 +265,64 @@ impl Runner {
 
     /// How long an answer is waited for: the provider's time, and some patience, so that a late
     /// answer can still be judged by what it says.
-    ///
-    /// A consumer that has hung once gets no more of it, or checking it would take very long.
     pub(super) fn wait_max(&self) -> Duration {
         let timeout = self.provider.timeout();
+        timeout + timeout.clamp(PATIENCE.0, PATIENCE.1)
+    }
+
+    /// The same for one request among many: where one has got no answer at all, the others are
+    /// not waited for as long, or checking would take very long.
+    fn patience(&self) -> Duration {
         match self.hangs {
-            true => timeout,
-            false => timeout + timeout.clamp(PATIENCE.0, PATIENCE.1),
+            true => (self.slowest_answer * 4).max(PATIENCE.0).min(self.wait_max()),
+            false => self.wait_max(),
         }
     }
 
     /// Posts what may be a forgery.
-    pub(super) async fn post(&self, rendered: Rendered) -> Sent {
-        self.wire.post(rendered, self.wait_max()).await
+    pub(super) async fn post(&mut self, rendered: Rendered) -> Sent {
+        let sent = self.wire.post(rendered, self.patience()).await;
+        self.note(sent)
+    }
+
+    /// Posts two requests at the same moment.
+    pub(super) async fn post_together(&mut self, [one, other]: [Rendered; 2]) -> [Sent; 2] {
+        let patience = self.patience();
+        let (one, other) =
+            tokio::join!(self.wire.post(one, patience), self.wire.post(other, patience));
+        [self.note(one), self.note(other)]
+    }
+
+    /// Asks the endpoint something.
+    pub(super) async fn get(&mut self, url: String, headers: Vec<(String, String)>) -> Sent {
+        let sent = self.wire.get(url, headers, self.patience()).await;
+        self.note(sent)
     }
 
     /// Posts what is genuine, and remembers how long the answer took.
     pub(super) async fn post_genuine(&mut self, rendered: Rendered) -> Sent {
         let sent = self.post(rendered).await;
         self.slowest = self.slowest.max(sent.duration);
-        let failure = sent.result.as_ref().err();
-        self.hangs |= failure.is_some_and(|held| held.kind == FailureKind::Timeout);
         sent
     }
 
-    /// What a genuine event was answered with, where it was not accepted.
-    async fn refuses_all(&mut self) -> Result<Option<String>> {
-        if self.refuses_all.is_none() {
-            let rendered = self.rendered(&self.draft()?)?;
-            let sent = self.post_genuine(rendered).await;
-            self.note_acceptance(&sent);
+    fn note(&mut self, sent: Sent) -> Sent {
+        self.reached |= sent.was_connected();
+        match &sent.result {
+            Ok(_) => self.slowest_answer = self.slowest_answer.max(sent.duration),
+            Err(failure) => self.hangs |= failure.kind == FailureKind::Timeout,
         }
-        Ok(self.refuses_all.clone().flatten())
+        sent
     }
 
-    /// Remembers whether a genuine event of the plainest kind was accepted.
-    pub(super) fn note_acceptance(&mut self, sent: &Sent) {
-        let accepted =
-            matches!(&sent.result, Ok(answer) if self.provider.is_success(answer.status));
-        self.refuses_all = Some((!accepted).then(|| trial::told(sent)));
+    /// Remembers what a genuine event of the plainest kind was answered with, if that was no
+    /// success.
+    pub(super) fn note_refusal(&mut self, sent: &Sent) {
+        let told = trial::told(sent);
+        self.refuses_all = Some(match self.reached {
+            true => format!("it accepts nothing: a genuine event got {told}"),
+            false => format!("it could not be reached: {told}"),
+        });
     }
 
     /// A key of the same scheme as the consumer's, which it does not know.
@@ -293,46 +331,6 @@ impl Runner {
         let made = self.provider.generate_secret(scheme)?;
         self.provider.signing_key(&made.scheme, &made.secret)
     }
-
-    /// Puts stars where the answer repeats a secret, and into the request's URL where it does.
-    fn mask(&self, sent: &mut Sent) {
-        match &mut sent.result {
-            Ok(answer) => {
-                for (_, value) in &mut answer.headers {
-                    if let Some(masked) = self.masked(value) {
-                        *value = masked;
-                    }
-                }
-                if let Some(masked) = self.masked(&String::from_utf8_lossy(&answer.body)) {
-                    answer.body = masked.into();
-                }
-            }
-            Err(failure) => {
-                if let Some(masked) = self.masked(&failure.detail) {
-                    failure.detail = masked;
-                }
-            }
-        }
-    }
-
-    /// `text` with stars for secrets; `None` when there is none in it.
-    fn masked(&self, text: &str) -> Option<String> {
-        let mut masked = None;
-        for secret in self.secrets.iter().map(Secret::expose) {
-            let held = masked.as_deref().unwrap_or(text);
-            if held.contains(secret) {
-                masked = Some(held.replace(secret, "***"));
-            }
-        }
-        masked
-    }
-}
-
-/// A secret, and its key without what stands before it, like `whsec_`; the longer one first.
-fn spellings(secret: Secret) -> impl Iterator<Item = Secret> {
-    let key = secret.expose().split_once('_').map(|(_, key)| Secret::new(key));
-    let is_telling = |held: &Secret| held.expose().len() >= SECRET_BYTES_MIN;
-    [Some(secret), key].into_iter().flatten().filter(is_telling)
 }
 
 /// What a provider file leads to that this cannot be: a defect of the file, not of the consumer.

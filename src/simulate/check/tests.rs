@@ -4,6 +4,10 @@ use super::{Conformance, ConformanceReport, Verdict};
 use crate::model::Secret;
 use crate::provider::Providers;
 use crate::simulate::receiver::{Answer, Consumer, Receiver};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A good consumer of each provider, and a secret that suits it.
 async fn consumers() -> Vec<(Consumer, Secret, Receiver)> {
@@ -27,7 +31,7 @@ async fn consumers_that_do_what_the_pages_say_fail_nothing() {
     for (consumer, secret, receiver) in consumers().await {
         let report = Conformance::new(consumer.name(), receiver.url(), secret).run().await.unwrap();
         assert!(report.is_success() && report.count(Verdict::Warn) == 0, "{report}");
-        assert_eq!(report.results.len(), 30);
+        assert_eq!(report.results.len(), 31);
     }
 }
 
@@ -104,5 +108,61 @@ async fn a_secret_that_an_answer_repeats_is_in_no_result() {
     let report = check.run().await.unwrap();
     for output in [report.to_json(), report.to_html(), format!("{report:?}")] {
         assert!(!output.contains(bare), "{output}");
+    }
+}
+
+/// A consumer that acts on events of one type, of all that GoCardless has.
+async fn acting_on(event_type: &'static str) -> (Conformance, Arc<Receiver>) {
+    let secret = "a-secret-of-the-test";
+    let receiver = Arc::new(Receiver::start(Consumer::GoCardless, secret).await.unwrap());
+    let (resource, action) = event_type.split_once('.').unwrap();
+    let held = Arc::clone(&receiver);
+    let effects = move || {
+        let mut ids = HashSet::new();
+        for request in held.requests() {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let genuine = request.verdict.is_accepted();
+            let events = body["events"].as_array().filter(|_| genuine).into_iter().flatten();
+            let mine =
+                events.filter(|one| one["resource_type"] == resource && one["action"] == action);
+            ids.extend(mine.map(|one| one["id"].to_string()));
+        }
+        ids.len() as u64
+    };
+    let check = Conformance::new("gocardless", receiver.url(), Secret::new(secret));
+    (check.effects_with(effects), receiver)
+}
+
+#[tokio::test]
+async fn the_type_that_has_an_effect_is_found_wherever_it_stands() {
+    let (check, _receiver) = acting_on("subscriptions.scheduled_resume").await;
+    let checks = ["duplicates-without-effect", "forgeries-without-effect", "accepts-batch"];
+    let report = check.only(checks).run().await.unwrap();
+    assert_eq!(report.count(Verdict::Pass), 3, "{report}");
+}
+
+#[tokio::test]
+async fn a_type_that_is_named_is_tried_first() {
+    let (check, receiver) = acting_on("payouts.paid").await;
+    let check = check.event("payouts.paid").only(["duplicates-without-effect"]);
+    let report = check.run().await.unwrap();
+    assert_eq!(report.count(Verdict::Pass), 1, "{report}");
+    let second = &receiver.requests()[1].body;
+    assert!(String::from_utf8_lossy(second).contains(r#""resource_type":"payouts""#));
+    let (check, _receiver) = acting_on("payouts.paid").await;
+    let error = check.event("payouts.unheard_of").run().await.unwrap_err().to_string();
+    assert!(error.contains("payouts.unheard_of"), "{error}");
+}
+
+#[tokio::test]
+async fn an_effect_that_never_shows_is_no_failure() {
+    let (check, _receiver) = acting_on("payouts.unheard_of").await;
+    let check = check.effects_within(Duration::from_millis(400));
+    let checks = ["duplicates-without-effect", "forgeries-without-effect", "accepts-batch"];
+    let report = check.only(checks).run().await.unwrap();
+    assert_eq!(report.count(Verdict::Warn), 3, "{report}");
+    for result in &report.results {
+        assert!(result.finding.starts_with("could not be told: "), "{}", result.finding);
+        assert!(result.finding.contains("`--event`"), "{}", result.finding);
     }
 }

@@ -1,7 +1,7 @@
 //! How fast a consumer answers.
 
 use super::runner::Runner;
-use super::trial::{Trial, told};
+use super::trial::{Trial, is_success, told};
 use crate::error::Result;
 use crate::model::{FailureKind, human_duration};
 use crate::simulate::Sent;
@@ -44,9 +44,7 @@ impl Runner {
         for one in &sent {
             slowest = slowest.max(one.duration);
             let late = matches!(&one.result, Err(failure) if failure.kind == FailureKind::Timeout);
-            let accepted =
-                matches!(&one.result, Ok(answer) if self.provider.is_success(answer.status));
-            if !accepted && !late {
+            if !is_success(&self.provider, one) && !late {
                 refused = refused.or(Some(one));
             }
         }

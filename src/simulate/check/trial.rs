@@ -52,6 +52,11 @@ impl Trial {
         self.flaws.push(finding.into());
     }
 
+    /// Whether something was not as it should be.
+    pub(super) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// Keeps what was sent without judging it.
     pub(super) fn keep(&mut self, what: &str, sent: Sent) {
         self.exchanges.push(CheckExchange { what: what.to_owned(), sent });
@@ -59,7 +64,7 @@ impl Trial {
 
     /// Judges the answer to something that should be accepted.
     pub(super) fn accepted(&mut self, provider: &Provider, what: &str, sent: Sent) -> bool {
-        let accepted = matches!(&sent.result, Ok(answer) if provider.is_success(answer.status));
+        let accepted = is_success(provider, &sent);
         let told = told(&sent);
         if accepted {
             self.good(told);
@@ -107,6 +112,11 @@ impl Trial {
         }
         (outcome, told.join("; "))
     }
+}
+
+/// Whether the answer is what the provider calls a success.
+pub(super) fn is_success(provider: &Provider, sent: &Sent) -> bool {
+    matches!(&sent.result, Ok(answer) if provider.is_success(answer.status))
 }
 
 /// Whether the sender would take a webhook for arrived: with a status that is no success of this

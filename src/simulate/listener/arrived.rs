@@ -4,9 +4,11 @@ use super::told::ToldEvent;
 use super::verdict::Verdict;
 use crate::model::Timestamp;
 use crate::simulate::receiver::answer::{Answer, Manner};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Bytes of an answer's body that are remembered.
 const ANSWER_BODY_BYTES_MAX: usize = 16 * 1024;
@@ -34,7 +36,9 @@ pub struct Arrived {
     pub events: Vec<ToldEvent>,
     /// What the checks said.
     pub verdict: Verdict,
-    /// What was answered.
+    /// What is to be known beside the verdict, if anything is.
+    pub note: Option<String>,
+    /// What it is answered with, and what came of that.
     pub answer: Answered,
 }
 
@@ -44,13 +48,13 @@ pub struct Remembered {
     /// All but the body.
     pub arrived: Arrived,
     /// The body, byte for byte; put together where it came in chunks.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
-/// What a request was answered with.
+/// What a request is answered with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answered {
-    /// How the exchange ended.
+    /// How the exchange ends.
     pub ending: Ending,
     /// Milliseconds that were waited on purpose before that.
     pub delay_ms: u64,
@@ -60,6 +64,20 @@ pub struct Answered {
     pub headers: Vec<(String, String)>,
     /// The first 16 KiB of its body.
     pub body: Vec<u8>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing so far; for good where the listener ended before.
+    Open,
+    /// It went out.
+    Given,
+    /// It could not be given: the sender had gone.
+    SenderGone,
 }
 
 /// How an exchange ends.
@@ -72,6 +90,8 @@ pub enum Ending {
     Hang,
     /// With the connection closed.
     Close,
+    /// It has not ended: the handler has not answered.
+    Awaited,
 }
 
 /// Whose answer a request got.
@@ -82,10 +102,10 @@ pub enum AnsweredBy {
     Honest,
     /// One that the listener was told to give.
     Told,
-    /// The handler's that the request went on to, which took so many milliseconds.
+    /// The handler's that the request goes on to.
     Handler {
-        /// Milliseconds from the connection to the last byte of the answer.
-        took_ms: u64,
+        /// Milliseconds from the connection to the last byte of the answer, once that has come.
+        took_ms: Option<u64>,
     },
     /// Ours, since no answer of the handler's was to be had, for this reason.
     Unreached {
@@ -107,7 +127,15 @@ impl Answered {
             by,
             headers: answer.headers.clone(),
             body: answer.body.get(..kept).unwrap_or_default().to_vec(),
+            outcome: Outcome::Open,
         }
+    }
+
+    /// The handler's, which is still to come, and so much later than it comes.
+    pub(super) fn awaited(delay: Duration) -> Self {
+        let nothing = Answer::close().after(delay);
+        let by = AnsweredBy::Handler { took_ms: None };
+        Self { ending: Ending::Awaited, ..Self::new(&nothing, by) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A remembered request as a command that sends the same bytes again.
 
 use super::arrived::Remembered;
-use super::forward::destination;
+use super::forward::{Forwarder, destination};
 use crate::error::{Error, Result};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,16 +16,18 @@ const OF_CURL: [&str; 4] = ["Accept", "Content-Type", "Expect", "User-Agent"];
 /// [`Forwarder::to`](super::Forwarder::to)) or to where it came in. Its body is taken from the file
 /// `saved`, where there is one, else it stands in the command.
 ///
-/// It is for any POSIX shell, and of printable ASCII alone, whatever the request holds. One thing
-/// may differ on the wire: curl sends `Host` first.
+/// It is for any POSIX shell, and of printable ASCII alone, whatever the request holds. What may
+/// differ on the wire: curl sends `Host` first, in HTTP/1.0 as well where none was sent, and divides
+/// a body in chunks anew.
 ///
 /// # Errors
-/// Refuses a body of more than 16 KiB that is in no file.
+/// Refuses a body of more than 16 KiB that is in no file, and what [`Forwarder::to`] refuses.
 pub fn command(request: &Remembered, url: Option<&str>, saved: Option<&Path>) -> Result<String> {
     let arrived = &request.arrived;
     let (origin, target) = match url {
         None => (format!("http://{}/", arrived.to), arrived.target.clone()),
         Some(url) => {
+            Forwarder::to(url)?;
             let url = destination(url, &arrived.target);
             let host_at = url.find("://").map_or(0, |at| at + 3);
             let path_at = url.get(host_at..).and_then(|rest| rest.find('/'));
@@ -75,18 +77,26 @@ pub fn command(request: &Remembered, url: Option<&str>, saved: Option<&Path>) ->
 
 /// A header line as curl takes it: one with nothing behind the colon would remove a header.
 fn header(line: &[u8]) -> Vec<u8> {
-    let mut line = line.to_vec();
-    if line.trim_ascii_end().ends_with(b":") {
-        line.truncate(line.trim_ascii_end().len() - 1);
-        line.push(b';');
+    match memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) {
+        Some((name, value)) if value.trim_ascii_end() == b":" => [name, b";"].concat(),
+        _ => line.to_vec(),
     }
-    line
 }
 
 fn at_file(file: &Path) -> Vec<u8> {
     // `@-` would be standard input.
     let here: &[u8] = if file.as_os_str() == "-" { b"@./" } else { b"@" };
     [here, file.as_os_str().as_bytes()].concat()
+}
+
+/// A path as a word of a command, for any POSIX shell and of printable ASCII alone.
+pub fn word(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let is_simple = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    match !bytes.is_empty() && bytes.iter().all(is_simple) {
+        true => String::from_utf8_lossy(bytes).into_owned(),
+        false => quoted(bytes),
+    }
 }
 
 /// Whether a byte may stand between single quotes and be seen.

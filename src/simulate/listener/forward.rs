@@ -47,7 +47,7 @@ impl Forwarder {
     /// request's stays. The query is the request's, behind that of `url` if it has one.
     ///
     /// # Errors
-    /// Refuses what is no `http:` or `https:` URL.
+    /// Refuses what is no `http:` or `https:` URL, or names a user.
     pub fn to(url: impl Into<String>) -> Result<Self> {
         Self::avoiding(url.into(), Vec::new())
     }
@@ -60,7 +60,16 @@ impl Forwarder {
             response_body_max_bytes: ANSWER_BYTES_MAX,
             ..EgressConfig::default()
         })?;
-        egress.check_url(&url, false)?;
+        let after_scheme = url.split_once("://").map_or("", |parts| parts.1);
+        if after_scheme.split(['/', '?']).next().is_some_and(|host| host.contains('@')) {
+            return Err(Error::invalid("the handler's url holds a user name: leave it out"));
+        }
+        egress.check_url(&url, false).map_err(|error| {
+            // To the egress, whatever is sent to is an endpoint.
+            let words = error.to_string();
+            let words = words.strip_prefix("endpoint ").unwrap_or(&words);
+            Error::new(error.kind(), format!("the handler's {words}"))
+        })?;
         Ok(Self { url, egress })
     }
 

@@ -1,39 +1,40 @@
 //! The thread that remembers: many requests that come at once share a commit.
 
-use super::Arrival;
-use super::arrived::{Arrived, Remembered};
+use super::arrived::{Answered, Arrived, Remembered};
 use super::memory::Memory;
+use super::{Arrival, Telling};
 use crate::error::{Error, Result};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-/// Requests that wait to be remembered.
+/// Jobs that wait to be done.
 const WAITING_MAX: usize = 256;
-/// Requests of one commit at most.
+/// Jobs of one commit at most.
 const BATCH_MAX: usize = 64;
 /// Bytes of bodies from which on a commit takes no more requests.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Hands requests to the thread.
+/// Hands what is to be remembered to the thread.
 pub(super) struct Keeper(mpsc::Sender<Job>);
 
-struct Job {
-    request: Remembered,
-    done: oneshot::Sender<()>,
+enum Job {
+    Request { request: Box<Remembered>, done: oneshot::Sender<Arc<Arrived>> },
+    Answer(u64, Answered),
 }
 
 impl Keeper {
     /// Starts the thread. It ends when the keeper was dropped and everything is remembered, or when
-    /// it fails to remember, which `arrivals` are told.
+    /// it fails to remember, which who watches is told.
     pub(super) fn start(
         memory: Arc<Memory>,
-        arrivals: broadcast::Sender<Arrival>,
+        telling: Arc<Telling>,
     ) -> Result<(Self, JoinHandle<()>)> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("hookwheel-received".to_owned())
-            .spawn(move || run(&memory, &arrivals, waiting))
+            .spawn(move || run(&memory, &telling, waiting))
             .map_err(|error| {
                 Error::unavailable(format!("the system gives no thread: {error}"))
                     .with_source(error)
@@ -41,38 +42,68 @@ impl Keeper {
         Ok((Self(jobs), thread))
     }
 
-    /// Remembers a request; when it returns `true`, durably.
-    pub(super) async fn remember(&self, arrived: Arrived, body: Vec<u8>) -> bool {
+    /// Remembers a request, durably, and returns it with its number; `None` when it cannot.
+    pub(super) async fn remember(&self, arrived: Arrived, body: Bytes) -> Option<Arc<Arrived>> {
         let (done, kept) = oneshot::channel();
-        let request = Remembered { arrived, body };
-        self.0.send(Job { request, done }).await.is_ok() && kept.await.is_ok()
+        let request = Box::new(Remembered { arrived, body });
+        self.0.send(Job::Request { request, done }).await.ok()?;
+        kept.await.ok()
+    }
+
+    /// Has the answer to a request remembered soon, in place of what was meant to be answered.
+    pub(super) async fn answered(&self, number: u64, answer: Answered) {
+        // It fails only when nothing can be remembered any more, which was told.
+        let _ = self.0.send(Job::Answer(number, answer)).await;
     }
 }
 
-fn run(memory: &Memory, arrivals: &broadcast::Sender<Arrival>, mut waiting: mpsc::Receiver<Job>) {
+/// What is remembered in one commit.
+#[derive(Default)]
+struct Batch {
+    requests: Vec<Remembered>,
+    done: Vec<oneshot::Sender<Arc<Arrived>>>,
+    answers: Vec<(u64, Answered)>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, job: Job) {
+        match job {
+            Job::Request { request, done } => {
+                self.bytes += request.body.len();
+                self.requests.push(*request);
+                self.done.push(done);
+            }
+            Job::Answer(number, answer) => self.answers.push((number, answer)),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.requests.len() + self.answers.len() >= BATCH_MAX || self.bytes >= BATCH_BYTES_MAX
+    }
+}
+
+fn run(memory: &Memory, telling: &Telling, mut waiting: mpsc::Receiver<Job>) {
     while let Some(first) = waiting.blocking_recv() {
-        let mut bytes = first.request.body.len();
-        let mut requests = vec![first.request];
-        let mut done = vec![first.done];
-        while requests.len() < BATCH_MAX
-            && bytes < BATCH_BYTES_MAX
+        let mut batch = Batch::default();
+        batch.add(first);
+        while !batch.is_full()
             && let Ok(job) = waiting.try_recv()
         {
-            bytes += job.request.body.len();
-            requests.push(job.request);
-            done.push(job.done);
+            batch.add(job);
         }
-        // It fails only where nobody listens.
-        if let Err(error) = memory.remember(&mut requests) {
-            let _ = arrivals.send(Arrival::Failed(Arc::new(error)));
+        if let Err(error) = memory.remember(&mut batch.requests, &batch.answers) {
+            telling.tell(Arrival::Failed(Arc::new(error)));
             return;
         }
-        for request in requests {
-            let _ = arrivals.send(Arrival::Request(Arc::new(request.arrived)));
+        for (request, done) in batch.requests.into_iter().zip(batch.done) {
+            let arrived = Arc::new(request.arrived);
+            telling.tell(Arrival::Request(Arc::clone(&arrived)));
+            // It fails where the connection has been closed meanwhile.
+            let _ = done.send(arrived);
         }
-        for done in done {
-            // Nor is its sender always still there.
-            let _ = done.send(());
+        for (number, answer) in batch.answers {
+            telling.tell(Arrival::Answered { number, answer: Arc::new(answer) });
         }
     }
 }

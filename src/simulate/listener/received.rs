@@ -25,7 +25,7 @@ impl Received {
     /// # Errors
     /// When it is no folder of a listener, or another process has it and cannot be asked.
     pub fn open(folder: &Path) -> Result<Self> {
-        if !memory::data_folder(folder).is_dir() {
+        if !memory::is_ours(folder) {
             return Err(Error::not_found(format!(
                 "folder `{}` holds nothing received: `hookwheel listen` makes one",
                 folder.display()
@@ -38,27 +38,21 @@ impl Received {
         Ok(Self(access))
     }
 
-    /// Hands the requests that `filter` means to `each`, the oldest first.
+    /// The requests that `filter` means, the oldest first. All of them are read before any is
+    /// returned: who prints them may be held up, and then holds up nobody else.
     ///
     /// # Errors
-    /// Those of `each`, and when they cannot be read.
-    pub fn list<E: From<Error>>(
-        &self,
-        filter: Filter,
-        mut each: impl FnMut(Arrived) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut failed = None;
-        let listed = self.ask(Ask::List(filter), &mut |told| match told {
-            Told::Arrived(arrived) => each(*arrived).map_err(|error| {
-                failed = Some(error);
-                Error::internal("the list was not wanted to its end")
-            }),
+    /// When they cannot be read.
+    pub fn list(&self, filter: Filter) -> Result<Vec<Arrived>> {
+        let mut listed = Vec::new();
+        self.ask(Ask::List(filter), &mut |told| match told {
+            Told::Arrived(arrived) => {
+                listed.push(*arrived);
+                Ok(())
+            }
             _ => Err(unexpected()),
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(listed?),
-        }
+        })?;
+        Ok(listed)
     }
 
     /// One request.
@@ -132,6 +126,8 @@ fn connect(folder: &Path) -> Result<Option<UnixStream>> {
         {
             Ok(None)
         }
+        // No listener could open it by this path.
+        Err(error) if socket::is_too_long(&error) => Ok(None),
         Err(error) => {
             let place = place.display();
             Err(Error::unavailable(format!("the listener at `{place}` cannot be asked: {error}"))

@@ -25,8 +25,19 @@ pub(super) fn place(folder: &Path) -> PathBuf {
     folder.join("socket")
 }
 
+/// The file of an open socket, which goes when this is dropped: without it who asks finds a folder
+/// that is free in a moment.
+pub(super) struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // One that stays behind is taken for that of a listener that was killed.
+        let _ = remove(&self.0);
+    }
+}
+
 /// Opens the socket of a folder that this process has locked, for the owner of the process only.
-pub(super) fn open(folder: &Path) -> Result<UnixListener> {
+pub(super) fn open(folder: &Path) -> Result<(UnixListener, Place)> {
     let place = place(folder);
     // One that cannot be asked yet, so that nobody meets it before only its owner may.
     let new = folder.join("socket.new");
@@ -38,15 +49,28 @@ pub(super) fn open(folder: &Path) -> Result<UnixListener> {
         fs::rename(&new, &place)?;
         Ok(listener)
     })();
-    opened.map_err(|error: io::Error| {
-        let place = place.display();
-        Error::invalid(format!("socket `{place}` cannot be opened: {error}")).with_source(error)
-    })
+    match opened {
+        Ok(listener) => Ok((listener, Place(place))),
+        Err(error) if is_too_long(&error) => {
+            let (place, length) = (place.display(), new.as_os_str().len());
+            Err(Error::invalid(format!(
+                "socket `{place}` cannot be opened: its path has {length} bytes, more than systems \
+                 allow (107 on Linux): name the folder by a shorter path, such as one from the \
+                 current folder"
+            ))
+            .with_source(error))
+        }
+        Err(error) => {
+            let place = place.display();
+            Err(Error::invalid(format!("socket `{place}` cannot be opened: {error}"))
+                .with_source(error))
+        }
+    }
 }
 
-/// Removes the socket of a folder.
-pub(super) fn close(folder: &Path) -> io::Result<()> {
-    remove(&place(folder))
+/// Whether a socket's path is longer than those of sockets may be.
+pub(super) fn is_too_long(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
 }
 
 fn remove(path: &Path) -> io::Result<()> {

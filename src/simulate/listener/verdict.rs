@@ -68,6 +68,8 @@ enum Kind {
 /// What came of a check.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
+    /// What is to be known beside it.
+    pub(super) note: Option<String>,
     /// What an honest consumer answers.
     pub(super) answer: Answer,
 }
@@ -116,7 +118,12 @@ impl Check {
         }
     }
 
-    pub(super) fn judge(&self, request: &Request, now: Timestamp) -> Judged {
+    /// Checks a request; `request` has its headers afterwards as they were compared.
+    pub(super) fn judge(&self, request: &mut Request, now: Timestamp) -> Judged {
+        let note = match &self.0 {
+            Kind::Page { consumer, .. } => in_any_casing(*consumer, request),
+            Kind::Nothing | Kind::Profile { .. } => None,
+        };
         let mut judged = match &self.0 {
             Kind::Nothing => unchecked("no provider was named", Answer::status(200)),
             Kind::Page { consumer, secrets } => page(*consumer, secrets, request, now),
@@ -125,17 +132,30 @@ impl Check {
         if let Verdict::Refused(reason) = &mut judged.verdict {
             *reason = reason.chars().take(REASON_CHARACTERS_MAX).collect();
         }
-        judged
+        Judged { note, ..judged }
     }
 }
 
+/// GoCardless's page has PHP look up a header by its exact name. A name is the same in any casing
+/// (RFC 9110, section 5.1), and proxies change it, so here it is found; what the page's code would
+/// miss is told.
+fn in_any_casing(consumer: Consumer, request: &mut Request) -> Option<String> {
+    const NAME: &str = "Webhook-Signature";
+    if consumer != Consumer::GoCardless || request.headers.iter().any(|(name, _)| name == NAME) {
+        return None;
+    }
+    let (name, _) = request.headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(NAME))?;
+    let came = std::mem::replace(name, NAME.to_owned());
+    Some(format!("came as `{came}`; the page's PHP finds only `{NAME}`"))
+}
+
 fn unchecked(reason: &str, answer: Answer) -> Judged {
-    Judged { verdict: Verdict::Unchecked(reason.to_owned()), answer }
+    Judged { verdict: Verdict::Unchecked(reason.to_owned()), note: None, answer }
 }
 
 fn refused(status: u16, reason: String) -> Judged {
     let answer = Answer::status(status).body(reason.as_str());
-    Judged { verdict: Verdict::Refused(reason), answer }
+    Judged { verdict: Verdict::Refused(reason), note: None, answer }
 }
 
 const NO_SECRET: &str = "no secret was given";
@@ -143,7 +163,7 @@ const NO_SECRET: &str = "no secret was given";
 /// A challenge whose answer would need the secret.
 fn unanswerable() -> Judged {
     let answer = Answer::status(400).body("a challenge cannot be answered without the secret");
-    Judged { verdict: Verdict::Challenge, answer }
+    Judged { verdict: Verdict::Challenge, note: None, answer }
 }
 
 fn page(consumer: Consumer, secrets: &[Secret], request: &Request, now: Timestamp) -> Judged {
@@ -171,7 +191,7 @@ fn of_consumer(checked: Checked, is_challenge: bool) -> Judged {
         OfConsumer::Accepted => Verdict::Genuine,
         OfConsumer::Refused(reason) => Verdict::Refused(reason),
     };
-    Judged { verdict, answer: checked.answer }
+    Judged { verdict, note: None, answer: checked.answer }
 }
 
 /// What a provider's file leaves open is answered as the consumers of the known providers do.
@@ -188,6 +208,7 @@ fn profile(provider: &Provider, keys: &[SigningKey], request: &Request, now: Tim
         return match challenge.answer(&token, newest) {
             Ok((name, value)) => Judged {
                 verdict: Verdict::Challenge,
+                note: None,
                 answer: Answer::status(200).header(name, value),
             },
             Err(error) => refused(400, error.to_string()),
@@ -208,7 +229,7 @@ fn profile(provider: &Provider, keys: &[SigningKey], request: &Request, now: Tim
         return unchecked(NO_SECRET, thanks);
     }
     match provider.verify(&request.headers, &request.body, keys, now, Some(TOLERANCE)) {
-        Ok(()) => Judged { verdict: Verdict::Genuine, answer: thanks },
+        Ok(()) => Judged { verdict: Verdict::Genuine, note: None, answer: thanks },
         Err(mismatch) => refused(401, mismatch.reason),
     }
 }

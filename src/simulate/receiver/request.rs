@@ -1,8 +1,10 @@
 //! Reads HTTP/1 requests off a connection, keeping the casing and order of their headers, which
 //! the usual HTTP libraries do not.
 
+use crate::clock::{self, Stopwatch};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,8 +16,13 @@ const HEADERS_MAX: usize = 100;
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 16 * 1024;
-/// Longer bodies wait until there is room for them, in bytes.
+/// Longer bodies wait until there is room for what comes of them, in bytes.
 const SMALL_BYTES_MAX: usize = 64 * 1024;
+/// Room is taken in steps of so many bytes, for what has come and not for what was announced: a
+/// sender that announces much and sends nothing is in nobody's way.
+const ROOM_STEP_BYTES: usize = 256 * 1024;
+/// How long a body waits for room: others may wait for what it holds.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(60);
 /// The longest line that says how long a chunk is, in bytes.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
 
@@ -99,6 +106,8 @@ impl Request {
 pub(super) enum ReadError {
     /// The connection failed or ended within a request.
     Broken,
+    /// The request did not come in within the time.
+    Late,
     /// The sender shall be told this status and text; what follows on the connection is lost.
     Refused(u16, &'static str),
 }
@@ -117,13 +126,31 @@ pub(super) struct Reader<S> {
     unread: Vec<u8>,
     /// Whether a part of the next request was read.
     has_begun: bool,
+    /// Whether the sender has closed its side, or the connection broke.
+    has_ended: bool,
     room: Arc<Semaphore>,
+    /// The room that the body holds which is being read.
+    held: Option<OwnedSemaphorePermit>,
+    /// How long a sender may take for a request.
+    time_max: Duration,
+    /// How much of that is left.
+    time_left: Duration,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
-    /// Reads from `stream`; all readers that share `room` keep so much in memory together.
-    pub(super) fn new(stream: S, room: Arc<Semaphore>) -> Self {
-        Self { stream, unread: Vec::new(), has_begun: false, room }
+    /// Reads from `stream`, whose sender may take `time_max` until a request is whole; all readers
+    /// that share `room` keep so much in memory together.
+    pub(super) fn new(stream: S, room: Arc<Semaphore>, time_max: Duration) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+            has_begun: false,
+            has_ended: false,
+            room,
+            held: None,
+            time_max,
+            time_left: time_max,
+        }
     }
 
     /// Whether a part of the next request was read.
@@ -131,9 +158,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         self.has_begun
     }
 
+    /// Whether the sender has closed its side of the connection, as far as was read.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     /// The next request; `None` when the sender closed the connection after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Request>, ReadError> {
         self.has_begun = !self.unread.is_empty();
+        self.time_left = self.time_max;
+        self.held = None;
         let mut request = loop {
             if let Some(request) = self.parse_head()? {
                 break request;
@@ -146,29 +180,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
             }
         };
         let framing = request.framing()?;
-        let length = match framing {
-            Framing::Length(length) => length,
-            Framing::Chunked => BODY_BYTES_MAX,
+        let is_here = match framing {
+            Framing::Length(length) => length <= self.unread.len(),
+            Framing::Chunked => false,
         };
-        if length > SMALL_BYTES_MAX {
-            let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-            let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
-            request._room = Some(room.map_err(|_| ReadError::Broken)?);
-        }
-        if length > self.unread.len() && request.waits_to_go_on() {
-            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-            self.stream.flush().await?;
+        if !is_here && request.waits_to_go_on() {
+            let told = async {
+                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                self.stream.flush().await
+            };
+            clock::within(self.time_left, told).await.ok_or(ReadError::Late)??;
         }
         request.body = match framing {
-            Framing::Length(length) => self.take(length).await?,
+            Framing::Length(length) => self.take(length, 0).await?,
             Framing::Chunked => self.chunks().await?,
         };
+        request._room = self.room_of(request.body.len());
         Ok(Some(request))
     }
 
-    /// The next `length` bytes.
-    async fn take(&mut self, length: usize) -> Result<Vec<u8>, ReadError> {
+    /// The next `length` bytes of a body of which `before` bytes are there already.
+    async fn take(&mut self, length: usize, before: usize) -> Result<Vec<u8>, ReadError> {
         while self.unread.len() < length {
+            self.make_room(before + length.min(self.unread.len() + READ_BYTES)).await?;
             if self.fill().await? == 0 {
                 return Err(ReadError::Broken);
             }
@@ -177,11 +211,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         Ok(std::mem::replace(&mut self.unread, rest))
     }
 
+    /// Waits until there is room for so many bytes of a body. That is not the sender's time.
+    async fn make_room(&mut self, bytes: usize) -> Result<(), ReadError> {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if bytes <= SMALL_BYTES_MAX || bytes <= held * 1024 {
+            return Ok(());
+        }
+        let wanted = kib(bytes.next_multiple_of(ROOM_STEP_BYTES)).saturating_sub(held);
+        let more = Arc::clone(&self.room).acquire_many_owned(u32::try_from(wanted).unwrap_or(0));
+        let Some(Ok(more)) = clock::within(ROOM_TIME_MAX, more).await else {
+            return Err(ReadError::Refused(503, "there is no room for the body now"));
+        };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+
+    /// The room that a whole body of this length needs; what was taken beyond is given back.
+    fn room_of(&mut self, length: usize) -> Option<OwnedSemaphorePermit> {
+        let mut held = self.held.take()?;
+        let needed = if length > SMALL_BYTES_MAX { kib(length) } else { 0 };
+        drop(held.split(held.num_permits().saturating_sub(needed)));
+        Some(held)
+    }
+
     /// The next line with its end, which no more than `length_max` bytes come before.
     async fn line(&mut self, length_max: usize) -> Result<Vec<u8>, ReadError> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.unread) {
-                return self.take(end + 1).await;
+                return self.take(end + 1, 0).await;
             }
             if self.unread.len() > length_max {
                 return Err(ReadError::Refused(400, "a line within the chunked body is too long"));
@@ -209,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
             if length > BODY_BYTES_MAX - body.len() {
                 return Err(TOO_LARGE);
             }
-            body.append(&mut self.take(length).await?);
+            body.append(&mut self.take(length, body.len()).await?);
             if self.line(2).await? != b"\r\n" {
                 return Err(not_chunks);
             }
@@ -229,16 +289,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
 
     /// Reads and drops what comes until the sender closes the connection.
     pub(super) async fn drain(&mut self) {
-        while let Ok(1..) = self.fill().await {
+        while let Ok(1..) = self.read().await {
             self.unread.clear();
         }
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
+    /// Notices when the sender closes its side, and never returns. What comes before that is of the
+    /// next request, and is kept for it as far as it is no longer than a head.
+    pub(super) async fn watch(&mut self) {
+        while !self.has_ended && self.unread.len() <= HEAD_BYTES_MAX {
+            // What is wrong with the connection shows when it is written to.
+            let _ = self.read().await;
+        }
+        std::future::pending().await
+    }
+
+    /// Reads on, in the sender's time.
+    async fn fill(&mut self) -> Result<usize, ReadError> {
+        let watch = Stopwatch::start();
+        let time_left = self.time_left;
+        let read = clock::within(time_left, self.read()).await.ok_or(ReadError::Late)??;
+        self.time_left = time_left.saturating_sub(watch.elapsed());
+        Ok(read)
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
         self.unread.reserve(READ_BYTES);
-        let count = self.stream.read_buf(&mut self.unread).await?;
-        self.has_begun |= count > 0;
-        Ok(count)
+        let read = self.stream.read_buf(&mut self.unread).await;
+        self.has_ended |= !matches!(read, Ok(1..));
+        self.has_begun |= matches!(read, Ok(1..));
+        read
     }
 
     /// Takes a head off what was read, if it is complete.
@@ -273,5 +353,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<S> {
         let rest = self.unread.split_off(length);
         request.head = std::mem::replace(&mut self.unread, rest);
         Ok(Some(request))
+    }
+}
+
+fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::DuplexStream;
+
+    fn reader(bytes: &[u8], room_kib: usize) -> (Reader<DuplexStream>, DuplexStream) {
+        let (near, far) = tokio::io::duplex(1024 * 1024);
+        let mut reader = Reader::new(near, Arc::new(Semaphore::new(room_kib)), Duration::ZERO);
+        reader.unread = bytes.to_vec();
+        (reader, far)
+    }
+
+    #[tokio::test]
+    async fn waiting_for_room_is_not_the_senders_time() {
+        // What is there is read at once, so that no time is needed for it.
+        let body = vec![b'x'; 100_000];
+        let (mut reader, mut far) = reader(b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", 0);
+        far.write_all(&body).await.unwrap();
+        let room = Arc::clone(&reader.room);
+        let reading = tokio::spawn(async move { (reader.next().await, reader) });
+        while room.available_permits() == 0 && !reading.is_finished() {
+            tokio::task::yield_now().await;
+            room.add_permits(64);
+        }
+        room.add_permits(1024);
+        let (read, reader) = reading.await.unwrap();
+        let Ok(Some(request)) = read else { panic!("it was not read") };
+        assert_eq!(request.body, body);
+        let held = request._room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        assert_eq!((held, reader.held.is_none()), (98, true), "what is not needed is given back");
+    }
+
+    #[tokio::test]
+    async fn what_comes_late_is_told_from_what_breaks_off() {
+        let (mut late, _far) = reader(b"POST / HT", 0);
+        assert!(matches!(late.next().await, Err(ReadError::Late)));
+        let (mut broken, far) = reader(b"POST / HT", 0);
+        drop(far);
+        assert!(matches!(broken.next().await, Err(ReadError::Broken)));
     }
 }

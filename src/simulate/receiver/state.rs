@@ -103,9 +103,13 @@ impl Shared {
 }
 
 impl Serve for Shared {
-    async fn answer(&self, request: Request, _: Way) -> Answer {
-        self.receive(request)
+    type Slip = ();
+
+    async fn answer(&self, request: Request, _: Way) -> (Answer, ()) {
+        (self.receive(request), ())
     }
+
+    async fn answered(&self, (): (), _: bool) {}
 
     fn unreadable(&self, _: Way, _: Option<u16>, _: &'static str) {}
 }

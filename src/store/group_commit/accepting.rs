@@ -1,6 +1,7 @@
 //! Which events of a request are new: the one place where idempotency keys and uids are compared.
 
-use super::{Accepted, Committer, NewAcceptance, Reply};
+use super::reply::Reply;
+use super::{Accepted, Committer, NewAcceptance};
 use crate::error::{Error, Result};
 use crate::model::{Event, EventId};
 use crate::store::Acceptance;
@@ -24,10 +25,7 @@ impl Committer {
                     accepted.push(resolved);
                 }
                 // All of them or none: one request is one commit.
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                    return;
-                }
+                Err(error) => return reply.send(Err(error)),
             }
         }
         for acceptance in new {
