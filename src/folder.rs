@@ -17,6 +17,40 @@ const LOCK: &str = "lock";
 /// What is said of data that cannot be read.
 const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
 
+/// A folder of our own that goes with us.
+pub(crate) struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// Makes one in `parent`, whose name tells what it is `for_what`.
+    ///
+    /// # Errors
+    /// Fails where `parent` cannot be written.
+    pub(crate) fn make(parent: &Path, for_what: &str) -> Result<Self> {
+        let process = std::process::id();
+        let name = |number: u32| parent.join(format!("hookwheel-{for_what}-{process}-{number}"));
+        // What a killed one left behind is in nobody's way.
+        let path = (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+        fs::create_dir(&path).map_err(|error| {
+            Error::unavailable(format!("folder {} cannot be made: {error}", path.display()))
+                .with_source(error)
+        })?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "a folder could not be removed");
+        }
+    }
+}
+
 /// Takes the folder for this process, which has it until the last clone is dropped; makes it where
 /// there is none.
 ///

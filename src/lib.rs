@@ -50,6 +50,8 @@ pub mod error;
 mod folder;
 pub mod history;
 pub mod id_source;
+#[doc(hidden)]
+pub mod measure;
 pub mod model;
 pub mod provider;
 mod query;

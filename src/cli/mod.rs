@@ -4,6 +4,7 @@
 //! say how they ended; only [`main`] knows the process.
 
 mod arguments;
+mod bench;
 mod check;
 mod client;
 mod completions;
@@ -70,7 +71,10 @@ enum Command {
     Task(client::task::Arguments),
     Token(client::token::Arguments),
     Config(config::Arguments),
+    Bench(bench::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    BenchPart(bench::Part),
 }
 
 /// How a command ended that could do its work.
@@ -174,7 +178,9 @@ fn run(command: Command, out: &mut dyn Write) -> Ended {
         Command::Task(arguments) => client::task::run(arguments, out),
         Command::Token(arguments) => client::token::run(arguments, out),
         Command::Config(arguments) => config::run(&arguments, out),
+        Command::Bench(arguments) => bench::run(&arguments, out),
         Command::Completions(arguments) => completions::run(&arguments, out),
+        Command::BenchPart(part) => bench::run_part(&part),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The binary as people and scripts use it: what it prints, and its exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod bench;
 mod check;
 mod client;
 mod config;

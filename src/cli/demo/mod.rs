@@ -12,12 +12,12 @@ use crate::cli::arguments::speed;
 use crate::cli::{Ended, Ending, block_on, paint};
 use crate::clock::{self, Clock};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::folder::TemporaryFolder;
 use crate::model::human_duration;
 use narrator::Narrator;
 use stage::{Played, Stage};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Ended {
 }
 
 async fn play(speed: f64, out: &mut dyn Write) -> Ended {
-    let folder = TemporaryFolder::make()?;
+    let folder = TemporaryFolder::make(&std::env::temp_dir(), "demo")?;
     let clock = Clock::faster(speed);
     let builder = Engine::builder().development().clock(clock.clone());
     let engine = builder.data_folder(folder.path().join("data")).open().await?;
@@ -72,32 +72,4 @@ async fn play(speed: f64, out: &mut dyn Write) -> Ended {
     programme::closing(&played, out)?;
     let kept = played.iter().flat_map(|act| &act.promises).all(|promise| promise.kept);
     Ok(if kept && played.iter().all(Played::is_whole) { Ending::Good } else { Ending::Bad })
-}
-
-/// A folder of our own that goes with us.
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    fn make() -> Result<Self> {
-        // With the time, so that what a killed demo left behind is in nobody's way.
-        let (process, now) = (std::process::id(), Clock::system().wall().as_millis());
-        let path = std::env::temp_dir().join(format!("hookwheel-demo-{process}-{now}"));
-        std::fs::create_dir(&path).map_err(|error| {
-            Error::unavailable(format!("folder {} cannot be made: {error}", path.display()))
-                .with_source(error)
-        })?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "a folder could not be removed");
-        }
-    }
 }

@@ -33,6 +33,8 @@ use crate::store::{
     Acceptance, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook, IdempotencyRecord,
     Owner, QueuePage, Store,
 };
+pub use open::OPENED;
+
 use attempts::AttemptIndex;
 use index::IndexBuffer;
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! Opening the store in a locked folder: its format, the commit mark, what is kept in memory.
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::folder::open_sled;
 use crate::store::keys::{IndexKind, Key};
@@ -12,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+/// What is logged once sled has its file open.
+pub const OPENED: &str = "sled has opened its file";
 /// What the folder holds besides its lock.
 const MARK: &str = "mark";
 const DATA: &str = "sled";
@@ -22,8 +25,12 @@ const FORMAT: u128 = 1;
 pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
     let data = folder.join(DATA);
     let is_new = !data.exists();
+    let watch = Stopwatch::start();
     let db = open_sled(&data, options.cache_bytes)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
+    // Most of a long start is this, and grows with the file.
+    let milliseconds = watch.elapsed().as_secs_f64() * 1e3;
+    tracing::info!(milliseconds, bytes = db.size_on_disk().unwrap_or(0), "{OPENED}");
     let io = |error: std::io::Error| {
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
             .with_source(error)
