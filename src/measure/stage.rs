@@ -63,8 +63,6 @@ pub(super) struct Tenant {
 #[derive(Clone)]
 pub(super) struct Cast {
     pub(super) tenants: Arc<[Tenant]>,
-    /// The number of the first endpoint.
-    first: u32,
     /// The number of the next event: each before it is to be on record.
     pub(super) next: u32,
     /// When the first event was emitted, or before.
@@ -106,11 +104,16 @@ impl Resolve for AllHere {
 impl Stage {
     /// Opens an engine on a folder where none was, with endpoints at the sink.
     pub(super) async fn make(folder: &Path, layout: Layout, sink: &Sink) -> Result<Self> {
-        let since = Clock::system().wall();
-        let nobody = Cast { tenants: Arc::new([]), first: 0, next: 0, since };
-        let mut stage = Self::resume(folder, nobody).await?;
+        let mut stage = Self::empty(folder).await?;
         stage.add(layout, 0, sink).await?;
         Ok(stage)
+    }
+
+    /// Opens an engine on a folder where none was, which has nobody to serve.
+    pub(super) async fn empty(folder: &Path) -> Result<Self> {
+        let since = Clock::system().wall();
+        let nobody = Cast { tenants: Arc::new([]), next: 0, since };
+        Self::resume(folder, nobody).await
     }
 
     /// Opens an engine on the folder of another that was closed, or killed.
@@ -143,7 +146,7 @@ impl Stage {
             }
             tenants.push(Tenant { application, endpoints });
         }
-        (self.cast.tenants, self.cast.first) = (tenants.into(), first);
+        self.cast.tenants = tenants.into();
         Ok(())
     }
 
@@ -197,7 +200,7 @@ impl Stage {
         self.engine.settle().await;
         let elapsed = begin.elapsed();
         let deliveries = events as usize * self.cast.lead()?.endpoints.len();
-        sink.check(self.cast.first, deliveries)?;
+        sink.check(0, deliveries)?;
         Ok(deliveries as f64 / elapsed.as_secs_f64())
     }
 

@@ -8,7 +8,7 @@ use crate::measure::part::Part;
 use crate::measure::plan::Row;
 use crate::measure::report::{Bound, RowReport};
 use crate::measure::service::Service;
-use crate::measure::sink::Arrival;
+use crate::measure::sink::{ASIDE, Arrival};
 use crate::measure::stage::Stage;
 use crate::store::sled::OPENED;
 use serde_json::Value;
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// Those whose endpoints were down.
 const LAYOUT: Layout = Layout { tenants: 100, concurrency: 16, ..Layout::SINGLE };
-/// The number of the endpoint that fresh events go to: none of the backlog's has it.
-const FRESH: u32 = 1000;
 
 /// What was seen of a service that was started on the backlog of one that was killed.
 struct Reopened {
@@ -35,12 +33,14 @@ impl Bench {
     pub(super) async fn backlog(&mut self) -> Result<RowReport> {
         let empty_mib = self.idle().await?.resident_mib;
         let folder = self.fresh_folder();
-        let cast = Stage::make(&folder, LAYOUT, &self.sink).await?.finish(None).await?;
+        let mut waiting = Stage::empty(&folder).await?;
+        waiting.add(LAYOUT, ASIDE, &self.sink).await?;
+        let cast = waiting.finish(None).await?;
         fill_and_kill(&folder, self.plan.waiting)?;
         let bytes = folder_bytes(&folder)?;
         let reopened = self.reopen(&folder).await?;
         let mut fresh = Stage::resume(&folder, cast).await?;
-        fresh.add(Layout::SINGLE, FRESH, &self.sink).await?;
+        fresh.add(Layout::SINGLE, 0, &self.sink).await?;
         let (mut rounds, mut alone) = (Rounds::default(), self.warm_stage(Layout::SINGLE).await?);
         for _ in 0..self.plan.rounds {
             let base = alone.throughput(&self.sink, self.plan.deliveries).await?;
