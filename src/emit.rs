@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// How long an emit waits at most for room in the memory of crowded lanes.
-const ROOM_WAIT_MAX: Duration = Duration::from_millis(50);
+const ROOM_WAIT_MAX: Duration = Duration::from_millis(250);
 
 impl Engine {
     /// Accepts an event: when this returns, it and its deliveries are on stable storage.
@@ -220,8 +220,18 @@ impl Inner {
             Reach { endpoints: u32::try_from(all.len()).unwrap_or(u32::MAX), ..Reach::default() };
         let mut taken = TakenPlaces { gates: Vec::new(), bytes: event.data.len() };
         let mut deliveries = Vec::new();
+        let mut has_waited = false;
         for recipient in all.iter() {
-            let Some(place) = place(recipient, &event, &mut reach, watch).await else { continue };
+            let Some(place) = place(recipient, &event, &mut reach) else { continue };
+            let place = match place {
+                Place::Fresh => {
+                    let most = ROOM_WAIT_MAX.saturating_sub(watch.elapsed());
+                    has_waited |= recipient.gate.wait_for_room(most, has_waited).await;
+                    let is_fresh = recipient.gate.admit(event.data.len());
+                    if is_fresh { Place::Fresh } else { Place::Queued }
+                }
+                place => place,
+            };
             deliveries.push((recipient.endpoint.id, place));
             if place == Place::Fresh {
                 taken.gates.push(Arc::clone(&recipient.gate));
@@ -307,13 +317,9 @@ impl Inner {
     }
 }
 
-/// Where the delivery of `event` to an endpoint goes; `None` when the endpoint does not want it.
-async fn place(
-    recipient: &Recipient,
-    event: &Event,
-    reach: &mut Reach,
-    watch: &Stopwatch,
-) -> Option<Place> {
+/// Where the delivery of `event` to an endpoint goes if its lane has room; `None` when the endpoint
+/// does not want it.
+fn place(recipient: &Recipient, event: &Event, reach: &mut Reach) -> Option<Place> {
     let endpoint = &recipient.endpoint;
     if !endpoint.wants_type(event) {
         reach.filtered_by_type += 1;
@@ -332,9 +338,7 @@ async fn place(
         return Some(Place::Skipped(SkipReason::UnfitForProvider));
     }
     reach.delivered += 1;
-    recipient.gate.wait_for_room(ROOM_WAIT_MAX.saturating_sub(watch.elapsed())).await;
-    let is_fresh = recipient.gate.admit(event.data.len());
-    Some(if is_fresh { Place::Fresh } else { Place::Queued })
+    Some(Place::Fresh)
 }
 
 /// What tells one request from another under the same idempotency key.

@@ -11,6 +11,9 @@ const LANE_ROOM: i64 = 4096;
 /// Places in a lane below which an emit waits for others to be given back. What is left is for
 /// those that emit at the same moment.
 const LANE_ROOM_LOW: i64 = LANE_ROOM / 4;
+/// The same for an emit that has waited for another lane already. Lanes that get the same events
+/// are crowded together, and it would wait for each of them in turn.
+const LANE_ROOM_LOW_AGAIN: i64 = LANE_ROOM_LOW / 2;
 
 /// Bytes of event data that all lanes together hold before a first attempt.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl MemoryBudget {
 pub struct Gate {
     open: AtomicBool,
     room: AtomicI64,
-    /// Told when there is more room than the low mark again.
+    /// Told of each place that is given back while there is more room than the low mark.
     roomy: Notify,
     budget: Arc<MemoryBudget>,
 }
@@ -46,30 +49,30 @@ impl Gate {
         Self { open, room, roomy: Notify::new(), budget }
     }
 
-    /// Waits for `most` until a crowded lane has room. A lane that gives too little back does
-    /// not move, and is closed: nobody waits for it until it is open again.
+    /// Waits for `most` until a crowded lane has room, and says whether it had to; `again` is for
+    /// an emit that has waited for another lane. A lane that gives too little back does not move,
+    /// and is closed: nobody waits for it until it is open again.
     ///
     /// Who emits faster than an endpoint takes is better slowed a little than queued: a place on
     /// disk is written, read and removed, which costs more than the delivery.
-    pub async fn wait_for_room(&self, most: Duration) {
-        let roomy = async {
-            loop {
-                // Before it looks, or it would miss what it is told in between.
-                let mut roomy = std::pin::pin!(self.roomy.notified());
-                roomy.as_mut().enable();
-                if self.is_closed() || !self.is_crowded() {
-                    return;
-                }
-                roomy.await;
-            }
-        };
-        if !self.is_closed() && self.is_crowded() && clock::within(most, roomy).await.is_none() {
+    pub async fn wait_for_room(&self, most: Duration, again: bool) -> bool {
+        let low = if again { LANE_ROOM_LOW_AGAIN } else { LANE_ROOM_LOW };
+        let has_room = || self.is_closed() || self.room.load(Ordering::Relaxed) >= low;
+        if has_room() {
+            return false;
+        }
+        // Before it looks again, or it would miss what it is told in between.
+        let mut roomy = std::pin::pin!(self.roomy.notified());
+        roomy.as_mut().enable();
+        if has_room() {
+            return false;
+        }
+        // Whoever is woken goes on without looking again: a place was given back for it, and those
+        // that came between take from what is left.
+        if clock::within(most, roomy).await.is_none() {
             self.close();
         }
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.room.load(Ordering::Relaxed) < LANE_ROOM_LOW
+        true
     }
 
     /// Takes a place in memory for `bytes` of data, if there is one. A lane that is full is closed
@@ -102,8 +105,9 @@ impl Gate {
 
     fn give_back(&self, bytes: i64) {
         self.budget.0.fetch_add(bytes, Ordering::Relaxed);
-        if self.room.fetch_add(1, Ordering::Relaxed) + 1 == LANE_ROOM_LOW {
-            self.roomy.notify_waiters();
+        if self.room.fetch_add(1, Ordering::Relaxed) + 1 >= LANE_ROOM_LOW {
+            // One for one, in the order in which they came.
+            self.roomy.notify_one();
         }
     }
 
@@ -147,13 +151,35 @@ mod tests {
         let admitted = (0..LANE_ROOM - LANE_ROOM_LOW + 1).filter(|_| gate.admit(1)).count();
         assert_eq!(admitted, 3073);
         let given_back = async { gate.release(1) };
-        let (_, ()) = tokio::join!(gate.wait_for_room(Duration::from_secs(3600)), given_back);
-        assert!(!gate.is_closed());
+        let (has_waited, ()) =
+            tokio::join!(gate.wait_for_room(Duration::from_secs(3600), false), given_back);
+        assert!(has_waited && !gate.is_closed());
 
         gate.take(1);
-        gate.wait_for_room(Duration::ZERO).await;
-        assert!(gate.is_closed());
-        gate.wait_for_room(Duration::from_secs(3600)).await;
+        assert!(!gate.wait_for_room(Duration::ZERO, true).await, "it waited for another lane");
+        assert!(gate.wait_for_room(Duration::ZERO, false).await && gate.is_closed());
+        assert!(!gate.wait_for_room(Duration::from_secs(3600), false).await, "it is closed");
+    }
+
+    #[tokio::test]
+    async fn each_place_that_is_given_back_lets_one_of_those_go_on_who_wait() {
+        let gate = Arc::new(Gate::new(MemoryBudget::new(u64::MAX)));
+        (0..LANE_ROOM - LANE_ROOM_LOW + 1).for_each(|_| assert!(gate.admit(1)));
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let gate = Arc::clone(&gate);
+            waiting.spawn(async move {
+                assert!(gate.wait_for_room(Duration::from_secs(3600), false).await);
+                assert!(gate.admit(1));
+            });
+        }
+        tokio::task::yield_now().await;
+        for passed in 0..100 {
+            gate.release(1);
+            waiting.join_next().await.unwrap().unwrap();
+            assert_eq!(waiting.len(), 99 - passed);
+            assert_eq!(gate.room.load(Ordering::Relaxed), LANE_ROOM_LOW - 1);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A pure data structure: it holds what may be sent, and says what goes next.
 
 use crate::dispatch::limits::{ApplicationLimits, Pace};
+use crate::dispatch::ready::Ready;
 use crate::dispatch::recipient::Recipient;
 use crate::model::{
     ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
@@ -48,7 +49,7 @@ pub struct Lanes {
 
 struct Lane {
     recipient: Arc<Recipient>,
-    ready: VecDeque<ReadyWebhook>,
+    ready: Ready,
     /// Webhooks that were sent and are not on record yet; true while their request is running.
     in_flight: HashMap<WebhookId, bool>,
     /// Requests that are running: these count for the limit.
@@ -105,7 +106,7 @@ impl Lanes {
         lane.in_round = false;
         self.round.retain(|held| *held != endpoint);
         self.limits.leave(lane.recipient.endpoint.application, endpoint);
-        let items = lane.ready.drain(..).collect();
+        let items = lane.ready.take_all();
         if lane.in_flight.is_empty() {
             self.lanes.remove(&endpoint);
         }
@@ -212,16 +213,7 @@ impl Lanes {
             self.lanes.remove(&endpoint);
             return;
         }
-        // Rare: the same webhook is here twice only when somebody replays one that still waits, or
-        // its endpoint was stopped and served again while it was in flight.
-        let is_gone =
-            |item: &ReadyWebhook| gone.iter().any(|place| item.held == Held::Queued(*place));
-        if !gone.is_empty() {
-            lane.ready.retain(|item| item.webhook != webhook || !is_gone(item));
-        }
-        for item in lane.ready.iter_mut().filter(|item| item.webhook == webhook) {
-            item.attempts += 1;
-        }
+        lane.ready.recorded(webhook, gone);
         self.enter_round(endpoint);
     }
 
@@ -232,15 +224,12 @@ impl Lanes {
         for (endpoint, lane) in &mut self.lanes {
             let is_aged =
                 |item: &ReadyWebhook| item.held == Held::Fresh && item.accepted_due < since;
-            if !lane.ready.front().is_some_and(is_aged) {
+            if !lane.ready.get(0).is_some_and(is_aged) {
                 continue;
             }
             lane.recipient.gate.close();
             // All that is fresh goes, so that nothing overtakes what goes to the queue.
-            let (fresh, rest): (VecDeque<_>, VecDeque<_>) =
-                lane.ready.drain(..).partition(|item| item.held == Held::Fresh);
-            lane.ready = rest;
-            aged.extend(fresh.into_iter().map(|item| (*endpoint, item)));
+            aged.extend(lane.ready.take_fresh().into_iter().map(|item| (*endpoint, item)));
         }
         aged
     }
@@ -281,7 +270,7 @@ impl Lane {
     fn new(recipient: Arc<Recipient>) -> Self {
         Self {
             recipient,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             in_flight: HashMap::new(),
             running: 0,
             pace: Pace::UNUSED,

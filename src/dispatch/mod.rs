@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod limits;
 mod oauth;
 mod pool;
+mod ready;
 pub mod recipient;
 mod resolver;
 pub mod run;
