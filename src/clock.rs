@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
 
 use crate::model::Timestamp;
+use futures_util::FutureExt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -169,8 +170,9 @@ impl Stopwatch {
 }
 
 /// Runs `future` for at most `limit` of real time; `None` when that was not enough.
-pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    tokio::time::timeout(limit, future).await.ok()
+// No `async fn`: that would hold `future` twice, and there are large ones.
+pub fn within<F: Future>(limit: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
+    tokio::time::timeout(limit, future).map(Result::ok)
 }
 
 /// Blocks this thread for `duration` of real time: never one that others wait for.

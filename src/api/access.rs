@@ -8,35 +8,18 @@ use crate::api::Api;
 use crate::api::refusal::Refusal;
 use crate::model::{AccessToken, Application, Endpoint, EventId, check};
 use crate::telemetry;
-use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// Lets a request through when its token is known, may do it, and has not asked too often.
-pub(super) async fn authenticate(
-    State(api): State<Api>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let admitted = token(&api, request.headers())
-        .and_then(|token| check_method(&token, request.method()).map(|()| token))
-        .and_then(|token| api.limits.count(token.id).map(|()| token));
-    match admitted {
-        Ok(token) => {
-            request.extensions_mut().insert(Caller(token));
-            next.run(request).await
-        }
-        Err(refusal) => {
-            if refusal.status() == StatusCode::UNAUTHORIZED {
-                telemetry::token_refused();
-            }
-            refusal.into_response()
-        }
-    }
+/// Who sends a request, when its token is known, may do it, and has not asked too often.
+pub(super) fn authenticate(api: &Api, request: &Request) -> Result<Caller, Refusal> {
+    let token = token(api, request.headers()).inspect_err(|_| telemetry::token_refused())?;
+    check_method(&token, request.method())?;
+    api.limits.count(token.id)?;
+    Ok(Caller(token))
 }
 
 fn token(api: &Api, headers: &HeaderMap) -> Result<Arc<AccessToken>, Refusal> {

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::engine::Reply;
 use crate::model::check;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -33,18 +33,16 @@ const WAITING_MAX: usize = 4;
 type Key = [u8; 32];
 
 /// Answers a request that came before as it was answered then.
-pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn once(api: &Api, request: Request, next: Next) -> Result<Response, Refusal> {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let is_emit = route.is_some_and(|route| route.ends_with("/msg"));
     if request.method() != Method::POST || is_emit {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     }
-    let key = match given_key(&request) {
-        Ok(None) => return next.run(request).await,
-        Ok(Some(key)) => key,
-        Err(refusal) => return refusal.into_response(),
-    };
-    answer(&api, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+    match given_key(&request)? {
+        None => Ok(next.run(request).await),
+        Some(key) => answer(api, key, request, next).await,
+    }
 }
 
 /// The idempotency key of a request, if it has one.

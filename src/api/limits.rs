@@ -1,21 +1,24 @@
 //! What the API takes at once, so that a flood of requests stalls no delivery.
 
 use crate::api::Api;
-use crate::api::access::Caller;
 use crate::api::places::{Full, Place, Places};
 use crate::api::refusal::Refusal;
 use crate::config::ApiConfig;
 use crate::error::Error;
 use crate::model::AccessTokenId;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 
 /// Tokens after which the limiter forgets those that have not asked lately.
@@ -61,6 +64,18 @@ impl Limits {
         self.request_time
     }
 
+    /// A place for a request of a token. It is taken until the request's work is done, whoever
+    /// waits for that: or one could begin any number of things by not waiting for them.
+    pub fn place(&self, token: AccessTokenId) -> Result<Place, Refusal> {
+        self.in_flight.take(token).map_err(|full| {
+            let detail = match full {
+                Full::All => "too many requests are in flight: try again",
+                Full::Token => "too many requests of the token are in flight: wait for some",
+            };
+            Refusal::too_many(detail, 1)
+        })
+    }
+
     /// A place for a live view of a token.
     pub fn stream(&self, token: AccessTokenId) -> Result<Place, Refusal> {
         self.streams.take(token).map_err(|full| {
@@ -87,36 +102,18 @@ impl Limits {
     }
 }
 
-/// Refuses a request when too many are in flight, and one that takes too long. What it began goes
-/// on to its end, also when its client is gone, and counts as in flight until then: or one could
-/// begin any number of things by not waiting for them.
+/// Does what a request asks for in the time that it may take. What it began goes on to its end, also
+/// when its client is gone: dropping it half done is nothing that handlers reckon with.
 pub(super) async fn bounded(
-    State(api): State<Api>,
-    caller: Caller,
-    request: Request,
-    next: Next,
+    limit: Duration,
+    work: impl Future<Output = Response> + Send + 'static,
 ) -> Response {
-    let place = match api.limits.in_flight.take(caller.0.id) {
-        Ok(place) => place,
-        Err(full) => {
-            let detail = match full {
-                Full::All => "too many requests are in flight: try again",
-                Full::Token => "too many requests of the token are in flight: wait for some",
-            };
-            return Refusal::too_many(detail, 1).into_response();
-        }
-    };
-    let work = async move {
-        let response = next.run(request).await;
-        drop(place);
-        response
-    };
-    let limit = api.limits.request_time;
-    match crate::clock::within(limit, tokio::spawn(work.in_current_span())).await {
+    // A panic is one request's, and not its connection's.
+    let work = AssertUnwindSafe(work.in_current_span()).catch_unwind();
+    match crate::clock::within(limit, ToItsEnd(Some(Box::pin(work)))).await {
         Some(Ok(response)) => response,
-        Some(Err(error)) => {
-            let error = Error::internal("the work of a request ended early").with_source(error);
-            Refusal::from(error).into_response()
+        Some(Err(_)) => {
+            Refusal::from(Error::internal("the work of a request ended early")).into_response()
         }
         None => Refusal::unavailable(format!(
             "the request took longer than {} s; what it began goes on",
@@ -126,16 +123,41 @@ pub(super) async fn bounded(
     }
 }
 
+/// Work that goes on by itself when nobody waits for it any more.
+struct ToItsEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
+
+impl<W: Future<Output: Send> + Send> Future for ToItsEnd<W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl<W: Future<Output: Send> + Send> Drop for ToItsEnd<W> {
+    fn drop(&mut self) {
+        // Without a runtime nothing goes on.
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
+}
+
 /// Takes the whole body in, up to the limit.
-pub(super) async fn take_in(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn take_in(api: &Api, request: Request) -> Result<Request, Refusal> {
     let (parts, body) = request.into_parts();
     let most = api.limits.body_max_bytes;
     match to_bytes(body, most).await {
-        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes))),
         Err(error) => {
             let is_too_long = std::error::Error::source(&error)
                 .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            match is_too_long {
+            Err(match is_too_long {
                 true => Refusal::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "payload_too_large",
@@ -146,8 +168,7 @@ pub(super) async fn take_in(State(api): State<Api>, request: Request, next: Next
                     "bad_request",
                     "the body ended before it was complete",
                 ),
-            }
-            .into_response()
+            })
         }
     }
 }

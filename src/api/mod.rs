@@ -32,10 +32,10 @@ use crate::config::ApiConfig;
 use crate::engine::Engine;
 use crate::telemetry::{self, Prometheus};
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use refusal::Refusal;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -91,12 +91,8 @@ fn build(
         public_url: public_url.trim_end_matches('/').to_owned(),
     }));
     let (closed, closed_document) = resources().split_for_parts();
-    let closed = closed
-        .layer(from_fn_with_state(api.clone(), idempotency::once))
-        .layer(from_fn_with_state(api.clone(), limits::take_in))
-        // Not around health: a busy server is alive, and must not be started anew for being busy.
-        .layer(from_fn_with_state(api.clone(), limits::bounded))
-        .layer(from_fn_with_state(api.clone(), access::authenticate));
+    // Not around health: a busy server is alive, and must not be started anew for being busy.
+    let closed = closed.layer(from_fn_with_state(api.clone(), enter));
     let (open, open_document) = health::routes().split_for_parts();
     let document = openapi::document(closed_document, open_document, &api.public_url);
     closed
@@ -108,6 +104,27 @@ fn build(
             |uri: Uri| async move { Refusal::not_found(format!("no `{}` is here", uri.path())) },
         )
         .method_not_allowed_fallback(openapi::method_not_allowed)
+}
+
+/// Lets a request through to its handler: one layer, since each has its price for every request.
+async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let admitted = access::authenticate(&api, &request)
+        .and_then(|caller| Ok((api.limits.place(caller.0.id)?, caller)));
+    let (place, caller) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal.into_response(),
+    };
+    request.extensions_mut().insert(caller);
+    let limit = api.limits.request_time();
+    let work = async move {
+        let _place = place;
+        let answered = match limits::take_in(&api, request).await {
+            Ok(request) => idempotency::once(&api, request, next).await,
+            Err(refusal) => Err(refusal),
+        };
+        answered.unwrap_or_else(IntoResponse::into_response)
+    };
+    limits::bounded(limit, work).await
 }
 
 /// Counts a request, and traces it.

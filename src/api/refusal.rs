@@ -65,11 +65,6 @@ impl Refusal {
         Self { status, why, retry_after: None }
     }
 
-    /// Its status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// Something named in the path does not exist, or is not the caller's to see.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)

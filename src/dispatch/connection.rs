@@ -56,8 +56,11 @@ impl Deadline {
     }
 
     /// Runs `future` in the time that is left; `None` when that was not enough.
-    pub(super) async fn within<F: Future>(&self, future: F) -> Option<F::Output> {
-        clock::within(self.remaining(), future).await
+    pub(super) fn within<F: Future>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Option<F::Output>> + use<F> {
+        clock::within(self.remaining(), future)
     }
 }
 

@@ -74,19 +74,19 @@ impl Inner {
         };
         headers.extend(credential.iter().map(Credential::header));
         headers.extend(self.extra_headers());
-        let exchange = self
-            .egress
-            .exchange(OutboundRequest {
-                method: http::Method::POST,
-                url: endpoint.url.clone(),
-                headers,
-                body: rendered.body.clone(),
-                timeout: recipient.provider.timeout(),
-                https_only: self.https_only(&recipient.provider),
-                identity: recipient.identity.clone(),
-                upload: manner.upload,
-            })
-            .await;
+        let exchanging = self.egress.exchange(OutboundRequest {
+            method: http::Method::POST,
+            url: endpoint.url.clone(),
+            headers,
+            body: rendered.body.clone(),
+            timeout: recipient.provider.timeout(),
+            https_only: self.https_only(&recipient.provider),
+            identity: recipient.identity.clone(),
+            upload: manner.upload,
+        });
+        // Boxed, since it is most of an attempt: as one piece both are larger than what allocators
+        // are quick at, and would be moved about.
+        let exchange = Box::pin(exchanging).await;
         attempt.duration = exchange.duration;
         let secret = credential.iter().map(|held| held.name.as_str());
         let secret = secret.chain(self.extra_headers.iter().map(|(name, _)| name.as_str()));
@@ -136,7 +136,8 @@ impl Inner {
                 };
                 let endpoint = recipient.endpoint.id;
                 let now = self.clock.wall();
-                let token = self.tokens.token(&self.egress, endpoint, &credentials, now).await?;
+                let token = self.tokens.token(&self.egress, endpoint, &credentials, now);
+                let token = Box::pin(token).await?;
                 authorization(format!("Bearer {}", token.expose()), Some(token))
             }
         })

@@ -4,7 +4,7 @@
 use super::{Bench, Costs, Embedded, Rounds, median};
 use crate::clock::Stopwatch;
 use crate::error::Result;
-use crate::measure::load::{body, post_all};
+use crate::measure::load::{Post, body, post_all};
 use crate::measure::machine::processor_time;
 use crate::measure::plan::Row;
 use crate::measure::report::{Bound, RowReport};
@@ -13,7 +13,6 @@ use crate::measure::sink::Sink;
 use crate::measure::stage::{Layout, Stage};
 use crate::model::{ApplicationId, Secret};
 use bytes::Bytes;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections of those who call the API. A service that syncs before it answers needs many at
@@ -61,10 +60,10 @@ impl Bench {
     pub(super) async fn served_row(&mut self) -> Result<RowReport> {
         let folder = self.fresh_folder();
         let stage = Stage::make(&folder, Layout::SINGLE, &self.sink).await?;
-        let token = Arc::new(stage.token().await?);
+        let token = stage.token().await?;
         let mut cast = stage.finish(None).await?;
         let application = cast.lead()?.application;
-        let service = Arc::new(Service::start(&folder)?);
+        let service = Service::start(&folder)?;
         let (mut rounds, mut meter) = (Rounds::default(), Meter::default());
         let events = self.plan.deliveries;
         for round in 0..=self.plan.rounds {
@@ -72,7 +71,7 @@ impl Bench {
             self.sink.clear()?;
             meter.start(service.process(), &self.sink)?;
             let begin = Stopwatch::start();
-            let make = emit_over_api(&service, application, &token);
+            let make = emit_over_api(&service, application, &token)?;
             post_all(service.address(), CALLERS, cast.next..cast.next + events, make).await?;
             cast.next += events;
             self.sink.wait_for(events as usize).await?;
@@ -85,9 +84,7 @@ impl Bench {
             }
             self.sink.check(0, events as usize)?;
         }
-        if let Some(service) = Arc::into_inner(service) {
-            service.terminate()?;
-        }
+        service.terminate()?;
         Stage::resume(&folder, cast).await?.finish(None).await?;
         self.remove(&folder);
         self.served = Some(meter.costs());
@@ -157,16 +154,16 @@ impl Bench {
 
 /// What a platform posts that calls the API.
 fn emit_over_api(
-    service: &Arc<Service>,
+    service: &Service,
     application: ApplicationId,
-    token: &Arc<Secret>,
-) -> impl Fn(u32) -> Result<crate::measure::load::Post> + Send + Sync + 'static {
-    let (service, token) = (Arc::clone(service), Arc::clone(token));
+    token: &Secret,
+) -> Result<impl Fn(u32) -> Result<Post> + Send + Sync + 'static> {
     let path = format!("/api/v1/app/{application}/msg");
-    move |number| {
+    let (head, _) = service.request("POST", &path, token, Bytes::new())?.into_parts();
+    Ok(move |number| {
         let body = format!("{{\"eventType\":\"order.created\",\"payload\":{}}}", body(number));
-        service.request("POST", &path, &token, Bytes::from(body))
-    }
+        Ok(Post::from_parts(head.clone(), body.into()))
+    })
 }
 
 /// Adds up what an engine, the sink and we have cost.
