@@ -101,8 +101,8 @@ pub(crate) fn lock(folder: &Path) -> Result<Arc<File>> {
 
 /// Bytes of a segment of sled's log. A node of its tree holds up to 16 values, and one that is longer
 /// than a quarter of this is written to a file of its own, which is never synced and not always
-/// removed. With values of 64 KiB at most there is none.
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+/// removed. With values of 16 KiB at most there is none. sled's buffers have this size, too.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// Opens sled in `data`, a folder below a locked one. That is ours, but sled's own threads let go of
 /// their file a moment after the last handle is dropped, so a file that is locked is asked for again

@@ -21,7 +21,7 @@ pub enum IndexKind {
 }
 
 /// A key of the embedded store. Its value is a version byte and a postcard record, unless said
-/// otherwise. A value above 64 KiB is split into parts (`z`, the key, number of the part).
+/// otherwise. A value above 16 KiB is split into parts (`z`, the key, number of the part).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key<'a> {
     /// `m` name: one of the store's own numbers: `format`, `sequence` (of the last commit),

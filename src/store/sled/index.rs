@@ -15,11 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Items that are kept in memory at most.
-const ITEMS_MAX: usize = 65_536;
+const ITEMS_MAX: usize = 16_384;
 /// How long they are kept there at most, as long as anything is committed.
 const AGE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of one page at most.
-const PAGE_BYTES_MAX: usize = 64_000;
+const PAGE_BYTES_MAX: usize = 8_000;
 
 /// Items of an index that are not written yet.
 pub(super) struct IndexBuffer<const WIDTH: usize> {

@@ -4,7 +4,11 @@ use crate::model::EventId;
 use crate::store::codec::EncodedEntry;
 
 /// Bytes of one page of events or entries at most, unless a single one is larger.
-const PAGE_BYTES_MAX: usize = 60 * 1024;
+///
+/// sled reads and keeps whole nodes of up to 16 pages, and lets go of none before 64 accesses to
+/// others of its kind, whatever its cache may hold. So a retry of something old costs memory and
+/// reading time by this; a tenth of it would cost more keys in every commit than that is worth.
+const PAGE_BYTES_MAX: usize = 8_000;
 /// Events in one page at most, so that the history of one is found among few.
 const PAGE_EVENTS_MAX: usize = 128;
 

@@ -5,8 +5,8 @@ use crate::store::sled::{Opened, failed};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
-/// The longest value that is stored whole. sled moves values above 128 KiB out of its log.
-const WHOLE_MAX: usize = 64 * 1024;
+/// The longest value that is stored whole: see the segments that a data folder is made with.
+const WHOLE_MAX: usize = 16 * 1024;
 
 const WHOLE: u8 = 0;
 const SPLIT: u8 = 1;
