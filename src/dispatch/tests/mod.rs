@@ -3,6 +3,8 @@
 mod hostile;
 mod names;
 mod oauth;
+mod ranges;
+mod table;
 mod tls;
 mod wire;
 
