@@ -28,6 +28,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return Err(Refusal::fault(["body"], "the body is a list: expected an object"));
         }
+        if let Ok(value) = serde_json::from_slice(&bytes) {
+            return Ok(Self(value));
+        }
+        // Once more, to tell where the fault is, which costs too much when there is none.
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value =
             serde_path_to_error::deserialize(&mut json).map_err(|error| fault("body", &error))?;

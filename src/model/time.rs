@@ -1,6 +1,7 @@
 //! Instants, as microseconds since 1970 in UTC, and how they are written.
 
 use crate::error::{Error, Result};
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -92,13 +93,8 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with `digits` digits of the second's fraction (0, 3, 6 or 9).
     pub fn rfc3339(self, digits: usize) -> String {
-        let format = match digits {
-            0 => "%Y-%m-%dT%H:%M:%SZ",
-            3 => "%Y-%m-%dT%H:%M:%S.%3fZ",
-            6 => "%Y-%m-%dT%H:%M:%S.%6fZ",
-            _ => "%Y-%m-%dT%H:%M:%S.%9fZ",
-        };
-        self.jiff().strftime(format).to_string()
+        let digits = u8::try_from(digits).unwrap_or(9);
+        DateTimePrinter::new().precision(Some(digits)).timestamp_to_string(&self.jiff())
     }
 
     fn jiff(self) -> jiff::Timestamp {

@@ -189,7 +189,7 @@ fn an_attempt_that_is_recorded_again_is_listed_once_though_the_index_is_due() {
     let held = accepted(1, &[(endpoint(1), Place::Queued)]);
     store.accept(std::slice::from_ref(&held));
     // So many that the next commit would write them down.
-    let many: Vec<_> = (2..2 + 16_384).map(|n| tried(endpoint(1), &held, n)).collect();
+    let many: Vec<_> = (2..2 + 65_536).map(|n| tried(endpoint(1), &held, n)).collect();
     store.record(&many);
     // As after a failure that left open whether the commit is there.
     store.reopen().unwrap();

@@ -178,3 +178,21 @@ fn fresh_deliveries_are_found_again_however_far_back() {
     store = reopen(store);
     assert_eq!(store.fresh_ids(), [(endpoint(2), event(500))]);
 }
+
+/// sled puts large nodes into files of their own, which it never syncs: what was acknowledged must
+/// not be there.
+#[test]
+fn nothing_lies_beside_the_log_whatever_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled_in(folder.path());
+    store.put_endpoints(&[endpoint(1)]);
+    let sizes = [100, 7_900, 8_100, 15_900, 16_500, 70_000, 256 * 1024];
+    for (n, bytes) in (2..).zip(sizes.iter().cycle().take(sizes.len() * 30)) {
+        let deliveries = [(endpoint(1), Place::Fresh)];
+        let held = accepted_with(n, &deliveries, |event| event.data = data_of(*bytes));
+        store.accept(std::slice::from_ref(&held));
+        store.record(&[first_attempt(endpoint(1), &held, n, succeeded(n))]);
+    }
+    store.close().unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("sled/blobs")).unwrap().count(), 0);
+}

@@ -39,10 +39,12 @@ pub fn sled_in(folder: &Path) -> SledStore {
 
 /// What a store that was dropped left in its folder, key by key.
 pub fn raw(folder: &Path) -> sled::Db {
-    let config = sled::Config::new().path(folder.join("sled")).segment_size(8 * 1024 * 1024);
+    let config = sled::Config::new().path(folder.join("sled")).segment_size(2 * 1024 * 1024);
     let open = || Ok(config.open()?);
     // sled's own threads let go of its file a moment after the store is dropped.
-    backoff::retry(backoff::ExponentialBackoff::default(), open).unwrap()
+    let max_elapsed_time = Some(Duration::from_secs(30));
+    let waits = backoff::ExponentialBackoff { max_elapsed_time, ..Default::default() };
+    backoff::retry(waits, open).unwrap()
 }
 
 /// Limits under which a test machine's disk never counts as full.

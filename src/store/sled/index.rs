@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Items that are kept in memory at most.
-const ITEMS_MAX: usize = 16_384;
+const ITEMS_MAX: usize = 65_536;
 /// How long they are kept there at most, as long as anything is committed.
 const AGE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of one page at most.
