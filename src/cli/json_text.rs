@@ -1,22 +1,11 @@
 //! JSON as it is printed: in one line, or laid out for reading.
 
-use crate::cli::paint;
+use crate::model::escape_json;
 use serde_json::Value;
 
 /// A value in one line. What JSON leaves as it is and a terminal would obey or not show is escaped.
 pub fn line(value: &Value) -> String {
-    let text = value.to_string();
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if paint::is_unseen(letter) {
-            for unit in letter.encode_utf16(&mut [0; 2]) {
-                line.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            line.push(letter);
-        }
-    }
-    line
+    escape_json(&value.to_string())
 }
 
 /// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would

@@ -1,8 +1,8 @@
 //! Colours, by what they mean. They vanish where the output is no terminal, or `NO_COLOR` is set.
 
+use crate::model::is_unseen;
 use anstyle::{AnsiColor, Style};
 use std::fmt;
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// A text in a style.
 pub struct Painted<T>(Style, T);
@@ -58,19 +58,6 @@ pub fn harmless(text: &str) -> String {
         }
     }
     safe
-}
-
-/// Whether a letter drives what shows it instead of being seen: controls, format characters, of
-/// which some turn the order of a line around (Unicode, UTR #36, section 2.11), and the separators
-/// that break lines.
-pub fn is_unseen(letter: char) -> bool {
-    matches!(
-        letter.general_category(),
-        GeneralCategory::Control
-            | GeneralCategory::Format
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-    )
 }
 
 #[cfg(test)]

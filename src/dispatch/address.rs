@@ -207,8 +207,8 @@ impl Policy {
     /// The policy of `config`.
     pub(super) fn new(config: &EgressConfig) -> Self {
         Self {
-            allow: config.allow.clone(),
-            deny: config.deny.clone(),
+            allow: config.allow.iter().map(canonical).collect(),
+            deny: config.deny.iter().map(canonical).collect(),
             ports: config.ports.clone(),
             own_addresses: config.own_addresses.clone(),
             development: config.development,
@@ -275,6 +275,20 @@ impl Policy {
 
 /// The refusal of the engine's own listeners.
 pub(super) const OWN: Refusal = Refusal { reason: Reason::Own, network: None };
+
+/// A network in the form of the addresses that are looked for in it: those of IPv4 are not written as
+/// IPv6, so a network that is would hold none of them.
+fn canonical(network: &IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) => {
+            network.network().to_ipv4_mapped().zip(network.prefix_len().checked_sub(96))
+        }
+        IpNet::V4(_) => None,
+    };
+    mapped
+        .and_then(|(address, bits)| Ipv4Net::new(address, bits).ok())
+        .map_or(*network, IpNet::from)
+}
 
 fn containing(networks: &[IpNet], address: IpAddr) -> Option<IpNet> {
     networks.iter().find(|network| network.contains(&address)).copied()

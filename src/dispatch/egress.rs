@@ -136,7 +136,7 @@ impl Inner {
     }
 
     /// The addresses of `origin` that may be reached, in the order to try them.
-    async fn addresses(
+    pub(super) async fn addresses(
         &self,
         origin: &Origin,
         deadline: &Deadline,

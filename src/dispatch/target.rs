@@ -90,6 +90,9 @@ impl Target {
         let (Some(host), Some(port)) = (parsed.host(), parsed.port_or_known_default()) else {
             return Err(invalid("it has no host"));
         };
+        if matches!(host, Host::Domain(name) if has_empty_label(name)) {
+            return Err(invalid("its host name has two dots in a row, or begins with one"));
+        }
         let shown = format!("{}://{host}{}/", parsed.scheme(), Port(parsed.port()));
         if port == 0 {
             return Err(invalid("port 0 cannot be reached"));
@@ -173,6 +176,12 @@ fn check_host(origin: &Origin, policy: &Policy, shown: &str) -> Result<()> {
         );
     }
     policy.check_port(origin.port).or_else(by_policy)
+}
+
+/// Whether there is nothing between two dots of `name`, or before its first: no name of the DNS
+/// (RFC 1035, section 2.3.1), and some resolvers read it as a name without that dot.
+fn has_empty_label(name: &str) -> bool {
+    name.strip_suffix('.').unwrap_or(name).split('.').any(str::is_empty)
 }
 
 /// Whether `name`, in lower case and without a final dot, cannot be one of the public internet.

@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, PeerIncompatible, RootCertStore};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +94,10 @@ pub(super) fn fault(error: &io::Error) -> Option<(FailureKind, String)> {
             FailureKind::Tls,
             format!("the server does not accept our client certificate, or wants one: {error}"),
         ),
+        rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+        | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            (FailureKind::Tls, "the server speaks no TLS as new as 1.2".to_owned())
+        }
         rustls::Error::InvalidMessage(_) => {
             (FailureKind::Tls, "what answers there does not speak TLS".to_owned())
         }

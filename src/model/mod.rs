@@ -19,6 +19,7 @@ pub mod ready;
 pub mod secret;
 pub mod task;
 pub mod time;
+pub mod unseen;
 
 pub use access_token::AccessToken;
 pub use application::Application;
@@ -42,3 +43,4 @@ pub use ready::{Held, ReadyWebhook};
 pub use secret::Secret;
 pub use task::{Task, TaskKind, TaskState};
 pub use time::{Timestamp, human_duration, parse_duration};
+pub use unseen::{escape_json, is_unseen};

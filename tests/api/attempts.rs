@@ -249,3 +249,18 @@ async fn attempts_are_their_applications_alone() {
         shop.client.get(&path).await.refused(404, "not_found");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_drive_a_terminal_is_escaped() {
+    let shop = shop().await;
+    let body = b"\x1b]0;mine\x07\0\xff\x7f\xc2\x9b31m\xe2\x80\xae";
+    shop.receiver
+        .answer_always(Some(Answer::status(200).header("X-A", "\u{202e}").body(&body[..])));
+    shop.order(1).await;
+    let list = shop.client.get(TO_MAIN).await;
+    assert!(!list.text.contains(hookwheel::model::is_unseen), "{:?}", list.text);
+    let attempt = &list.json["data"][0];
+    assert_eq!(attempt["response"], "\u{1b}]0;mine\u{7}\0\u{fffd}\u{7f}\u{9b}31m\u{202e}");
+    let header = json!({"name": "x-a", "value": "\u{202e}"});
+    assert!(attempt["responseHeaders"].as_array().unwrap().contains(&header), "{attempt}");
+}

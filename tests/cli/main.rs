@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod listen;
 mod providers;
+mod proxies;
 mod received;
 mod serve;
 mod signing;

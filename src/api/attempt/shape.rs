@@ -3,10 +3,24 @@
 use crate::api::message::MessageOut;
 use crate::model::{
     Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, SkipReason, Trigger,
+    escape_json,
 };
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use utoipa::ToSchema;
+
+/// A text that an endpoint had a hand in. JSON itself escapes a part only of what would drive the
+/// terminal of somebody who looks at it.
+struct Foreign(String);
+
+impl Serialize for Foreign {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = serde_json::to_string(&self.0).map_err(S::Error::custom)?;
+        RawValue::from_string(escape_json(&json)).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
 
 /// Why no answer came.
 #[derive(Serialize, ToSchema)]
@@ -16,7 +30,8 @@ pub struct FailureOut {
     /// What it means.
     meaning: &'static str,
     /// What happened exactly.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Foreign,
 }
 
 /// A header.
@@ -25,7 +40,8 @@ pub struct HeaderOut {
     /// Its name: as it was sent, and of an answer in lower case.
     name: String,
     /// Its value; a credential is masked.
-    value: String,
+    #[schema(value_type = String)]
+    value: Foreign,
 }
 
 /// One HTTP request of a webhook, and what came of it.
@@ -50,7 +66,8 @@ pub struct MessageAttemptOut {
     #[schema(format = "uri")]
     url: String,
     /// The body of the answer, as far as it is kept.
-    response: String,
+    #[schema(value_type = String)]
+    response: Foreign,
     /// The status of the answer; 0 when none came.
     #[schema(minimum = 0, maximum = 999)]
     response_status_code: u16,
@@ -108,7 +125,7 @@ impl MessageAttemptOut {
             msg: None,
             webhook_id: attempt.webhook.to_string(),
             url: attempt.request.url.clone(),
-            response: response.map(|held| body(&held.body)).unwrap_or_default(),
+            response: Foreign(response.map(|held| body(&held.body)).unwrap_or_default()),
             response_status_code: response.map_or(0, |held| held.status),
             response_duration_ms: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             status: if is_success { 0 } else { 2 },
@@ -133,7 +150,7 @@ impl MessageAttemptOut {
 }
 
 fn header((name, value): &(String, String)) -> HeaderOut {
-    HeaderOut { name: name.clone(), value: value.clone() }
+    HeaderOut { name: name.clone(), value: Foreign(value.clone()) }
 }
 
 fn failure(outcome: &AttemptOutcome) -> Option<FailureOut> {
@@ -141,7 +158,7 @@ fn failure(outcome: &AttemptOutcome) -> Option<FailureOut> {
         AttemptOutcome::Failed(failure) => Some(FailureOut {
             kind: failure.kind.as_str(),
             meaning: failure.kind.explain(),
-            detail: failure.detail.clone(),
+            detail: Foreign(failure.detail.clone()),
         }),
         AttemptOutcome::Accepted(response) | AttemptOutcome::Rejected(response) => {
             let (kind, meaning) = match response.cut? {
@@ -151,7 +168,7 @@ fn failure(outcome: &AttemptOutcome) -> Option<FailureOut> {
                 }
                 Cut::Broken => ("answer_broken", "the connection broke within the answer"),
             };
-            Some(FailureOut { kind, meaning, detail: String::new() })
+            Some(FailureOut { kind, meaning, detail: Foreign(String::new()) })
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 /// Serves one connection with `serve`, sends a request, and returns what came of it once the
 /// receiver has seen the connection close.
-async fn against<S, F>(serve: S, millis: u64) -> Exchange
+pub(super) async fn against<S, F>(serve: S, millis: u64) -> Exchange
 where
     S: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = TcpStream> + Send + 'static,
@@ -32,7 +32,7 @@ where
 }
 
 /// Writes `piece` again and again until the other side is gone.
-async fn forever(stream: &mut TcpStream, piece: &[u8]) {
+pub(super) async fn forever(stream: &mut TcpStream, piece: &[u8]) {
     while stream.write_all(piece).await.is_ok() {}
 }
 
@@ -125,6 +125,31 @@ async fn a_compressed_body_is_kept_as_it_came() {
     .await;
     let response = answered(egress().exchange(post(receiver.url())).await);
     assert_eq!(&*response.body, b"\x1f\x8b\x08\x00");
+}
+
+#[tokio::test]
+async fn a_bomb_is_kept_as_it_came_and_does_not_go_off() {
+    // 1 GiB of zeros, compressed twice.
+    let bomb = include_bytes!("../../../tests/data/zeros.gz.gz");
+    let (heard, mut hear) = mpsc::unbounded_channel();
+    let receiver = Receiver::start(move |mut stream, _| {
+        let heard = heard.clone();
+        async move {
+            heard.send(read_request(&mut stream).await).unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: {}\r\n\r\n",
+                bomb.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), bomb].concat()).await;
+        }
+    })
+    .await;
+    let response = answered(egress().exchange(post(receiver.url())).await);
+    assert_eq!((&*response.body, response.cut), (&bomb[..], None));
+    assert_eq!(response.header("content-encoding"), Some("gzip, gzip"));
+    // Whoever asks for nothing compressed need not unpack it.
+    let request = soon(hear.recv()).await.unwrap().to_ascii_lowercase();
+    assert!(!request.contains("accept-encoding"), "{request}");
 }
 
 #[tokio::test]
@@ -240,6 +265,28 @@ async fn a_receiver_that_never_reads_holds_nothing() {
     };
     assert_kind(&failed(egress.exchange(request).await), FailureKind::Timeout);
     wait_until(|| alive() == baseline).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_a_few_bytes_at_a_time_is_left_at_the_deadline() {
+    let receiver = Receiver::start(|mut stream, _| async move {
+        let mut few = [0; 8];
+        while stream.read(&mut few).await.is_ok_and(|read| read > 0) {
+            crate::clock::pause(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let baseline = alive();
+    let request = OutboundRequest {
+        body: Bytes::from(vec![b'x'; 32 << 20]),
+        ..post_within(receiver.url(), 300)
+    };
+    let failure = failed(egress().exchange(request).await);
+    assert_kind(&failure, FailureKind::Timeout);
+    assert!(failure.detail.contains("no complete answer head after"), "{failure}");
+    // The receiver's task is at what had arrived by then; of ours nothing is left.
+    wait_until(|| alive() == baseline + 1).await;
 }
 
 #[tokio::test]

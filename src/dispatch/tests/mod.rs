@@ -1,8 +1,12 @@
 //! Exchanges over real sockets on loopback.
 
+mod heads;
 mod hostile;
 mod names;
 mod oauth;
+mod ranges;
+mod reuse;
+mod table;
 mod tls;
 mod wire;
 

@@ -29,6 +29,16 @@ impl Resolve for Answers {
     }
 }
 
+/// Gives every name the same addresses.
+pub(super) struct Fixed(pub(super) Vec<IpAddr>);
+
+#[async_trait]
+impl Resolve for Fixed {
+    async fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(self.0.clone())
+    }
+}
+
 /// Never answers.
 struct Stalled;
 
@@ -51,20 +61,20 @@ fn resolving(config: &EgressConfig, answers: &[&[&str]]) -> Egress {
 }
 
 /// A listener that nobody may reach.
-struct Trap(std::net::TcpListener);
+pub(super) struct Trap(std::net::TcpListener);
 
 impl Trap {
-    fn at(address: &str) -> Self {
+    pub(super) fn at(address: &str) -> Self {
         let listener = std::net::TcpListener::bind((address, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self(listener)
     }
 
-    fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.0.local_addr().unwrap().port()
     }
 
-    fn is_untouched(&self) -> bool {
+    pub(super) fn is_untouched(&self) -> bool {
         self.0.accept().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
@@ -193,6 +203,41 @@ async fn the_engines_own_listeners_are_never_reached() {
         }
         assert!(trap.is_untouched());
     }
+}
+
+#[tokio::test]
+async fn what_the_operator_says_of_networks_and_ports_holds_at_the_connection() {
+    let trap = Trap::at("127.0.0.1");
+    let url = format!("http://somewhere.example.com:{}/", trap.port());
+    let network = |text: &str| vec![text.parse().unwrap()];
+    let cases = [
+        (EgressConfig { deny: network("127.0.0.0/8"), ..development() }, "`egress.deny`"),
+        (EgressConfig { deny: network("::ffff:127.0.0.0/104"), ..development() }, "`egress.deny`"),
+        (
+            EgressConfig { deny: network("127.0.0.1/32"), ..allowing(&["0.0.0.0/0"]) },
+            "`egress.deny`",
+        ),
+        (allowing(&["127.0.0.2/31"]), "loopback"),
+    ];
+    for (config, reason) in cases {
+        for answer in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            let failure = failed(resolving(&config, &[&[answer]]).exchange(post(&url)).await);
+            assert_kind(&failure, FailureKind::AddressNotAllowed);
+            assert!(failure.detail.contains(reason), "{failure}");
+        }
+    }
+    // The port of a name is known before the name is looked up, so that it is refused at once.
+    let config = EgressConfig { ports: vec![443, 8443], ..development() };
+    let failure =
+        failed(Egress::with_resolver(&config, Stalled).unwrap().exchange(post(url)).await);
+    assert_kind(&failure, FailureKind::AddressNotAllowed);
+    assert!(failure.detail.contains("`egress.ports`"), "{failure}");
+    assert!(trap.is_untouched());
+
+    let receiver = Receiver::honest().await;
+    let url = format!("http://somewhere.example.com:{}/", receiver.port);
+    let config = EgressConfig { ports: vec![receiver.port], ..allowing(&["::ffff:127.0.0.1/128"]) };
+    answered(resolving(&config, &[&["127.0.0.1"]]).exchange(post(url)).await);
 }
 
 #[tokio::test]

@@ -181,20 +181,26 @@ async fn what_speaks_no_tls_or_stalls_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_server_of_an_old_version_is_refused() {
+async fn a_server_of_an_old_version_is_told_so() {
     // A TLS 1.0 server hello: record and handshake headers, version 3.1, random, one old cipher.
     let mut hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
-    let receiver = Receiver::start(move |mut stream, _| {
-        let hello = hello.clone();
-        async move {
-            let _ = stream.write_all(&hello).await;
-            closed(&mut stream).await;
-        }
-    })
-    .await;
-    assert_kind(&failed(egress().exchange(https(&receiver)).await), FailureKind::Tls);
+    // What OpenSSL says that is told to speak no more than TLS 1.1: a fatal alert, number 70.
+    let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
+    for said in [hello, alert] {
+        let receiver = Receiver::start(move |mut stream, _| {
+            let said = said.clone();
+            async move {
+                let _ = stream.write_all(&said).await;
+                closed(&mut stream).await;
+            }
+        })
+        .await;
+        let failure = failed(egress().exchange(https(&receiver)).await);
+        assert_kind(&failure, FailureKind::Tls);
+        assert!(failure.detail.contains("no TLS as new as 1.2"), "{failure}");
+    }
 }
 
 #[tokio::test]

@@ -268,7 +268,7 @@ async fn a_connection_is_not_kept_for_longer_than_the_endpoint_says() {
 #[tokio::test]
 async fn a_redirect_is_an_answer_like_any_other() {
     let trap = Receiver::honest().await;
-    for status in [301, 302, 303, 307, 308] {
+    for status in [300, 301, 302, 303, 305, 306, 307, 308] {
         let answer = format!(
             "HTTP/1.1 {status} Moved\r\nLocation: {0}\r\nRefresh: 0; url={0}\r\n\
              Alt-Svc: h2=\"127.0.0.1:{1}\"\r\nContent-Length: 0\r\n\r\n",
