@@ -16,6 +16,7 @@ mod gocardless;
 mod history;
 mod ladders;
 mod listing;
+mod memory;
 mod opencard;
 mod regression;
 mod replay;
