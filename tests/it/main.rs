@@ -13,6 +13,7 @@ mod expunging;
 mod fairness;
 mod fronts;
 mod gocardless;
+mod header_values;
 mod history;
 mod ladders;
 mod listing;
