@@ -9,6 +9,7 @@ mod demo;
 mod listen;
 mod providers;
 mod received;
+mod secrecy;
 mod serve;
 mod signing;
 mod simulate;
