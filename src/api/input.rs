@@ -95,7 +95,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 /// What is wrong with `part` of a request, and the way to it.
 fn fault<E: Display>(part: &str, error: &serde_path_to_error::Error<E>) -> Refusal {
-    let message = error.inner().to_string();
+    let message = without_given(error.inner().to_string());
     let mut way = vec![part.to_owned()];
     way.extend(error.path().iter().filter_map(|step| match step {
         Segment::Map { key } => Some(key.clone()),
@@ -104,6 +104,19 @@ fn fault<E: Display>(part: &str, error: &serde_path_to_error::Error<E>) -> Refus
     }));
     way.extend(missing_member(&message).map(str::to_owned));
     Refusal::fault(way, message)
+}
+
+/// What serde says is wrong, without the text that it repeats: that may be a secret in the wrong
+/// member, and who sent it knows it.
+fn without_given(message: String) -> String {
+    for words in ["unknown variant", "invalid type: string", "invalid value: string"] {
+        let after = message.strip_prefix(words).and_then(|rest| rest.rfind(", expected "));
+        if let Some((_, expected)) = after.and_then(|at| message.split_at_checked(words.len() + at))
+        {
+            return format!("{words}{expected}");
+        }
+    }
+    message
 }
 
 /// The member that is missing: it has no place in what was read, and serde names it only in the

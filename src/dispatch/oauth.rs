@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 /// Real time for one request to an authorization server.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -189,8 +190,9 @@ impl ClientCredentials<'_> {
         let encode =
             |part: &str| -> String { form_urlencoded::byte_serialize(part.as_bytes()).collect() };
         let id = encode(self.client_id);
-        let secret = encode(self.client_secret.expose());
-        format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
+        let secret = Zeroizing::new(encode(self.client_secret.expose()));
+        let pair = Zeroizing::new(format!("{id}:{}", secret.as_str()));
+        format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))
     }
 
     fn request(&self) -> OutboundRequest {

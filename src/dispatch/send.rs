@@ -13,11 +13,13 @@ use crate::model::{Failure, FailureKind, Response, human_duration};
 use bytes::Bytes;
 use http::Method;
 use hyper::body::Incoming;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A request that is to go out.
-#[derive(Clone, Debug)]
+/// A request that is to go out. `Debug` shows the names of its headers only: a value may be a
+/// credential.
+#[derive(Clone)]
 pub struct OutboundRequest {
     /// The method.
     pub method: Method,
@@ -38,8 +40,8 @@ pub struct OutboundRequest {
     pub upload: Upload,
 }
 
-/// What was sent and what came of it.
-#[derive(Clone, Debug)]
+/// What was sent and what came of it. `Debug` shows the names of the headers sent only.
+#[derive(Clone)]
 pub struct Exchange {
     /// The complete head as it is on the wire: `Host` first, `Content-Length` last. It is what would
     /// have been sent where nothing was, and empty where no head could be made.
@@ -48,6 +50,35 @@ pub struct Exchange {
     pub duration: Duration,
     /// The answer, or why there is none.
     pub result: Result<Response, Failure>,
+}
+
+impl fmt::Debug for OutboundRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboundRequest")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &names(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .field("timeout", &self.timeout)
+            .field("https_only", &self.https_only)
+            .field("identity", &self.identity)
+            .field("upload", &self.upload)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("headers_sent", &names(&self.headers_sent))
+            .field("duration", &self.duration)
+            .field("result", &self.result)
+            .finish()
+    }
+}
+
+fn names(headers: &[(String, String)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 /// A connection that can be kept, and for how long the endpoint says it may.

@@ -2,7 +2,8 @@
 
 use crate::dispatch::recipient::Recipient;
 use crate::engine::checks::{
-    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
+    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_settings,
+    checked_text,
 };
 use crate::engine::{EndpointChange, HeaderChange, Inner};
 use crate::error::Result;
@@ -33,7 +34,8 @@ impl Inner {
         set("event_filter", &mut endpoint.event_filter, change.event_filter, checked_filter)?;
         set("channels", &mut endpoint.channels, change.channels, check::checked_channels)?;
         set("metadata", &mut endpoint.metadata, change.metadata, check::checked_metadata)?;
-        set("settings", &mut endpoint.settings, change.settings, check::checked_metadata)?;
+        let settings = |settings| checked_settings(provider, settings);
+        set("settings", &mut endpoint.settings, change.settings, settings)?;
         if let Some(change) = change.headers {
             let headers = change_headers(&mut endpoint, change);
             endpoint.headers = about("headers", checked_headers(provider, headers))?;

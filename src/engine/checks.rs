@@ -160,6 +160,16 @@ pub(super) fn checked_concurrency(concurrency: u32) -> Result<u32> {
     Err(Error::invalid(format!("concurrency {concurrency} is not between 1 and 1024")))
 }
 
+/// Settings that the provider's headers can be made of: refused now, and not at every attempt.
+pub(super) fn checked_settings(
+    provider: &Provider,
+    settings: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let settings = check::checked_metadata(settings)?;
+    provider.check_settings(&settings)?;
+    Ok(settings)
+}
+
 pub(super) fn checked_headers(
     provider: &Provider,
     headers: Vec<(String, String)>,

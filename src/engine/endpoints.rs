@@ -4,7 +4,8 @@ use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::checks::{
-    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_text,
+    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_settings,
+    checked_text,
 };
 use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint, whole};
 use crate::error::{Error, Result};
@@ -72,7 +73,7 @@ impl Engine {
             event_filter: about("event_filter", checked_filter(new.event_filter))?,
             channels: about("channels", check::checked_channels(new.channels))?,
             metadata: about("metadata", check::checked_metadata(new.metadata))?,
-            settings: about("settings", check::checked_metadata(new.settings))?,
+            settings: about("settings", checked_settings(&provider, new.settings))?,
             headers: about("headers", checked_headers(&provider, new.headers))?,
             rate_limit_per_second: about(
                 "rate_limit_per_second",

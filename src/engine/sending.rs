@@ -11,7 +11,7 @@ use crate::model::{
 use crate::provider::Webhook;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 impl Inner {
     /// Renders, signs and sends; what cannot be built is a failed attempt like any other.
@@ -176,7 +176,10 @@ pub(crate) fn masked<'a>(
 ) -> Vec<(String, String)> {
     for secret in secret {
         let held = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(secret));
-        held.for_each(|(_, value)| "***".clone_into(value));
+        held.for_each(|(_, value)| {
+            value.zeroize();
+            value.push_str("***");
+        });
     }
     headers
 }

@@ -3,15 +3,17 @@
 use crate::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A secret text. `Debug` does not show it, and its memory is zeroed on drop.
+/// A secret text. `Debug` does not show it, its memory is zeroed on drop, and two are compared in the
+/// same time wherever they differ; only their lengths can be told from it.
 ///
 /// ```
 /// let secret = hookwheel::Secret::new("whsec_…");
 /// assert_eq!(format!("{secret:?}"), "Secret(…)");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -25,6 +27,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

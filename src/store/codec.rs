@@ -241,8 +241,8 @@ pub fn decode_entries(bytes: &[u8], wanted: u128, data: Option<&[u8]>) -> Result
         let wanted = light.iter().filter(|entry| entry.of == wanted);
         return Ok(wanted.map(LightEntry::without_attempt).collect());
     };
-    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
-    let wanted = light.iter().zip(attempts).filter(|(entry, _)| entry.of == wanted);
+    let wanted =
+        light.iter().zip(attempts_of(&light, rest)?).filter(|(entry, _)| entry.of == wanted);
     wanted.map(|(entry, attempt)| entry.with_attempt(attempt, data)).collect()
 }
 
@@ -269,7 +269,7 @@ impl<'a> Entries<'a> {
     /// bytes.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let (light, rest) = light_entries(bytes)?;
-        let attempts = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+        let attempts = attempts_of(&light, rest)?;
         Ok(Self { light, attempts })
     }
 
@@ -316,6 +316,16 @@ fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {
     postcard::take_from_bytes(version_1(ENTRIES, bytes)?).map_err(damaged(ENTRIES))
 }
 
+/// The attempts that stand behind the entries of a page, one for each.
+fn attempts_of<'a>(light: &[LightEntry], rest: &'a [u8]) -> Result<Vec<&'a [u8]>> {
+    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+    if attempts.len() == light.len() {
+        return Ok(attempts);
+    }
+    // Paired as far as they go, the rest would be forgotten without a word.
+    Err(Error::unreadable(format!("{ENTRIES} in the store is damaged")))
+}
+
 impl StoredAttempt<'_> {
     fn encode(&self) -> Result<Vec<u8>> {
         postcard::to_extend(self, Vec::with_capacity(512))
@@ -357,5 +367,18 @@ mod tests {
         assert!(error.to_string().contains("version 2"), "{error}");
         assert!(decode::<u32>("a number", &[]).is_err());
         assert!(decode::<u32>("a number", &[1, 0x80]).is_err());
+    }
+
+    #[test]
+    fn entries_without_all_their_attempts_are_refused_not_forgotten() {
+        let light = |of| LightEntry {
+            of,
+            endpoint: EndpointId::from_uuid(uuid::Uuid::from_u128(1)),
+            change: EntryChange::Added { due: Timestamp::default() },
+        };
+        let page = encode(&([light(1), light(2)], [SerializeBytes(&[])])).unwrap();
+        assert!(Entries::new(&page).err().unwrap().to_string().contains("damaged"));
+        assert!(decode_entries(&page, 2, Some(b"{}")).is_err());
+        assert!(expunge_entries(&page, 2, None).is_err());
     }
 }

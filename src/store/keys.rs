@@ -173,8 +173,10 @@ pub fn decode_queue(bytes: &[u8]) -> Option<(EndpointId, QueueItem)> {
         [1] => true,
         _ => return None,
     };
+    let due = i64::from_be_bytes(*due);
     let item = QueueItem {
-        due: Timestamp::from_micros(i64::from_be_bytes(*due)),
+        // Another instant than the key's would be looked for in vain when the item is removed.
+        due: Some(Timestamp::from_micros(due)).filter(|read| read.as_micros() == due)?,
         webhook: WebhookId::from_uuid(Uuid::from_u128(webhook)),
         manual,
     };
@@ -235,6 +237,17 @@ mod tests {
             prop_assert!(key.starts_with(&queue_prefix(endpoint)));
             let after = QueueItem { due: Timestamp::from_micros(due.saturating_add(later)), ..item };
             prop_assert!(Key::Queue(endpoint, after).encode() > key);
+        }
+
+        #[test]
+        fn a_queue_key_is_read_as_what_it_is_or_not_at_all(due: [u8; 8], endpoint: u128) {
+            let mut key = queue_prefix(EndpointId::from_uuid(Uuid::from_u128(endpoint)));
+            key.extend_from_slice(&due);
+            key.extend_from_slice(&[0; 17]);
+            let read = decode_queue(&key);
+            prop_assert!(read.is_none_or(|(endpoint, item)| {
+                Key::Queue(endpoint, item).encode() == key
+            }));
         }
 
         #[test]

@@ -10,6 +10,7 @@ mod listen;
 mod providers;
 mod proxies;
 mod received;
+mod secrecy;
 mod serve;
 mod signing;
 mod simulate;

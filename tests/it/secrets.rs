@@ -1,14 +1,16 @@
 //! Signing secrets: shown, replaced, and nowhere in clear.
 
-use crate::common::{bench, hours, minutes, post_again, posts, seconds, soon, start};
+use crate::common::{bench, development, hours, minutes, post_again, posts, seconds, soon, start};
+use hookwheel::dispatch::{Egress, OutboundRequest, Upload};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{
-    Authentication, Clock, Engine, ErrorKind, MasterKeySource, NewApplication, NewEndpoint,
-    NewEvent, Secret,
+    Authentication, Clock, EndpointChange, Engine, ErrorKind, MasterKeySource, NewApplication,
+    NewEndpoint, NewEvent, Secret,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,6 +256,101 @@ async fn the_master_key_is_asked_for_and_never_made_anew() {
     drop(engine);
     fs::write(&key, &right).unwrap();
     assert!(open(folder.path()).await.is_err(), "the old key opens nothing any more");
+}
+
+/// Every file below a folder, and what is in it; but for the lock, which names whoever had it last.
+fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_of(&path));
+        } else if path.file_name().unwrap() != "lock" {
+            files.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_master_key_is_refused_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = |keys: &str| MasterKeySource::Given(Secret::new(keys));
+    let (right, wrong) = ("A".repeat(43) + "=", "B".repeat(42) + "A=");
+    let engine = open_with(folder.path(), given(&right)).await.unwrap();
+    let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let endpoint = NewEndpoint::new("http://127.0.0.1:9/hooks").provider("ticketnation");
+    let created = engine.create_endpoint(shop, endpoint).await.unwrap();
+    engine.close().await.unwrap();
+    drop(engine);
+    let before = files_of(folder.path());
+    for keys in [wrong.clone(), format!("{wrong} {wrong}"), "not a key".to_owned(), String::new()] {
+        let error = open_with(folder.path(), given(&keys)).await.err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Unreadable | ErrorKind::Invalid), "{error}");
+        assert!(!error.to_string().contains(&right) && !error.to_string().contains(&wrong));
+        let after = files_of(folder.path());
+        let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&after), names(&before));
+        let changed = before.iter().filter(|(name, bytes)| after[*name] != **bytes);
+        assert_eq!(changed.map(|(name, _)| name).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    }
+    let engine = open_with(folder.path(), given(&right)).await.unwrap();
+    assert_eq!(engine.endpoint_secret(created.endpoint.id).await.unwrap(), created.secret);
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_holds_a_secret_shows_it_to_debug() {
+    let canary = || Secret::new("CANARY-0123456789");
+    let mut new = NewEndpoint::new("http://127.0.0.1:9/hooks").provider("gocardless");
+    new = new.secret(canary().expose());
+    new.client_certificate = Some(("certificate".to_owned(), canary()));
+    let authentications = [
+        Authentication::Basic { username: "ada".to_owned(), password: canary() },
+        Authentication::Header { name: "X-Key".to_owned(), value: canary() },
+        Authentication::OAuth2 {
+            token_url: "http://127.0.0.1:9/token".to_owned(),
+            client_id: "shop".to_owned(),
+            client_secret: canary(),
+            scope: None,
+        },
+    ];
+    let change = EndpointChange {
+        authentication: Some(authentications[0].clone()),
+        client_certificate: Some(Some(("certificate".to_owned(), canary()))),
+        ..EndpointChange::default()
+    };
+    let request = OutboundRequest {
+        method: http::Method::POST,
+        url: "http://127.0.0.1:9/hooks".to_owned(),
+        headers: vec![("Authorization".to_owned(), "Bearer CANARY".to_owned())],
+        body: "CANARY".into(),
+        timeout: Duration::from_secs(1),
+        https_only: false,
+        identity: None,
+        upload: Upload::Whole,
+    };
+    let exchange = Egress::new(&development().egress).unwrap().exchange(request.clone()).await;
+    assert!(exchange.headers_sent.iter().any(|(_, value)| value.contains("CANARY")));
+    let bench = bench().await;
+    let mut endpoint = new.clone().provider("ticketnation");
+    endpoint.client_certificate = None;
+    let created = bench.endpoint(endpoint).await;
+    let provider = bench.engine.provider("ticketnation").unwrap();
+    let key = provider.signing_key(&provider.check_secret(&canary()).unwrap(), &canary()).unwrap();
+    let shown = [
+        format!("{new:?}"),
+        format!("{authentications:?}"),
+        format!("{change:?}"),
+        format!("{request:?}"),
+        format!("{exchange:?}"),
+        format!("{created:?}"),
+        format!("{key:?}"),
+        format!("{:?}", MasterKeySource::Given(canary())),
+    ];
+    for shown in shown {
+        assert!(!shown.contains("CANARY") && !shown.is_empty(), "{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

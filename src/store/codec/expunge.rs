@@ -1,8 +1,8 @@
 //! Pages of entries written anew without the bodies of attempts.
 
 use super::{
-    ENTRIES, EncodedEntry, LightEntry, StoredAttempt, StoredBody, damaged, encode_entries,
-    light_entries,
+    ENTRIES, EncodedEntry, LightEntry, StoredAttempt, StoredBody, attempts_of, damaged,
+    encode_entries, light_entries,
 };
 use crate::error::Result;
 use crate::model::AttemptId;
@@ -27,7 +27,7 @@ pub fn expunge_entries(
     if !light.iter().any(is_meant) {
         return Ok(None);
     }
-    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+    let attempts = attempts_of(&light, rest)?;
     let mut entries = Vec::with_capacity(light.len());
     for (light, attempt) in light.into_iter().zip(attempts) {
         let attempt = match is_meant(&light) {

@@ -1,0 +1,113 @@
+//! Secrets are wiped: once nobody holds one, it is nowhere in the memory of the process.
+
+use crate::common::{bench, soon};
+use hookwheel::vault::{MasterKeySource, Vault};
+use hookwheel::{Authentication, NewEndpoint, Secret};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+/// Letters that are nowhere but in the text that is made of them: kept with every bit turned, so that
+/// the search does not find itself.
+struct Canary(Vec<u8>);
+
+impl Canary {
+    fn new() -> Self {
+        let mut bytes = vec![0; 24];
+        hookwheel::chance::fill_random(&mut bytes).unwrap();
+        Self(bytes.into_iter().map(|byte| !(b'a' + byte % 26)).collect())
+    }
+
+    /// The text, in one piece of memory.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(self.0.len());
+        text.extend(self.0.iter().map(|byte| char::from(!byte)));
+        text
+    }
+
+    /// Whether the text is anywhere in what this process can write to.
+    fn is_in_memory(&self) -> bool {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let mut part = vec![0; 1 << 20];
+        let mut found = false;
+        for line in maps.lines().filter(|line| line.contains(" rw")) {
+            let (from, rest) = line.split_once('-').unwrap();
+            let end = rest.split_once(' ').unwrap().0;
+            let (mut from, end) =
+                (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
+            while from < end {
+                let length = part.len().min(usize::try_from(end - from).unwrap());
+                // What another thread has given back meanwhile cannot be read.
+                if memory.read_exact_at(&mut part[..length], from).is_err() {
+                    break;
+                }
+                found |= self.is_in(&part[..length]);
+                // Nor does the next search find what this one has read.
+                part.fill(0);
+                from += length as u64;
+                if from < end {
+                    from -= self.0.len() as u64;
+                }
+            }
+        }
+        found
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        let first = !self.0[0];
+        memchr::memchr_iter(first, bytes).any(|at| {
+            let there = bytes.get(at..at + self.0.len());
+            there.is_some_and(|there| there.iter().zip(&self.0).all(|(byte, own)| *byte == !own))
+        })
+    }
+}
+
+#[test]
+fn a_secret_is_wiped_when_it_is_dropped() {
+    let canary = Canary::new();
+    let secret = Secret::new(canary.text());
+    let copy = secret.clone();
+    drop(secret);
+    assert!(canary.is_in_memory(), "the search finds what is there");
+    drop(copy);
+    assert!(!canary.is_in_memory());
+}
+
+#[test]
+fn the_vault_leaves_nothing_behind() {
+    let canary = Canary::new();
+    let key = MasterKeySource::Given(Secret::new("A".repeat(43) + "="));
+    let vault = Vault::open(key, false).unwrap();
+    let secret = Secret::new(canary.text());
+    let sealed = vault.seal("a", &secret).unwrap();
+    drop(secret);
+    let opened = vault.open_sealed("a", &sealed).unwrap();
+    assert!(canary.is_in_memory());
+    drop(opened);
+    assert!(!canary.is_in_memory());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_gone_took_its_secrets_along() {
+    let (signing, password) = (Canary::new(), Canary::new());
+    let bench = bench().await;
+    let mut new = NewEndpoint::new("http://127.0.0.1:9/hooks").provider("standard-webhooks");
+    new.authentication = Authentication::Basic {
+        username: "ada".to_owned(),
+        password: Secret::new(password.text()),
+    };
+    bench.endpoint(new).await;
+    let new = NewEndpoint::new("http://127.0.0.1:9/hooks").provider("ticketnation");
+    let created = bench.endpoint(new.secret(signing.text())).await;
+    assert!(signing.is_in_memory() && password.is_in_memory());
+    drop(created);
+    bench.engine.close().await.unwrap();
+    drop(bench);
+    // Its threads let go a moment later.
+    soon(async {
+        while signing.is_in_memory() || password.is_in_memory() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
