@@ -131,7 +131,7 @@ pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
 }
 
 /// Bytes of a segment of the log in `data`: those that it was made with, as sled wrote them down.
-fn segment_bytes(data: &Path) -> usize {
+pub(crate) fn segment_bytes(data: &Path) -> usize {
     let written = std::fs::read(data.join("conf")).unwrap_or_default();
     let written = String::from_utf8_lossy(&written);
     let size = written.lines().find_map(|line| line.strip_prefix("segment_size: ")?.parse().ok());

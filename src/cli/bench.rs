@@ -1,6 +1,6 @@
 //! `hookwheel bench`: what this machine carries; and the processes that it starts for that.
 
-use crate::cli::{Ended, Ending, block_on, paint};
+use crate::cli::{Ended, Ending, block_on, open_files, paint};
 use crate::error::Error;
 use crate::measure::{self, Bound, Measure, Plan, Report, Row, RowReport};
 use std::io::Write;
@@ -53,6 +53,8 @@ async fn measure(arguments: &Arguments, out: &mut dyn Write) -> Ended {
         _ => Plan::quick(),
     };
     let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
+    // A thousand endpoints take more connections than the usual limit.
+    open_files::raise_limit();
     let mut measure = Measure::begin(plan, &folder)?;
     print_heading(measure.report(), out)?;
     for row in Row::ALL.iter().filter(|row| is_wanted(&arguments.only, **row)) {

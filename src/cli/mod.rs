@@ -14,6 +14,7 @@ mod exchange;
 mod json_text;
 mod listen;
 mod logging;
+mod open_files;
 mod paint;
 mod providers;
 mod received;

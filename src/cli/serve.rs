@@ -4,7 +4,7 @@ mod fronts;
 
 use super::settings::SettingsSource;
 use super::signals::Signals;
-use super::{Ended, Ending, Trouble, block_on, logging};
+use super::{Ended, Ending, Trouble, block_on, logging, open_files};
 use crate::api::server::Server;
 use crate::config::ServeConfig;
 use crate::engine::{Engine, NewAccessToken};
@@ -38,6 +38,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Ended {
     let config = arguments.settings.read()?.config()?;
     let _logging = logging::start(EnvFilter::new(&config.log.filter), config.log.format)?;
+    open_files::raise_limit();
     block_on(until_told_twice(config, out))?
 }
 

@@ -21,14 +21,21 @@ use crate::config::EgressConfig;
 use crate::error::Result;
 use crate::model::{Failure, FailureKind, human_duration};
 use hyper::client::conn::http1::Builder;
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use url::Host;
 
 /// Addresses of one name that are tried at most.
 const TRIES_MAX: u32 = 3;
+
+/// How long to wait for a socket where there are too many open files.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// URLs that are kept understood.
 const TARGETS_MAX: usize = 16_384;
@@ -46,6 +53,8 @@ pub(super) struct Inner {
     protocol: Builder,
     tls: Tls,
     resolver: Box<dyn Resolve>,
+    /// Whether the last connection that was asked for could not be made for want of files.
+    is_short_of_files: AtomicBool,
 }
 
 impl Egress {
@@ -71,6 +80,7 @@ impl Egress {
             protocol: connection::protocol(config),
             tls: Tls::new(&config.extra_authorities_pem)?,
             resolver: Box::new(resolver),
+            is_short_of_files: AtomicBool::new(false),
         })))
     }
 
@@ -190,11 +200,7 @@ impl Inner {
         let tries = u32::try_from(addresses.len()).unwrap_or(TRIES_MAX);
         for (address, tries_left) in addresses.iter().zip((1..=tries).rev()) {
             let place = place(origin, *address);
-            #[allow(
-                clippy::disallowed_methods,
-                reason = "the one place that opens sockets to endpoints; the address was checked"
-            )]
-            let connecting = TcpStream::connect(*address);
+            let connecting = self.dial(*address);
             // One address that swallows packets must not use up the time of the next.
             let share = deadline.remaining() / tries_left;
             failed = match crate::clock::within(share, connecting).await {
@@ -205,6 +211,36 @@ impl Inner {
         }
         Err(failed)
     }
+
+    /// Connects to an address that was checked, as soon as this process may open one more socket:
+    /// that it may not is no fault of the endpoint's, and no attempt of its schedule's.
+    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        loop {
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "the one place that opens sockets to endpoints"
+            )]
+            let connected = TcpStream::connect(address).await;
+            match connected {
+                Err(error) if is_out_of_files(&error) => {
+                    if !self.is_short_of_files.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "webhooks wait to be sent");
+                    }
+                    self.pool.close_idle();
+                    crate::clock::pause(SHORTAGE_PAUSE).await;
+                }
+                connected => {
+                    self.is_short_of_files.store(false, Ordering::Relaxed);
+                    return connected;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the process, or the whole system, has too many files open.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Host, port and address, for people.

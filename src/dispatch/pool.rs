@@ -107,6 +107,13 @@ impl Pool {
         }
     }
 
+    /// Closes all of them: their sockets are needed elsewhere.
+    pub(super) fn close_idle(&self) {
+        let idle = self.lock().take_all();
+        // The lock is gone by now.
+        drop(idle);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shelves> {
         lock(&self.shelves)
     }
@@ -155,6 +162,11 @@ impl Shelves {
         }
         self.count -= 1;
         Some(oldest)
+    }
+
+    fn take_all(&mut self) -> HashMap<Key, Vec<Idle>> {
+        self.count = 0;
+        std::mem::take(&mut self.by_key)
     }
 
     /// Removes and returns what is stale.

@@ -68,16 +68,6 @@ pub(super) fn resident_at_most(process: u32) -> Result<u64> {
     Ok(kib(&read(process, "status")?, "VmHWM") * 1024)
 }
 
-/// Lets this process and those that it starts have as many connections as the system grants: a
-/// thousand endpoints take more than the usual limit.
-pub(super) fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Where it is refused, the row that needs it fails in words of its own.
-    let _ = setrlimit(Resource::Nofile, limit);
-}
-
 /// Bytes that the files below `folder` take.
 pub(super) fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;

@@ -49,7 +49,6 @@ impl Measure {
     /// Fails where the folder cannot be written, or no process started.
     pub fn begin(plan: Plan, folder: &Path) -> Result<Self> {
         let machine = Machine::this(folder);
-        machine::raise_file_limit();
         let report = Report {
             hookwheel: env!("CARGO_PKG_VERSION"),
             at: Clock::system().wall().rfc3339(0),

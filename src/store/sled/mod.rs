@@ -5,8 +5,7 @@
 //! data file is synced through a handle of our own; leftovers of a killed open are removed before
 //! the next; large records are split; after any error all handles are dropped and the store is
 //! opened anew. A mark beside the data tells how far was acknowledged: a store that comes up with
-//! less is refused. What the mark cannot tell is damage in the middle of sled's log; closing
-//! leaves nothing there, but after a kill a disk that damages its files may take records unseen.
+//! less is refused, and so is one whose log is damaged in the middle, which sled passes over.
 
 mod attempts;
 mod commit;
@@ -14,6 +13,7 @@ mod expire;
 mod expunge;
 mod index;
 mod listing;
+mod log;
 mod open;
 mod page;
 mod read;
@@ -40,6 +40,7 @@ use index::IndexBuffer;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -130,12 +131,25 @@ impl SledStore {
     }
 
     fn drop_handles(&self) {
-        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let held = self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        let_go(held);
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
+    /// Does `work` with the handles, if there are any.
+    fn with<T>(&self, work: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
         let opened = self.opened()?;
-        read(&opened)
+        let result = work(&opened);
+        // They may be the last, since others were dropped meanwhile.
+        let_go(opened);
+        result
+    }
+}
+
+/// Drops handles. The last of them has sled sync its file once more, which panics where that fails:
+/// whoever lets go of a disk that fails is not to end with it.
+fn let_go<T>(handles: T) {
+    if panic::catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {
+        tracing::warn!("the store could not be synced when it was let go");
     }
 }
 
@@ -151,8 +165,7 @@ impl Opened {
 
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<()> {
-        let opened = self.opened()?;
-        let result = opened.commit(batch);
+        let result = self.with(|opened| opened.commit(batch));
         if result.is_err() {
             // What is kept in memory may be ahead of the disk, so it goes whatever the reason.
             self.drop_handles();
@@ -163,7 +176,7 @@ impl Store for SledStore {
     fn reopen(&self) -> Result<()> {
         let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // A reader may still hold the old handles; sled refuses to open a second time until then.
-        *held = None;
+        let_go(held.take());
         *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock)?));
         Ok(())
     }
@@ -173,26 +186,26 @@ impl Store for SledStore {
     }
 
     fn applications(&self) -> Result<Vec<Application>> {
-        self.read(|opened| opened.all(b'a', "an application"))
+        self.with(|opened| opened.all(b'a', "an application"))
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        self.read(|opened| opened.all(b'p', "an endpoint"))
+        self.with(|opened| opened.all(b'p', "an endpoint"))
     }
 
     fn is_deleted(&self, endpoint: EndpointId) -> Result<bool> {
-        let held = self.read(|opened| opened.get(&Key::Endpoint(endpoint).encode()))?;
+        let held = self.with(|opened| opened.get(&Key::Endpoint(endpoint).encode()))?;
         let Some(bytes) = held else { return Ok(true) };
         let endpoint: Endpoint = codec::decode("an endpoint", &bytes)?;
         Ok(matches!(endpoint.state, EndpointState::Deleted { .. }))
     }
 
     fn key_check(&self) -> Result<Option<Vec<u8>>> {
-        self.read(|opened| opened.get(&Key::Meta("key_check").encode()))
+        self.with(|opened| opened.get(&Key::Meta("key_check").encode()))
     }
 
     fn document(&self, kind: DocumentKind, key: &str) -> Result<Option<Vec<u8>>> {
-        self.read(|opened| opened.get(&Key::Document(kind, key).encode()))
+        self.with(|opened| opened.get(&Key::Document(kind, key).encode()))
     }
 
     fn documents_after(
@@ -201,28 +214,28 @@ impl Store for SledStore {
         after: &str,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        self.read(|opened| opened.documents_after(kind, after, limit))
+        self.with(|opened| opened.documents_after(kind, after, limit))
     }
 
     fn greatest_id(&self) -> Result<u128> {
-        self.read(Opened::greatest_id)
+        self.with(Opened::greatest_id)
     }
 
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
-        self.read(|opened| opened.acceptance(event))
+        self.with(|opened| opened.acceptance(event))
     }
 
     fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
-        self.read(|opened| opened.happened(events))
+        self.with(|opened| opened.happened(events))
     }
 
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
-        let held = self.read(|opened| opened.get(&Key::Webhook(webhook).encode()))?;
+        let held = self.with(|opened| opened.get(&Key::Webhook(webhook).encode()))?;
         held.map(|bytes| codec::decode("a webhook", &bytes)).transpose()
     }
 
     fn entries(&self, of: u128, with_attempts: bool) -> Result<Vec<Entry>> {
-        self.read(|opened| opened.entries(of, with_attempts))
+        self.with(|opened| opened.entries(of, with_attempts))
     }
 
     fn attempts_to(
@@ -232,31 +245,31 @@ impl Store for SledStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<AttemptPosition>> {
-        self.read(|opened| opened.attempts_to(endpoint, after, order, limit))
+        self.with(|opened| opened.attempts_to(endpoint, after, order, limit))
     }
 
     fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
-        self.read(|opened| opened.attempts_of(of))
+        self.with(|opened| opened.attempts_of(of))
     }
 
     fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
-        self.read(|opened| opened.attempts_at(positions))
+        self.with(|opened| opened.attempts_at(positions))
     }
 
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
-        self.read(|opened| opened.queue(endpoint, until, limit))
+        self.with(|opened| opened.queue(endpoint, until, limit))
     }
 
     fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
-        self.read(|opened| opened.replay_waits(endpoint, webhook))
+        self.with(|opened| opened.replay_waits(endpoint, webhook))
     }
 
     fn waiting(&self) -> Result<Vec<(EndpointId, Timestamp)>> {
-        self.read(Opened::waiting)
+        self.with(Opened::waiting)
     }
 
     fn fresh(&self) -> Result<Vec<(EndpointId, Acceptance)>> {
-        self.read(Opened::fresh)
+        self.with(Opened::fresh)
     }
 
     fn idempotency(
@@ -265,12 +278,12 @@ impl Store for SledStore {
         key: &str,
     ) -> Result<Option<IdempotencyRecord>> {
         let key = Key::Idempotency(application, key).encode();
-        let held = self.read(|opened| opened.get(&key))?;
+        let held = self.with(|opened| opened.get(&key))?;
         held.map(|bytes| codec::decode("an idempotency key", &bytes)).transpose()
     }
 
     fn event_by_uid(&self, application: ApplicationId, uid: &str) -> Result<Option<EventId>> {
-        self.read(|opened| opened.event_by_uid(application, uid))
+        self.with(|opened| opened.event_by_uid(application, uid))
     }
 
     fn events_of(
@@ -280,7 +293,7 @@ impl Store for SledStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<EventId>> {
-        self.read(|opened| opened.events_of(owner, range, order, limit))
+        self.with(|opened| opened.events_of(owner, range, order, limit))
     }
 
     fn exhausted(
@@ -291,23 +304,19 @@ impl Store for SledStore {
         limit: usize,
     ) -> Result<Vec<EventId>> {
         let key = |event| Key::Exhausted(endpoint, event);
-        self.read(|opened| opened.marked(key(range.start)..key(range.end), order, limit))
+        self.with(|opened| opened.marked(key(range.start)..key(range.end), order, limit))
     }
 
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired> {
-        let opened = self.opened()?;
-        self.fault(expire::step(self, &opened, expiry))
+        self.fault(self.with(|opened| expire::step(self, opened, expiry)))
     }
 
     fn expunge(&self, expunge: Expunge) -> Result<()> {
-        let opened = self.opened()?;
-        self.fault(expunge::expunge(self, &opened, expunge))
+        self.fault(self.with(|opened| expunge::expunge(self, opened, expunge)))
     }
 
     fn close(&self) -> Result<()> {
-        let opened = self.opened()?;
-        self.fault(opened.write_indexes())?;
-        drop(opened);
+        self.fault(self.with(Opened::write_indexes))?;
         // Opening makes sled write a snapshot, and what is in there is checked when it is read.
         // What is only in its log is not: damage in the middle of that is skipped without a word.
         self.reopen()

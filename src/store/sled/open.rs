@@ -1,12 +1,12 @@
 //! Opening the store in a locked folder: its format, the commit mark, what is kept in memory.
 
 use crate::clock::Stopwatch;
-use crate::error::{Error, Result};
-use crate::folder::open_sled;
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::{open_sled, segment_bytes};
 use crate::store::keys::{IndexKind, Key};
 use crate::store::sled::attempts::AttemptIndex;
 use crate::store::sled::index::IndexBuffer;
-use crate::store::sled::{Opened, SledOptions, Writer, expire, failed};
+use crate::store::sled::{Opened, SledOptions, Writer, expire, failed, let_go, log};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -26,6 +26,10 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
     let data = folder.join(DATA);
     let is_new = !data.exists();
     let watch = Stopwatch::start();
+    // Without the mark, whoever removed it accepts what the store holds.
+    if folder.join(MARK).exists() {
+        log::check(&data, segment_bytes(&data)).map_err(|error| damaged(folder, error))?;
+    }
     let db = open_sled(&data, options.cache_bytes)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     // Most of a long start is this, and grows with the file.
@@ -54,19 +58,43 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         attempts: AttemptIndex::default(),
         _lock: Arc::clone(lock),
     };
-    opened.check_format(folder)?;
-    opened.check_mark(folder)?;
-    opened.take_up()?;
-    if is_new {
+    let checked = opened.check(folder).and_then(|()| match is_new {
         // The names of new files are durable only once their folders are.
-        for name in [data.as_path(), folder] {
-            File::open(name).and_then(|folder| folder.sync_all()).map_err(io)?;
+        true => [data.as_path(), folder]
+            .iter()
+            .try_for_each(|name| File::open(name)?.sync_all())
+            .map_err(io),
+        false => Ok(()),
+    });
+    match checked {
+        Ok(()) => Ok(opened),
+        Err(error) => {
+            let_go(opened);
+            Err(error)
         }
     }
-    Ok(opened)
+}
+
+/// What is said of a log that is not as it was written, after where that is.
+fn damaged(folder: &Path, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unreadable => Error::unreadable(format!(
+            "data folder `{}` lost what it had acknowledged: it is damaged ({error}). Restore a \
+             backup, or remove `{}` to accept the loss",
+            folder.display(),
+            folder.join(MARK).display()
+        )),
+        _ => error,
+    }
 }
 
 impl Opened {
+    fn check(&self, folder: &Path) -> Result<()> {
+        self.check_format(folder)?;
+        self.check_mark(folder)?;
+        self.take_up()
+    }
+
     fn check_format(&self, folder: &Path) -> Result<()> {
         let key = Key::Meta("format").encode();
         match self.get(&key)? {
