@@ -1,5 +1,5 @@
-//! What a service does when its machine fails it: the clock is set, the disk is slow, broken or full,
-//! files run out. docs/service.md says the same in words.
+//! What a service does when its machine fails it: the clock is set, the disk is slow, broken or
+//! full, files run out. docs/service.md says the same in words.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use crate::service::{Service, Stage, until_it_works};

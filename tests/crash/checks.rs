@@ -1,5 +1,5 @@
-//! Whether the promises were kept: history, states, due times, keys and secrets, as an engine that was
-//! opened after the kill tells them.
+//! Whether the promises were kept: history, states, due times, keys and secrets, as an engine that
+//! was opened after the kill tells them.
 
 use crate::promises::{Promises, Wire, digest};
 use crate::shop::{Door, ROTATED, Shop};

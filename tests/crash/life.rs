@@ -50,8 +50,8 @@ impl Moment {
     }
 }
 
-/// Lives the life of this `number`. `opening` is how long the engine took to open, kept from life to
-/// life.
+/// Lives the life of this `number`. `opening` is how long the engine took to open, kept from life
+/// to life.
 pub async fn live(shop: &Shop, number: usize, random: &mut Random, opening: &mut Duration) -> Life {
     let receivers = shop.receivers(&Clock::system()).await;
     for receiver in &receivers {

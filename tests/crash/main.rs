@@ -1,10 +1,10 @@
-//! Real processes, `kill -9` at random instants: nothing that was acknowledged is lost, nothing that
-//! was recorded is forgotten, and nothing changes on its way.
+//! Real processes, `kill -9` at random instants: nothing that was acknowledged is lost, nothing
+//! that was recorded is forgotten, and nothing changes on its way.
 //!
-//! A process emits, delivers, replays and rotates secrets as fast as it can, while its receivers fail,
-//! die and come back. It is killed while it opens or while it works, opened and killed again, up to
-//! four times; then an engine at rest is asked for everything that was promised. At the end, what
-//! still waits goes out by a clock moved by hand, and everything is looked at once more.
+//! A process emits, delivers, replays and rotates secrets as fast as it can, while its receivers
+//! fail, die and come back. It is killed while it opens or while it works, opened and killed again,
+//! up to four times; then an engine at rest is asked for everything that was promised. At the end,
+//! what still waits goes out by a clock moved by hand, and everything is looked at once more.
 //!
 //! `CRASH_KILLS` sets how often it is killed (default 30), `CRASH_SEED` repeats the draws of a run;
 //! what a processor does in between nothing repeats.
@@ -74,8 +74,8 @@ async fn killed_again_and_again_it_keeps_its_promises() {
     end(&shop, &mut promises, &mut known).await;
     println!(
         "{killed} kills, {} of them while it opened (seed {seed}), in {:.0} s: {} events \
-         acknowledged, {} replays, {} rotations; {} requests seen, {} attempts on record, {} requests \
-         in flight at a kill and sent again, {} due times kept; 0 lost",
+         acknowledged, {} replays, {} rotations; {} requests seen, {} attempts on record, {} \
+         requests in flight at a kill and sent again, {} due times kept; 0 lost",
         promises.kills_while_opening,
         watch.elapsed().as_secs_f64(),
         promises.acked.len(),

@@ -1,5 +1,5 @@
-//! The shop whose webhooks are sent: one endpoint of each provider that differs in what a crash could
-//! harm, each at an address of its own.
+//! The shop whose webhooks are sent: one endpoint of each provider that differs in what a crash
+//! could harm, each at an address of its own.
 
 use hookwheel::model::WebhookId;
 use hookwheel::simulate::receiver::{Consumer, Receiver, Setup};
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 /// How many endpoints there are.
 pub const ENDPOINTS: usize = 4;
-/// The one whose secret is rotated: its receiver takes everything, and signatures are checked later.
+/// The one whose secret is rotated: its receiver takes everything; signatures are checked later.
 pub const ROTATED: usize = 0;
-/// TicketNation's body never changes, Citizen Ticket's is stamped anew, Standard Webhooks has its id
-/// and time in headers, and GoCardless sends several events at once.
+/// TicketNation's body never changes, Citizen Ticket's is stamped anew, Standard Webhooks has its
+/// id and time in headers, and GoCardless sends several events at once.
 const CONSUMERS: [Consumer; ENDPOINTS] = [
     Consumer::TicketNation,
     Consumer::CitizenTicket,
@@ -86,8 +86,8 @@ pub async fn open(folder: &Path, clock: Clock) -> Engine {
     Engine::builder().data_folder(folder).development().clock(clock).open().await.unwrap()
 }
 
-/// Addresses that no outgoing connection takes meanwhile: below the ports that those are given, and in
-/// a part of 127.0.0.0/8 that is this process's own.
+/// Addresses that no outgoing connection takes meanwhile: below the ports that those are given, and
+/// in a part of 127.0.0.0/8 that is this process's own.
 fn addresses() -> impl Iterator<Item = SocketAddr> {
     let [.., high, low] = std::process::id().to_be_bytes();
     let own = IpAddr::from(Ipv4Addr::new(127, 77, high, low));

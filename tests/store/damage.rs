@@ -10,11 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const EVENTS: u64 = 600;
+const EVENTS: u64 = 2400;
 /// Parts in which they come.
 const PARTS: u64 = 3;
 /// Damaged copies that are tried; `DAMAGE_ROUNDS` says otherwise.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 150;
 
 /// Fills a folder over several openings, so that segments of sled's file are used again; returns
 /// what it holds.

@@ -101,8 +101,8 @@ impl Log {
         let newest_number = newest.map_or(0, |(begins, _)| begins / size);
         for segment in segments.iter().take_while(|segment| segment.begins < stable) {
             let bytes = self.read(segment.offset, self.segment_bytes)?;
-            let number = segment.begins / size;
-            if let Some(at) = bad_message(&bytes, self.segment_bytes, number, stable - segment.begins)
+            let (number, until) = (segment.begins / size, stable - segment.begins);
+            if let Some(at) = bad_message(&bytes, self.segment_bytes, number, until)
                 // A segment that was free may have been overwritten from the middle on.
                 && !holds_newer(bytes.get(at..).unwrap_or_default(), newest_number)
             {
