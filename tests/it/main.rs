@@ -14,6 +14,7 @@ mod fairness;
 mod fronts;
 mod gocardless;
 mod history;
+mod isolation;
 mod ladders;
 mod listing;
 mod opencard;
