@@ -14,6 +14,7 @@ mod hardening;
 mod idempotency;
 mod limits;
 mod messages;
+mod notices;
 mod providers;
 mod secrecy;
 mod serving;
