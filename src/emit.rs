@@ -68,7 +68,6 @@ impl Engine {
     ) -> Result<(Vec<Emitted>, KeptBack)> {
         let inner = &self.inner;
         inner.check_open()?;
-        let watch = Stopwatch::start();
         let most = inner.config.batch_max_events;
         if events.len() > most {
             return Err(Error::invalid(format!(
@@ -76,23 +75,10 @@ impl Engine {
                 events.len()
             )));
         }
-        let mut acceptances = Vec::with_capacity(events.len());
-        let mut places = Vec::with_capacity(events.len());
-        for event in events {
-            let (acceptance, taken) = inner.plan(event, &watch).await?;
-            acceptances.push(acceptance);
-            places.push(taken);
-        }
         let (sender, answer) = oneshot::channel();
-        let hand = Arc::clone(inner);
-        inner.committer.accept(acceptances, move |accepted| {
-            let emitted = accepted.map(|accepted| {
-                hand.meters.accepted(watch.elapsed());
-                hand.hand_over(places, accepted, delivers)
-            });
-            // Whoever emitted may have gone away; what was accepted is on its way all the same.
-            let _ = sender.send(emitted);
-        });
+        // Whoever emitted may have gone away; what was accepted is on its way all the same.
+        let then = |emitted| drop(sender.send(emitted));
+        inner.take_in(events, ROOM_WAIT_MAX, delivers, then).await?;
         answer.await.map_err(|_| Error::closed())?
     }
 
@@ -187,8 +173,41 @@ impl Inner {
         Ok(())
     }
 
-    /// Checks an event and finds its recipients. `watch` tells how long its emit has taken so far.
-    async fn plan(&self, new: NewEvent, watch: &Stopwatch) -> Result<(NewAcceptance, TakenPlaces)> {
+    /// Checks events and hands them to the committing thread, all of them or none; `then` hears
+    /// there what came of them. Waits for room in crowded lanes for `room_wait_max`.
+    pub(crate) async fn take_in(
+        self: &Arc<Self>,
+        events: Vec<NewEvent>,
+        room_wait_max: Duration,
+        delivers: bool,
+        then: impl FnOnce(Result<(Vec<Emitted>, KeptBack)>) + Send + 'static,
+    ) -> Result<()> {
+        let watch = Stopwatch::start();
+        let mut acceptances = Vec::with_capacity(events.len());
+        let mut places = Vec::with_capacity(events.len());
+        for event in events {
+            let left = || room_wait_max.saturating_sub(watch.elapsed());
+            let (acceptance, taken) = self.plan(event, left).await?;
+            acceptances.push(acceptance);
+            places.push(taken);
+        }
+        let hand = Arc::clone(self);
+        self.committer.accept(acceptances, move |accepted| {
+            then(accepted.map(|accepted| {
+                hand.meters.accepted(watch.elapsed());
+                hand.hand_over(places, accepted, delivers)
+            }));
+        });
+        Ok(())
+    }
+
+    /// Checks an event and finds its recipients. `room_wait` tells for how long it may still wait
+    /// for room.
+    async fn plan(
+        &self,
+        new: NewEvent,
+        room_wait: impl Fn() -> Duration,
+    ) -> Result<(NewAcceptance, TakenPlaces)> {
         self.check_size(&new.data)?;
         if let Some(key) = &new.idempotency_key {
             check::check_idempotency_key(key)?;
@@ -225,8 +244,7 @@ impl Inner {
             let Some(place) = place(recipient, &event, &mut reach) else { continue };
             let place = match place {
                 Place::Fresh => {
-                    let most = ROOM_WAIT_MAX.saturating_sub(watch.elapsed());
-                    has_waited |= recipient.gate.wait_for_room(most, has_waited).await;
+                    has_waited |= recipient.gate.wait_for_room(room_wait(), has_waited).await;
                     let is_fresh = recipient.gate.admit(event.data.len());
                     if is_fresh { Place::Fresh } else { Place::Queued }
                 }

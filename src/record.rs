@@ -23,6 +23,22 @@ pub struct Verdict {
     pub stays_first: bool,
     /// What it means for the endpoint.
     pub effect: Effect,
+    /// What the platform is to be told of.
+    pub news: Option<News>,
+}
+
+/// Failed attempts of the schedule from which on a webhook is failing: as many as Svix waits for.
+const FAILING_ATTEMPTS: u32 = 4;
+
+/// What a platform may want to know of a webhook, each of them said once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// The fourth attempt failed, and more are to come.
+    Failing,
+    /// The last attempt failed.
+    Exhausted,
+    /// It was failing or exhausted, and was accepted now.
+    Recovered,
 }
 
 /// What an attempt means for the endpoint.
@@ -36,6 +52,8 @@ pub enum Effect {
     Disable(String),
     /// The provider keeps the queue until it answers its challenge.
     Park(String),
+    /// Every attempt has failed since then, by the schedule's time, which is to be kept.
+    Failing(Timestamp),
 }
 
 /// What the verdict goes by.
@@ -56,6 +74,20 @@ pub struct Facts<'a> {
     pub ordered: bool,
     /// For a manual attempt: the scheduled one that still waits, and how far it has come.
     pub scheduled: Option<(QueueItem, QueueProgress)>,
+    /// For a manual attempt: whether the webhook was exhausted before.
+    pub was_exhausted: bool,
+}
+
+impl Facts<'_> {
+    /// Whether the webhook was failing or exhausted before this attempt.
+    fn was_in_trouble(&self) -> bool {
+        let made = match self.item.trigger {
+            Trigger::Scheduled => self.item.scheduled_attempts,
+            Trigger::Manual => self.scheduled.map_or(0, |(_, held)| held.scheduled_attempts),
+            Trigger::Test => 0,
+        };
+        self.was_exhausted || made >= FAILING_ATTEMPTS
+    }
 }
 
 /// Decides what follows from an attempt.
@@ -75,10 +107,12 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
         },
         stays_first: false,
         effect: Effect::None,
+        news: None,
     };
     if facts.outcome.is_success() {
         verdict.state = Some(DeliveryState::Succeeded { at: facts.wall });
         verdict.effect = Effect::Accepted;
+        verdict.news = facts.was_in_trouble().then_some(News::Recovered);
         verdict.dequeue.extend(facts.scheduled.map(|(place, _)| place));
         return verdict;
     }
@@ -105,6 +139,7 @@ fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdic
     let made = item.scheduled_attempts.saturating_add(1);
     let next =
         facts.provider.schedule().next(made, facts.outcome.response(), facts.wall, facts.random);
+    verdict.news = (made == FAILING_ATTEMPTS).then_some(News::Failing);
     match next {
         Next::Retry(delay) => {
             let due = facts.now.after(delay);
@@ -130,7 +165,10 @@ fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdic
                 answered(facts.outcome)
             ));
         }
-        Next::GiveUp => verdict.state = Some(DeliveryState::Exhausted { at: facts.wall }),
+        Next::GiveUp => {
+            verdict.state = Some(DeliveryState::Exhausted { at: facts.wall });
+            verdict.news = Some(News::Exhausted);
+        }
     }
 }
 

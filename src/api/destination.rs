@@ -5,7 +5,7 @@ use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, MessagePath, Owned};
 use crate::api::attempt::shape::status;
 use crate::api::delivery::due;
-use crate::api::endpoint::shape::EndpointOut;
+use crate::api::endpoint::shown::EndpointOut;
 use crate::api::input::Query;
 use crate::api::message::{MessageOut, Told, yes};
 use crate::api::page::{ListResponse, PageQuery, page_of};

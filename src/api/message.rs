@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::api::access::{AppPath, Caller, MessagePath, Tenant, missing, path_part};
 use crate::api::application::ApplicationIn;
-use crate::api::endpoint::shape::some_items;
+use crate::api::endpoint::shown::some_items;
 use crate::api::idempotency;
 use crate::api::input::{Body, Path, Query};
 use crate::api::page::ListResponse;

@@ -16,6 +16,7 @@ mod idempotency;
 mod input;
 mod limits;
 mod message;
+mod notices;
 mod openapi;
 mod page;
 mod places;

@@ -1,8 +1,8 @@
 //! The description of the API: OpenAPI 3.1 made from the handlers and their types, and a page to
 //! read it and try it with.
 
-use crate::api::idempotency;
 use crate::api::refusal::{Fault, HttpError, Refusal, ValidationError};
+use crate::api::{idempotency, notices};
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
@@ -67,6 +67,7 @@ pub(super) fn document(mut closed: OpenApi, mut open: OpenApi, public_url: &str)
     }
     closed.merge(open);
     closed.merge(Errors::openapi());
+    notices::describe(&mut closed);
     let info = InfoBuilder::new().title("hookwheel").version(env!("CARGO_PKG_VERSION"));
     closed.info = info.description(Some(INTRODUCTION)).build();
     if !public_url.is_empty() {

@@ -138,6 +138,7 @@ fn in_json(member: &'static str) -> &'static str {
         "event_filter" => "eventTypes",
         "rate_limit_per_second" => "throttleRate",
         "client_certificate" => "clientCertificate",
+        "disable_after_failing_days" => "disableAfterFailingDays",
         same => same,
     }
 }

@@ -58,7 +58,8 @@ impl Default for EgressConfig {
 pub struct Config {
     /// Which addresses webhooks may reach.
     pub egress: EgressConfig,
-    /// Requests in flight at once over all endpoints.
+    /// Requests in flight at once over all endpoints. An application gets one more only while it has
+    /// fewer than are left for others, so that one alone has half of them.
     pub in_flight_max: usize,
     /// Bytes of event data kept in memory before a first attempt; more is queued on disk.
     pub fresh_max_bytes: u64,
@@ -82,6 +83,10 @@ pub struct Config {
     pub store_cache_bytes: u64,
     /// Bytes of free disk below which new events are refused.
     pub disk_reserve_bytes: u64,
+    /// The uid of the application whose endpoints are told what becomes of those of the others:
+    /// `endpoint.disabled`, `message.attempt.failing`, `.exhausted` and `.recovered` are events of
+    /// it. Nobody is told unless it is given.
+    pub notices_application: Option<String>,
 }
 
 impl Default for Config {
@@ -99,6 +104,7 @@ impl Default for Config {
             close_grace_seconds: 30,
             store_cache_bytes: 64 * 1024 * 1024,
             disk_reserve_bytes: 64 * 1024 * 1024,
+            notices_application: None,
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Lanes: one per endpoint, each with its own limits, served in turn.
+//! Lanes: one per endpoint, each with its own limits, served in turn, application by application.
 //!
 //! A pure data structure: it holds what may be sent, and says what goes next.
 
 use crate::dispatch::limits::{ApplicationLimits, Pace};
 use crate::dispatch::ready::Ready;
 use crate::dispatch::recipient::Recipient;
+use crate::dispatch::round::Round;
 use crate::model::{
     ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
 };
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Bytes of event data in one webhook of several events at most.
@@ -37,14 +38,13 @@ pub struct LanesStatus {
 /// All lanes.
 pub struct Lanes {
     lanes: HashMap<EndpointId, Lane>,
-    /// Lanes that may have something to send now, in turn.
-    round: VecDeque<EndpointId>,
+    /// Lanes that may have something to send now, and the places for what is in flight.
+    round: Round,
     /// Lanes that wait for their own rate limit or a pause, by the time it ends.
     timed: BTreeSet<(Timestamp, EndpointId)>,
     /// The limits over all lanes of an application.
     limits: ApplicationLimits,
     in_flight: usize,
-    in_flight_max: usize,
 }
 
 struct Lane {
@@ -61,15 +61,15 @@ struct Lane {
 }
 
 impl Lanes {
-    /// No lanes yet; `in_flight_max` requests at once over all of them.
+    /// No lanes yet; `in_flight_max` requests at once over all of them, of which no application
+    /// takes more than it leaves.
     pub fn new(in_flight_max: usize) -> Self {
         Self {
             lanes: HashMap::new(),
-            round: VecDeque::new(),
+            round: Round::new(in_flight_max),
             timed: BTreeSet::new(),
             limits: ApplicationLimits::default(),
             in_flight: 0,
-            in_flight_max,
         }
     }
 
@@ -104,8 +104,9 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return Vec::new() };
         lane.closed = true;
         lane.in_round = false;
-        self.round.retain(|held| *held != endpoint);
-        self.limits.leave(lane.recipient.endpoint.application, endpoint);
+        let application = lane.recipient.endpoint.application;
+        self.round.leave(application, endpoint);
+        self.limits.leave(application, endpoint);
         let items = lane.ready.take_all();
         if lane.in_flight.is_empty() {
             self.lanes.remove(&endpoint);
@@ -116,7 +117,7 @@ impl Lanes {
     /// Limits all lanes of an application together to `rate` webhooks a second, or no more.
     pub fn limit(&mut self, application: ApplicationId, rate: Option<u32>) {
         for endpoint in self.limits.set(application, rate) {
-            self.round.push_back(endpoint);
+            self.round.enter(application, endpoint);
         }
     }
 
@@ -153,10 +154,7 @@ impl Lanes {
     pub fn next(&mut self, now: Timestamp) -> Option<Departure> {
         loop {
             self.wake(now);
-            if self.in_flight >= self.in_flight_max {
-                return None;
-            }
-            let endpoint = self.round.pop_front()?;
+            let endpoint = self.round.next()?;
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
             let application = lane.recipient.endpoint.application;
             lane.in_round = false;
@@ -174,6 +172,7 @@ impl Lanes {
                     }
                     self.limits.end_turn(application, endpoint);
                     self.in_flight += 1;
+                    self.round.take(application);
                     self.enter_round(endpoint);
                     return Some(departure);
                 }
@@ -204,11 +203,11 @@ impl Lanes {
     /// Takes a webhook off the list of what is in flight: its attempt is on record. `gone` are the
     /// places in the queue that the record removed: what is here from one of them is needless.
     pub fn finished(&mut self, endpoint: EndpointId, webhook: WebhookId, gone: &[QueueItem]) {
-        self.in_flight = self.in_flight.saturating_sub(1);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        if lane.in_flight.remove(&webhook) == Some(true) {
-            lane.running -= 1;
-        }
+        let Some(is_running) = lane.in_flight.remove(&webhook) else { return };
+        lane.running -= usize::from(is_running);
+        self.in_flight -= 1;
+        self.round.give_back(lane.recipient.endpoint.application);
         if lane.closed && lane.in_flight.is_empty() {
             self.lanes.remove(&endpoint);
             return;
@@ -241,8 +240,8 @@ impl Lanes {
             self.timed.pop_first();
             self.enter_round(endpoint);
         }
-        while let Some(endpoint) = self.limits.call(now) {
-            self.round.push_back(endpoint);
+        while let Some((application, endpoint)) = self.limits.call(now) {
+            self.round.enter(application, endpoint);
         }
     }
 
@@ -253,7 +252,7 @@ impl Lanes {
             && !lane.ready.is_empty()
         {
             lane.in_round = true;
-            self.round.push_back(endpoint);
+            self.round.enter(lane.recipient.endpoint.application, endpoint);
         }
     }
 }

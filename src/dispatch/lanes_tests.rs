@@ -52,7 +52,12 @@ fn webhook(number: u128) -> ReadyWebhook {
 
 /// Lanes 1 to 3 of application 1 and lane 4 of application 2, with ten webhooks in each.
 fn lanes() -> Lanes {
-    let mut lanes = Lanes::new(1000);
+    lanes_with(1000)
+}
+
+/// The same with that many requests at once.
+fn lanes_with(in_flight_max: usize) -> Lanes {
+    let mut lanes = Lanes::new(in_flight_max);
     for (owner, number) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
         lanes.open(recipient(owner, number));
         for count in 0..10 {
@@ -105,6 +110,31 @@ fn a_lane_that_becomes_busy_does_not_overtake_the_line() {
 }
 
 #[test]
+fn an_application_gets_no_more_turns_for_having_more_endpoints() {
+    let mut lanes = lanes();
+    let order = departed(&mut lanes, at(0));
+    let last = order.iter().rposition(|lane| *lane == endpoint(4)).unwrap();
+    assert_eq!(last, 19, "every other one until it has no more: {order:?}");
+    let own = |number| order[..last].iter().filter(|lane| **lane == endpoint(number)).count();
+    assert_eq!([1, 2, 3].map(own), [4, 3, 3], "and the three lanes in turn");
+}
+
+#[test]
+fn an_application_whose_requests_hang_leaves_places_to_others() {
+    let mut lanes = lanes_with(8);
+    lanes.close(endpoint(4));
+    assert_eq!(departed(&mut lanes, at(0)).len(), 4, "half of them");
+    lanes.open(recipient(2, 4));
+    (400..410).for_each(|number| drop(lanes.arrive(endpoint(4), webhook(number))));
+    assert_eq!(departed(&mut lanes, at(0)), [endpoint(4); 2]);
+    for number in 400..408 {
+        lanes.finished(endpoint(4), webhook(number).webhook, &[]);
+        assert_eq!(departed(&mut lanes, at(0)), [endpoint(4)], "its own place again");
+    }
+    assert_eq!(lanes.in_flight(), 6);
+}
+
+#[test]
 fn a_turn_that_nobody_takes_goes_to_the_next_in_line() {
     let mut lanes = lanes();
     lanes.limit(application(1), Some(10));
@@ -119,10 +149,10 @@ fn a_turn_that_nobody_takes_goes_to_the_next_in_line() {
 
 #[test]
 fn a_lane_that_is_full_of_requests_gives_its_turn_away() {
-    let mut lanes = lanes();
-    lanes.in_flight_max = 11;
+    let mut lanes = lanes_with(4);
     lanes.limit(application(1), Some(10));
-    assert_eq!(departed(&mut lanes, at(0)).len(), 11);
+    let first = departed(&mut lanes, at(0));
+    assert_eq!(first, [1, 4, 4].map(endpoint), "as many places are left as application 1 holds");
     assert!(departed(&mut lanes, at(100)).is_empty(), "lane 2 is called, and has to wait");
     assert_eq!(lanes.next_wake(), None, "nothing to wake for until a request is over");
     lanes.close(endpoint(2));

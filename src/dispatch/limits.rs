@@ -109,15 +109,15 @@ impl ApplicationLimits {
         }
     }
 
-    /// The next lane whose turn has come at `now`.
-    pub fn call(&mut self, now: Timestamp) -> Option<EndpointId> {
+    /// The next lane whose turn has come at `now`, and its application.
+    pub fn call(&mut self, now: Timestamp) -> Option<(ApplicationId, EndpointId)> {
         while self.next_call().is_some_and(|at| at <= now) {
             let (_, application) = self.calls.pop_first()?;
             if let Some(limit) = self.limits.get_mut(&application)
                 && let Some(lane) = limit.line.pop_front()
             {
                 limit.called = Some(lane);
-                return Some(lane);
+                return Some((application, lane));
             }
         }
         None

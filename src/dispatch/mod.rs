@@ -15,6 +15,7 @@ mod pool;
 mod ready;
 pub mod recipient;
 mod resolver;
+mod round;
 pub mod run;
 mod send;
 mod target;

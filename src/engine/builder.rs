@@ -8,6 +8,7 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
+use crate::engine::failing::FailingRuns;
 use crate::engine::manner::Director;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
@@ -16,7 +17,7 @@ use crate::engine::{Engine, Hands, Inner};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::secret::Sealed;
-use crate::model::{Endpoint, EndpointState, Secret};
+use crate::model::{Endpoint, EndpointState, Secret, check};
 use crate::provider::Providers;
 use crate::store::group_commit::GroupCommit;
 use crate::store::sled::SledOptions;
@@ -165,6 +166,9 @@ impl EngineBuilder {
     /// folder: [`ErrorKind::InUse`](crate::ErrorKind::InUse) when another process has it.
     pub async fn open(self) -> Result<Engine> {
         self.config.check()?;
+        if let Some(uid) = &self.config.notices_application {
+            check::check_uid(uid).map_err(|error| error.within("`notices_application`"))?;
+        }
         let mut providers = Providers::embedded()?;
         if let Some(folder) = &self.providers_folder {
             providers.load_folder(folder)?;
@@ -211,6 +215,7 @@ impl EngineBuilder {
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             probes: Arc::default(),
+            failing: FailingRuns::default(),
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
@@ -349,6 +354,9 @@ impl Inner {
             gate.close();
         }
         let id = endpoint.id;
+        if let Some(since) = endpoint.failing_since {
+            self.failing.begin(id, since);
+        }
         let recipient = self
             .recipient(endpoint, &owner, gate)
             .map_err(|error| error.within(format!("endpoint `{id}`")))?;

@@ -2,8 +2,8 @@
 
 use crate::dispatch::recipient::Recipient;
 use crate::engine::checks::{
-    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_settings,
-    checked_text,
+    about, checked_concurrency, checked_failing_days, checked_filter, checked_headers,
+    checked_rate, checked_settings, checked_text,
 };
 use crate::engine::{EndpointChange, HeaderChange, Inner};
 use crate::error::Result;
@@ -55,10 +55,25 @@ impl Inner {
             let identity = self.checked_identity(id, provider, certificate);
             endpoint.client_identity = about("client_certificate", identity)?;
         }
+        set(
+            "disable_after_failing_days",
+            &mut endpoint.disable_after_failing_days,
+            change.disable_after_failing_days,
+            checked_failing_days,
+        )?;
+        if begins_anew(&held.endpoint, &endpoint) {
+            endpoint.failing_since = None;
+        }
         endpoint.updated_at = self.clock.wall();
         let owner = self.directory.application(endpoint.application)?;
         self.recipient(endpoint, &owner, Arc::clone(&held.gate))
     }
+}
+
+/// Whether a change makes of what failed before nothing that counts: there is another host behind
+/// the endpoint, or nobody asks any more.
+pub(super) fn begins_anew(before: &Endpoint, after: &Endpoint) -> bool {
+    after.url != before.url || after.disable_after_failing_days.is_none()
 }
 
 fn set<T, U>(

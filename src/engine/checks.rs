@@ -153,6 +153,15 @@ pub(super) fn checked_rate(rate: Option<u32>) -> Result<Option<u32>> {
     }
 }
 
+pub(super) fn checked_failing_days(days: Option<u16>) -> Result<Option<u16>> {
+    match days {
+        Some(days) if !(1..=365).contains(&days) => {
+            Err(Error::invalid(format!("{days} days of failures are not between 1 and 365")))
+        }
+        days => Ok(days),
+    }
+}
+
 pub(super) fn checked_concurrency(concurrency: u32) -> Result<u32> {
     if (1..=1024).contains(&concurrency) {
         return Ok(concurrency);

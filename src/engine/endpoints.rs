@@ -3,9 +3,10 @@
 use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
+use crate::engine::changes::begins_anew;
 use crate::engine::checks::{
-    about, checked_concurrency, checked_filter, checked_headers, checked_rate, checked_settings,
-    checked_text,
+    about, checked_concurrency, checked_failing_days, checked_filter, checked_headers,
+    checked_rate, checked_settings, checked_text,
 };
 use crate::engine::{EndpointChange, Engine, Inner, NewEndpoint, whole};
 use crate::error::{Error, Result};
@@ -93,6 +94,11 @@ impl Engine {
             parked_in_a_row: 0,
             created_at: now,
             updated_at: now,
+            disable_after_failing_days: about(
+                "disable_after_failing_days",
+                checked_failing_days(new.disable_after_failing_days),
+            )?,
+            failing_since: None,
         };
         let is_challenged =
             new.enabled && provider.challenge().is_some_and(|held| held.runs_on(Moment::Create));
@@ -176,6 +182,9 @@ impl Engine {
             }
         }
         inner.commit_recipient(&recipient).await?;
+        if begins_anew(&held.endpoint, &recipient.endpoint) {
+            inner.failing.end(id);
+        }
         drop(edit);
         Ok(Arc::clone(&recipient.endpoint))
     }
@@ -257,6 +266,7 @@ impl Inner {
         endpoint.updated_at = now;
         endpoint.secrets.clear();
         endpoint.client_identity = None;
+        endpoint.failing_since = None;
         endpoint.authentication = SealedAuthentication::None;
         self.close_lane(&held).await;
         let change = Change::Endpoint(Box::new(endpoint.clone()));
@@ -265,6 +275,7 @@ impl Inner {
             self.publish(&held);
             return Err(error);
         }
+        self.failing.end(id);
         self.directory.put_deleted(endpoint);
         Ok(())
     }
@@ -291,14 +302,19 @@ impl Inner {
         Ok(Arc::clone(&recipient.endpoint))
     }
 
-    /// Serves an endpoint that was not served.
+    /// Serves an endpoint that was not served. Whatever failed before, it begins anew.
     pub(super) async fn resume(&self, held: &Recipient) -> Result<Arc<Endpoint>> {
-        let recipient = self.with_state(held, EndpointState::Enabled);
+        let mut endpoint = Endpoint::clone(&held.endpoint);
+        endpoint.state = EndpointState::Enabled;
+        endpoint.failing_since = None;
+        endpoint.updated_at = self.clock.wall();
+        let recipient = self.with_endpoint(held, endpoint);
+        self.failing.end(held.endpoint.id);
         self.commit_recipient(&recipient).await?;
         Ok(Arc::clone(&recipient.endpoint))
     }
 
-    fn with_state(&self, held: &Recipient, state: EndpointState) -> Arc<Recipient> {
+    pub(super) fn with_state(&self, held: &Recipient, state: EndpointState) -> Arc<Recipient> {
         let mut endpoint = Endpoint::clone(&held.endpoint);
         endpoint.state = state;
         endpoint.updated_at = self.clock.wall();
@@ -378,31 +394,5 @@ impl Inner {
             }
         }
         Ok((owner, shown))
-    }
-
-    /// Challenges an endpoint that was just made, and serves it when it answers.
-    async fn challenge_new(&self, recipient: &Recipient) -> Result<Arc<Endpoint>> {
-        let challenged = self.challenge(recipient, Moment::Create).await;
-        let _edit = self.edits.lock().await;
-        let held = self.directory.recipient(recipient.endpoint.id)?;
-        // What answered proves nothing of another URL.
-        let is_same = held.endpoint.url == recipient.endpoint.url
-            && held.endpoint.state == recipient.endpoint.state;
-        if !is_same {
-            return Ok(Arc::clone(&held.endpoint));
-        }
-        let state = match challenged {
-            Ok(()) => EndpointState::Enabled,
-            Err(error) => self.unproven(&error),
-        };
-        let recipient = self.with_state(&held, state);
-        self.commit_recipient(&recipient).await?;
-        Ok(Arc::clone(&recipient.endpoint))
-    }
-
-    /// The state of an endpoint that failed its challenge.
-    fn unproven(&self, error: &Error) -> EndpointState {
-        let reason = format!("{error}; enable it once it answers");
-        EndpointState::Disabled { reason, since: self.clock.wall() }
     }
 }

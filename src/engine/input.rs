@@ -102,6 +102,9 @@ pub struct NewEndpoint {
     pub secret: Option<Secret>,
     /// The signing scheme to make a secret for, like `v1a`; `None` for the provider's usual one.
     pub scheme: Option<String>,
+    /// Days, 1 to 365, after which it is disabled when every attempt fails: by the first attempt
+    /// that fails so long after the first of them. `None` for never.
+    pub disable_after_failing_days: Option<u16>,
 }
 
 impl NewEndpoint {
@@ -125,6 +128,7 @@ impl NewEndpoint {
             client_certificate: None,
             secret: None,
             scheme: None,
+            disable_after_failing_days: None,
         }
     }
 
@@ -179,6 +183,8 @@ pub struct EndpointChange {
     pub authentication: Option<Authentication>,
     /// Certificate and key that we show to it.
     pub client_certificate: Option<Option<(String, Secret)>>,
+    /// Days after which it is disabled when every attempt fails.
+    pub disable_after_failing_days: Option<Option<u16>>,
 }
 
 /// What to change of an endpoint's headers.

@@ -7,8 +7,10 @@ mod checks;
 mod directory;
 mod endpoints;
 mod event_types;
+mod failing;
 mod input;
 mod manner;
+pub(crate) mod notices;
 mod parking;
 mod pipeline;
 mod probes;
@@ -118,6 +120,7 @@ pub(crate) struct Inner {
     pub window: Window,
     pub outcomes: broadcast::Sender<Arc<Outcome>>,
     pub probes: Arc<probes::Probes>,
+    pub failing: failing::FailingRuns,
     pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.

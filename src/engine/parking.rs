@@ -57,16 +57,43 @@ impl Inner {
         challenge.check(&request, &answer, &key)
     }
 
+    /// Challenges an endpoint that was just made, and serves it when it answers.
+    pub(super) async fn challenge_new(&self, recipient: &Recipient) -> Result<Arc<Endpoint>> {
+        let challenged = self.challenge(recipient, Moment::Create).await;
+        let _edit = self.edits.lock().await;
+        let held = self.directory.recipient(recipient.endpoint.id)?;
+        // What answered proves nothing of another URL.
+        let is_same = held.endpoint.url == recipient.endpoint.url
+            && held.endpoint.state == recipient.endpoint.state;
+        if !is_same {
+            return Ok(Arc::clone(&held.endpoint));
+        }
+        let state = match challenged {
+            Ok(()) => EndpointState::Enabled,
+            Err(error) => self.unproven(&error),
+        };
+        let recipient = self.with_state(&held, state);
+        self.commit_recipient(&recipient).await?;
+        Ok(Arc::clone(&recipient.endpoint))
+    }
+
+    /// The state of an endpoint that failed its challenge.
+    pub(super) fn unproven(&self, error: &Error) -> EndpointState {
+        let reason = format!("{error}; enable it once it answers");
+        EndpointState::Disabled { reason, since: self.clock.wall() }
+    }
+
     /// Takes note that an endpoint accepted something.
     pub(super) async fn accepted(&self, recipient: &Recipient) {
-        if recipient.endpoint.parked_in_a_row == 0 {
+        if !recipient.endpoint.has_failed() {
             return;
         }
         let _edit = self.edits.lock().await;
         let Ok(held) = self.directory.recipient(recipient.endpoint.id) else { return };
-        if held.endpoint.parked_in_a_row > 0 {
+        if held.endpoint.has_failed() {
             let mut endpoint = Endpoint::clone(&held.endpoint);
             endpoint.parked_in_a_row = 0;
+            endpoint.failing_since = None;
             let recipient = self.with_endpoint(&held, endpoint);
             if let Err(error) = self.commit_recipient(&recipient).await {
                 tracing::warn!(endpoint = %held.endpoint.id, %error, "a recovery was not recorded");
@@ -74,12 +101,14 @@ impl Inner {
         }
     }
 
-    /// Disables an endpoint that said so itself.
-    pub(super) async fn disable_for(&self, endpoint: EndpointId, reason: String) {
+    /// Disables an endpoint that said so itself, or that has failed for too long.
+    pub(super) async fn disable_for(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
         let _edit = self.edits.lock().await;
-        if !self.is_enabled(endpoint) {
+        let Ok(held) = self.directory.recipient(endpoint) else { return };
+        if held.endpoint.state != EndpointState::Enabled {
             return;
         }
+        self.tell_disabled(&held.endpoint, &reason).await;
         tracing::info!(%endpoint, reason, "endpoint disabled");
         let since = self.clock.wall();
         let state = EndpointState::Disabled { reason, since };
@@ -104,7 +133,7 @@ impl Inner {
         }
     }
 
-    fn is_enabled(&self, endpoint: EndpointId) -> bool {
+    pub(super) fn is_enabled(&self, endpoint: EndpointId) -> bool {
         let held = self.directory.recipient(endpoint);
         held.is_ok_and(|held| held.endpoint.state == EndpointState::Enabled)
     }

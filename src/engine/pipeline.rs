@@ -180,7 +180,11 @@ impl Inner {
         let endpoint = recipient.endpoint.id;
         self.dispatcher.tell(Command::Answered(endpoint, item.webhook));
         let verdict = self.decide(&recipient, &item, &attempt.outcome, ended).await?;
-        let Verdict { state, dequeue, enqueue, progress, stays_first, effect } = verdict;
+        let Verdict { state, dequeue, enqueue, progress, stays_first, effect, news } = verdict;
+        let effect = self.with_policy(&recipient.endpoint, effect, ended);
+        if let Some(news) = news {
+            self.tell_news(news, &recipient.endpoint, &item.events, &attempt).await;
+        }
         if stays_first && let Some(place) = enqueue {
             self.window.hold(endpoint, place).await;
         }
@@ -201,7 +205,7 @@ impl Inner {
             after.recipient.gate.release(record.events.iter().map(|event| event.data.len()).sum());
         }
         match after.effect {
-            Effect::Accepted if after.recipient.endpoint.parked_in_a_row == 0 => {}
+            Effect::Accepted if !after.recipient.endpoint.has_failed() => {}
             Effect::None => {}
             _ => {
                 let inner = Arc::clone(&self);
@@ -223,6 +227,7 @@ impl Inner {
             Effect::Accepted => self.accepted(recipient).await,
             Effect::Disable(reason) => self.disable_for(endpoint, reason.clone()).await,
             Effect::Park(reason) => self.park(endpoint, reason.clone()).await,
+            Effect::Failing(since) => self.write_failing(endpoint, *since).await,
         }
     }
 
@@ -265,11 +270,14 @@ impl Inner {
         outcome: &AttemptOutcome,
         now: Timestamp,
     ) -> Result<Verdict> {
-        let mut scheduled = None;
+        let (mut scheduled, mut was_exhausted) = (None, false);
         if item.trigger == Trigger::Manual {
             let (endpoint, webhook) = (recipient.endpoint.id, item.webhook);
             let ledger =
                 self.look_up(move |store| ledger::ledger(store, endpoint, webhook)).await?;
+            was_exhausted = ledger
+                .as_ref()
+                .is_some_and(|held| matches!(held.state, DeliveryState::Exhausted { .. }));
             scheduled = ledger.and_then(|ledger| ledger.place());
         }
         Ok(record::decide(&Facts {
@@ -281,6 +289,7 @@ impl Inner {
             random: if outcome.is_success() { 0.0 } else { self.jitter(item)? },
             ordered: recipient.is_ordered(),
             scheduled,
+            was_exhausted,
         }))
     }
 

@@ -50,6 +50,13 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Days after which it is disabled when every attempt fails; `None` for never. The store keeps
+    /// it, like what follows, behind what endpoints had at first.
+    #[serde(skip)]
+    pub disable_after_failing_days: Option<u16>,
+    /// Since when every attempt has failed, by the schedule's time, once that is long ago.
+    #[serde(skip)]
+    pub(crate) failing_since: Option<Timestamp>,
 }
 
 impl Endpoint {
@@ -57,6 +64,11 @@ impl Endpoint {
     pub fn wants_type(&self, event: &Event) -> bool {
         self.event_filter.is_empty()
             || self.event_filter.iter().any(|pattern| pattern.matches(&event.event_type))
+    }
+
+    /// Whether its record says that it failed, which the next webhook that it accepts changes.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.parked_in_a_row > 0 || self.failing_since.is_some()
     }
 
     /// Whether endpoint and event share a channel, or one of them names none.
@@ -74,7 +86,7 @@ pub enum EndpointState {
     Enabled,
     /// Nothing goes out until it is enabled; new events are recorded as skipped.
     Disabled {
-        /// Why: somebody's word, or the answer 410.
+        /// Why: somebody's word, the answer 410, or days of failures.
         reason: String,
         /// Since when.
         since: Timestamp,

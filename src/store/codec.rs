@@ -1,8 +1,10 @@
 //! Records as bytes: a version, then postcard. An unknown version is refused, never guessed.
 
 mod body;
+mod endpoint;
 mod expunge;
 
+pub use endpoint::{decode_endpoint, encode_endpoint};
 pub use expunge::expunge_entries;
 
 use crate::error::{Error, Result};
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// The version that every record is written in.
+/// The version that every record but an endpoint is written in.
 const VERSION: u8 = 1;
 
 /// Writes a record.
@@ -40,8 +42,8 @@ fn version_1<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
         Some((version, _)) => Err(Error::unreadable(format!(
-            "{what} in the store has version {version}, and this hookwheel reads version \
-             {VERSION}: use the release that wrote it"
+            "{what} in the store has version {version}, which this hookwheel does not read: use \
+             the release that wrote it"
         ))),
         None => Err(Error::unreadable(format!("{what} in the store is empty"))),
     }

@@ -6,13 +6,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const MEMBERS: [&str; 18] = [
+const MEMBERS: [&str; 19] = [
     "authentication",
     "channels",
     "clientCertificate",
     "concurrency",
     "createdAt",
     "description",
+    "disableAfterFailingDays",
     "disabled",
     "eventTypes",
     "id",
@@ -77,6 +78,7 @@ async fn an_endpoint_is_made_and_shown_by_id_and_uid() {
     }
     for (member, value) in [
         ("description", json!("")),
+        ("disableAfterFailingDays", Value::Null),
         ("name", json!("")),
         ("disabled", json!(false)),
         ("metadata", json!({})),

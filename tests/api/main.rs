@@ -16,6 +16,7 @@ mod header_values;
 mod idempotency;
 mod limits;
 mod messages;
+mod notices;
 mod payloads;
 mod providers;
 mod secrecy;

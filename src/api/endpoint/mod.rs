@@ -4,6 +4,7 @@ pub(super) mod headers;
 pub(super) mod secret;
 pub(super) mod sending;
 pub(super) mod shape;
+pub(super) mod shown;
 
 use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, Owned, Tenant, check_path, path_part};
@@ -17,7 +18,8 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::Deserialize;
-use shape::{EndpointCreated, EndpointIn, EndpointOut, EndpointPatch};
+use shape::{EndpointIn, EndpointPatch};
+use shown::{EndpointCreated, EndpointOut};
 use std::sync::Arc;
 use utoipa::ToSchema;
 

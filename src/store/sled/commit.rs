@@ -234,7 +234,7 @@ impl<'a> Assembly<'a> {
             }
             Change::Endpoint(endpoint) => {
                 let key = Key::Endpoint(endpoint.id).encode();
-                record::put(&mut self.batch, key, &codec::encode(&**endpoint)?);
+                record::put(&mut self.batch, key, &codec::encode_endpoint(endpoint)?);
                 if matches!(endpoint.state, EndpointState::Deleted { .. }) {
                     self.writer.fresh.retain(|(_, held)| *held != endpoint.id);
                 }

@@ -4,9 +4,7 @@
 //! finished, the queues of deleted endpoints, and deleted applications.
 
 use crate::error::Result;
-use crate::model::{
-    Application, Endpoint, EndpointId, EndpointState, EventId, Order, Timestamp, WebhookId,
-};
+use crate::model::{Application, EndpointId, EndpointState, EventId, Order, Timestamp, WebhookId};
 use crate::store::keys::{Key, decode_number, decode_queue, entries_prefix, queue_prefix};
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
@@ -303,7 +301,7 @@ impl Opened {
                 return Ok(Some(key.to_vec()));
             }
             left -= 1;
-            let endpoint: Endpoint = codec::decode("an endpoint", &self.whole(&key, &stored)?)?;
+            let endpoint = codec::decode_endpoint(&self.whole(&key, &stored)?)?;
             if !matches!(endpoint.state, EndpointState::Deleted { .. }) {
                 continue;
             }

@@ -186,17 +186,17 @@ impl Store for SledStore {
     }
 
     fn applications(&self) -> Result<Vec<Application>> {
-        self.with(|opened| opened.all(b'a', "an application"))
+        self.with(|opened| opened.all(b'a', |bytes| codec::decode("an application", bytes)))
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        self.with(|opened| opened.all(b'p', "an endpoint"))
+        self.with(|opened| opened.all(b'p', codec::decode_endpoint))
     }
 
     fn is_deleted(&self, endpoint: EndpointId) -> Result<bool> {
         let held = self.with(|opened| opened.get(&Key::Endpoint(endpoint).encode()))?;
         let Some(bytes) = held else { return Ok(true) };
-        let endpoint: Endpoint = codec::decode("an endpoint", &bytes)?;
+        let endpoint = codec::decode_endpoint(&bytes)?;
         Ok(matches!(endpoint.state, EndpointState::Deleted { .. }))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::model::{
-    ApplicationId, Endpoint, EndpointId, EndpointState, EventId, Order, QueueItem, QueueProgress,
-    Timestamp, WebhookId,
+    ApplicationId, EndpointId, EndpointState, EventId, Order, QueueItem, QueueProgress, Timestamp,
+    WebhookId,
 };
 use crate::store::keys::{
     Key, decode_document, decode_number, decode_queue, decode_second_number, entries_prefix,
@@ -115,7 +115,7 @@ impl Opened {
     pub(super) fn find_fresh(&self) -> Result<BTreeSet<(EventId, EndpointId)>> {
         let low_water = self.number("low_water")?;
         let deleted: HashSet<EndpointId> = self
-            .all::<Endpoint>(b'p', "an endpoint")?
+            .all(b'p', codec::decode_endpoint)?
             .into_iter()
             .filter(|held| matches!(held.state, EndpointState::Deleted { .. }))
             .map(|held| held.id)

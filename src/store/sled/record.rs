@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::store::sled::{Opened, failed};
-use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
 /// The longest value that is stored whole: see the segments that a data folder is made with.
@@ -107,11 +106,11 @@ impl Opened {
     }
 
     /// All records whose keys begin with `prefix`.
-    pub(super) fn all<T: DeserializeOwned>(&self, prefix: u8, what: &str) -> Result<Vec<T>> {
+    pub(super) fn all<T>(&self, prefix: u8, read: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
         let mut records = Vec::new();
         for item in self.db.scan_prefix([prefix]) {
             let (key, stored) = item.map_err(failed)?;
-            records.push(crate::store::codec::decode(what, &self.whole(&key, &stored)?)?);
+            records.push(read(&self.whole(&key, &stored)?)?);
         }
         Ok(records)
     }

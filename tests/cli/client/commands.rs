@@ -56,7 +56,11 @@ async fn an_endpoint_is_made_changed_and_shows_its_secret() {
     assert!(received.iter().any(|request| request.header("x-region") == Some("eu")));
 
     let update = ["endpoint", "update", "shop", "till", "--to", "http://127.0.0.1:9/"];
-    let changed = real.good(&[&update[..], &["--rate", "none"]].concat());
+    let days = ["--disable-after-failing-days", "5"];
+    let changed = real.good(&[&update[..], &["--rate", "none"], &days].concat());
+    assert!(changed.contains("disable       after 5 days of failures\n"), "{changed}");
+    let changed = real.good(&[&update[..], &[days[0], "none"]].concat());
+    assert!(!changed.contains("of failures"), "{changed}");
     assert!(changed.contains("url           http://127.0.0.1:9/\n"), "{changed}");
     assert!(!changed.contains("a second") && changed.contains("events        order.*\n"));
     let moving = ["endpoint", "disable", "shop", "till", "--reason", "moving\u{1b}[2J"];

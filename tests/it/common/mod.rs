@@ -293,6 +293,11 @@ impl Silent {
         self.connections(1).await;
     }
 
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
     /// Waits until there are that many connections.
     pub async fn connections(&self, wanted: usize) {
         let mut count = self.count.clone();

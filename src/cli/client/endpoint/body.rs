@@ -86,6 +86,9 @@ struct Fields {
     /// The certificate's private key, in a file
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     client_key: Option<PathBuf>,
+    /// Disable it when every attempt has failed for that many days, or `none` for never
+    #[arg(long, value_name = "DAYS", value_parser = number_or_none)]
+    disable_after_failing_days: Option<Limit>,
 }
 
 /// A limit, or none.
@@ -128,6 +131,7 @@ impl Fields {
         put(&mut body, "channels", Some(&self.channels).filter(|held| !held.is_empty()));
         put(&mut body, "throttleRate", self.rate);
         put(&mut body, "concurrency", self.concurrency);
+        put(&mut body, "disableAfterFailingDays", self.disable_after_failing_days);
         put_map(&mut body, "metadata", &self.metadata);
         put_map(&mut body, "settings", &self.settings);
         if let Some(file) = &self.authentication {

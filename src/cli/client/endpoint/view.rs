@@ -30,6 +30,8 @@ pub struct Endpoint {
     #[serde(default)]
     concurrency: Option<u32>,
     #[serde(default)]
+    disable_after_failing_days: Option<u32>,
+    #[serde(default)]
     metadata: BTreeMap<String, String>,
     #[serde(default)]
     settings: BTreeMap<String, String>,
@@ -82,6 +84,9 @@ impl Endpoint {
         }
         if let Some(concurrency) = self.concurrency {
             fact(out, "concurrency", concurrency)?;
+        }
+        if let Some(days) = self.disable_after_failing_days {
+            fact(out, "disable", format!("after {days} days of failures"))?;
         }
         for (name, value) in &self.settings {
             fact_if(out, "setting", &format!("{name}={value}"))?;
