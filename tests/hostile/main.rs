@@ -92,7 +92,9 @@ impl Trial {
             .replace("[\"1m\"]", "[\"1h\"]");
         fs::create_dir(folder.join("providers")).unwrap();
         fs::write(folder.join("providers/impatient.toml"), provider).unwrap();
-        let mut config = Config { in_flight_max: self.connections(), ..Config::default() };
+        // One application has half of the places at most.
+        let in_flight_max = 2 * self.connections();
+        let mut config = Config { in_flight_max, ..Config::default() };
         config.egress.development = true;
         config.egress.idle_seconds = 1;
         let builder = Engine::builder().config(config).data_folder(folder.join("data"));
