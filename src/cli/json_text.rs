@@ -8,6 +8,11 @@ pub fn line(value: &Value) -> String {
     escape_json(&value.to_string())
 }
 
+/// The same with line breaks and indentation.
+pub fn laid_out(value: &Value) -> String {
+    escape_json(&format!("{value:#}"))
+}
+
 /// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would
 /// write, numbers, escapes, the order of members and repeated ones stay as they are.
 pub fn pretty(json: &str) -> Option<String> {

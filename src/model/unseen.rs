@@ -15,20 +15,20 @@ pub fn is_unseen(letter: char) -> bool {
     )
 }
 
-/// `json`, which is in one line, with what it leaves as it is and a terminal would obey or not show
-/// escaped: it means the same.
+/// `json` with what it leaves as it is and a terminal would obey or not show escaped: it means the
+/// same. Line breaks stay, which stand between its values only.
 pub fn escape_json(json: &str) -> String {
-    let mut line = String::with_capacity(json.len());
+    let mut escaped = String::with_capacity(json.len());
     for letter in json.chars() {
-        if is_unseen(letter) {
+        if is_unseen(letter) && letter != '\n' {
             for unit in letter.encode_utf16(&mut [0; 2]) {
-                line.push_str(&format!("\\u{unit:04x}"));
+                escaped.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
-            line.push(letter);
+            escaped.push(letter);
         }
     }
-    line
+    escaped
 }
 
 #[cfg(test)]
@@ -42,5 +42,7 @@ mod tests {
         let shown = r#""é\u001b[2J\u007f\u009b31m\u202e\u2028\udb40\udc41\ufeffש✓""#;
         assert_eq!(escaped, shown);
         assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+        let laid_out = format!("{{\n  \"a\": {shown}\n}}");
+        assert_eq!(escape_json(&format!("{:#}", serde_json::json!({ "a": text }))), laid_out);
     }
 }
