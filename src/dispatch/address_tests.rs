@@ -97,8 +97,8 @@ fn addresses_in_disguise_are_seen_through() {
 #[test]
 fn the_operator_decides_and_deny_wins() {
     let policy = policy(EgressConfig {
-        allow: vec!["10.0.0.0/8".parse().unwrap()],
-        deny: vec!["10.66.0.0/16".parse().unwrap(), "8.8.8.0/24".parse().unwrap()],
+        allow: ["10.0.0.0/8", "64:ff9b::a42:0/112"].map(|held| held.parse().unwrap()).into(),
+        deny: ["10.66.0.0/16", "8.8.8.0/24"].map(|held| held.parse().unwrap()).into(),
         ..EgressConfig::default()
     });
     let check = |address: &str| policy.check(address.parse().unwrap());
@@ -107,6 +107,8 @@ fn the_operator_decides_and_deny_wins() {
     assert_eq!(check("64:ff9b::a01:203"), Ok(()), "leads to an allowed one");
     assert_eq!(check("10.66.0.1").unwrap_err().reason, Reason::Denied);
     assert_eq!(check("64:ff9b::808:808").unwrap_err().reason, Reason::Denied);
+    let within = check("64:ff9b::a42:1").unwrap_err();
+    assert_eq!(within.reason, Reason::Denied, "though what leads there is allowed");
     assert_eq!(check("192.168.0.1").unwrap_err().reason, Reason::Private);
     assert_eq!(check("8.8.4.4"), Ok(()));
 }

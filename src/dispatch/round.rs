@@ -153,7 +153,8 @@ mod tests {
             round.enter(owner(lane), lane);
             Some(lane.as_u128())
         };
-        std::iter::from_fn(one).collect()
+        // More than any has here, so that one without a limit is a failure and no endless loop.
+        std::iter::from_fn(one).take(1000).collect()
     }
 
     #[test]
