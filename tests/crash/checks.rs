@@ -171,7 +171,12 @@ impl Check<'_> {
             );
             if *arrived > all {
                 let later = times.is_some_and(|times| times.range(life + 1..).next().is_some());
-                assert!(later || !self.is_last, "{wire:?}, in flight at a kill, is not sent again");
+                assert!(
+                    later || !self.is_last,
+                    "{wire:?}, in flight at the end of life {life}, is not sent again: it arrived \
+                     {times:?}, and on record are {:?}",
+                    attempts.iter().map(|held| (held.trigger, held.started_at)).collect::<Vec<_>>()
+                );
                 is_sent_again &= later;
                 self.known.in_flight_at_a_kill.insert((wire.clone(), *life));
             }

@@ -96,9 +96,11 @@ impl Opened {
     /// Applies a batch and makes it durable: sled's flush writes the file, the sync reaches the
     /// disk.
     pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<()> {
-        self.db.apply_batch(batch).map_err(failed)?;
-        self.db.flush().map_err(failed)?;
-        self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))
+        self.durability.of(|| {
+            self.db.apply_batch(batch).map_err(failed)?;
+            self.db.flush().map_err(failed)?;
+            self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))
+        })
     }
 
     /// The page that holds an event: the greatest one that is not above its id.

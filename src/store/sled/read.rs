@@ -87,6 +87,7 @@ impl Opened {
             };
             page.items.push((item, progress));
         }
+        self.durability.wait()?;
         Ok(page)
     }
 

@@ -57,6 +57,8 @@ impl Replays {
 impl Opened {
     /// Whether a replay of a webhook waits in an endpoint's queue.
     pub(super) fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
-        self.holds(&Key::Replay(endpoint, webhook))
+        let waits = self.holds(&Key::Replay(endpoint, webhook))?;
+        self.durability.wait()?;
+        Ok(waits)
     }
 }
