@@ -87,7 +87,7 @@ impl Opened {
             };
             page.items.push((item, progress));
         }
-        self.durability.wait()?;
+        self.durability.wait(endpoint, until)?;
         Ok(page)
     }
 
