@@ -39,7 +39,7 @@ pub struct LanesStatus {
 pub struct Lanes {
     lanes: HashMap<EndpointId, Lane>,
     /// Lanes that may have something to send now, and the places for what is in flight.
-    round: Round,
+    round: Round<EndpointId>,
     /// Lanes that wait for their own rate limit or a pause, by the time it ends.
     timed: BTreeSet<(Timestamp, EndpointId)>,
     /// The limits over all lanes of an application.
@@ -200,9 +200,16 @@ impl Lanes {
         }
     }
 
-    /// Takes a webhook off the list of what is in flight: its attempt is on record. `gone` are the
-    /// places in the queue that the record removed: what is here from one of them is needless.
-    pub fn finished(&mut self, endpoint: EndpointId, webhook: WebhookId, gone: &[QueueItem]) {
+    /// Takes a webhook off the list of what is in flight: it is on record that it had so many
+    /// `attempts`. `gone` are the places in the queue that the record removed: what is here from one
+    /// of them is needless.
+    pub fn finished(
+        &mut self,
+        endpoint: EndpointId,
+        webhook: WebhookId,
+        attempts: u32,
+        gone: &[QueueItem],
+    ) {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         let Some(is_running) = lane.in_flight.remove(&webhook) else { return };
         lane.running -= usize::from(is_running);
@@ -212,7 +219,7 @@ impl Lanes {
             self.lanes.remove(&endpoint);
             return;
         }
-        lane.ready.recorded(webhook, gone);
+        lane.ready.recorded(webhook, attempts, gone);
         self.enter_round(endpoint);
     }
 

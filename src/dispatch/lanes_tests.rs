@@ -128,7 +128,7 @@ fn an_application_whose_requests_hang_leaves_places_to_others() {
     (400..410).for_each(|number| drop(lanes.arrive(endpoint(4), webhook(number))));
     assert_eq!(departed(&mut lanes, at(0)), [endpoint(4); 2]);
     for number in 400..408 {
-        lanes.finished(endpoint(4), webhook(number).webhook, &[]);
+        lanes.finished(endpoint(4), webhook(number).webhook, 1, &[]);
         assert_eq!(departed(&mut lanes, at(0)), [endpoint(4)], "its own place again");
     }
     assert_eq!(lanes.in_flight(), 6);
@@ -156,7 +156,7 @@ fn a_lane_that_is_full_of_requests_gives_its_turn_away() {
     assert!(departed(&mut lanes, at(100)).is_empty(), "lane 2 is called, and has to wait");
     assert_eq!(lanes.next_wake(), None, "nothing to wake for until a request is over");
     lanes.close(endpoint(2));
-    lanes.finished(endpoint(4), webhook(400).webhook, &[]);
+    lanes.finished(endpoint(4), webhook(400).webhook, 1, &[]);
     assert_eq!(departed(&mut lanes, at(150)), [endpoint(3)]);
 }
 
@@ -172,4 +172,26 @@ fn a_new_limit_counts_at_once_and_the_same_one_changes_nothing() {
     assert_eq!(lanes.next_wake(), Some(at(1000)));
     lanes.limit(application(1), None);
     assert_eq!(departed(&mut lanes, at(999)).len(), 28);
+}
+
+#[test]
+fn an_attempt_is_counted_once_whenever_the_next_one_was_loaded() {
+    let to = endpoint(4);
+    let mut lanes = Lanes::new(1000);
+    lanes.open(recipient(2, 4));
+    // One was read before the attempt was on record, and one after.
+    for attempts in [1, 2] {
+        let sent = ReadyWebhook { attempts: 1, ..webhook(7) };
+        assert!(lanes.arrive(to, sent).is_none());
+        assert!(lanes.next(Timestamp::EPOCH).is_some());
+        let place = QueueItem { due: Timestamp::EPOCH, webhook: webhook(7).webhook, manual: true };
+        let replay = ReadyWebhook { attempts, held: Held::Queued(place), ..webhook(7) };
+        assert!(lanes.arrive(to, replay).is_none());
+        lanes.finished(to, webhook(7).webhook, 2, &[]);
+        let Some(Departure::Send(_, next)) = lanes.next(Timestamp::EPOCH) else {
+            panic!("it goes")
+        };
+        assert_eq!(next.attempts, 2, "read with {attempts}");
+        lanes.finished(to, webhook(7).webhook, 3, &[]);
+    }
 }

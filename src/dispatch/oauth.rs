@@ -5,7 +5,7 @@ use super::egress::Egress;
 use super::failure::failure;
 use super::send::OutboundRequest;
 use super::upload::Upload;
-use crate::model::{EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
+use crate::model::{ApplicationId, EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Method;
 use serde::Deserialize;
@@ -41,6 +41,8 @@ pub struct ClientCredentials<'a> {
     pub client_secret: &'a Secret,
     /// The scope asked for, if any.
     pub scope: Option<&'a str>,
+    /// Whose endpoint it is.
+    pub application: ApplicationId,
 }
 
 /// Tokens by endpoint: fetched when they are needed, and kept until shortly before they expire.
@@ -216,6 +218,7 @@ impl ClientCredentials<'_> {
             https_only: true,
             identity: None,
             upload: Upload::Whole,
+            application: Some(self.application),
         }
     }
 }

@@ -58,12 +58,13 @@ impl Ready {
         Vec::from(fresh)
     }
 
-    /// An attempt of `webhook` is on record, and removed the places `gone` from the queue: what is
-    /// here from one of them is needless, and what is here besides had one more attempt.
+    /// It is on record that `webhook` had so many `attempts`, and the record removed the places
+    /// `gone` from the queue: what is here from one of them is needless. What is here besides may
+    /// know of the attempts already, if it was loaded once they were on record.
     ///
     /// A webhook is rarely here while it is in flight: when somebody replays one that still waits,
     /// or when its endpoint was stopped and served again. Both come by the queue.
-    pub fn recorded(&mut self, webhook: WebhookId, gone: &[QueueItem]) {
+    pub fn recorded(&mut self, webhook: WebhookId, attempts: u32, gone: &[QueueItem]) {
         if self.queued == 0 {
             return;
         }
@@ -75,7 +76,7 @@ impl Ready {
             self.queued -= before - self.items.len();
         }
         for item in self.items.iter_mut().filter(|item| item.webhook == webhook) {
-            item.attempts += 1;
+            item.attempts = item.attempts.max(attempts);
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Command {
         endpoint: EndpointId,
         /// What.
         webhook: WebhookId,
+        /// How many attempts of it are on record; 0 where none was recorded now.
+        attempts: u32,
         /// The places in the queue that its record removed.
         gone: Vec<QueueItem>,
     },
@@ -214,11 +216,11 @@ impl Run {
             }
             Command::Limit(application, rate) => self.lanes.limit(application, rate),
             Command::Answered(endpoint, webhook) => self.lanes.answered(endpoint, webhook),
-            Command::Finished { endpoint, webhook, gone } => {
+            Command::Finished { endpoint, webhook, attempts, gone } => {
                 let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
                 in_flight.remove(&(endpoint, webhook));
                 drop(in_flight);
-                self.lanes.finished(endpoint, webhook, &gone);
+                self.lanes.finished(endpoint, webhook, attempts, &gone);
             }
             Command::Status(reply) => drop(reply.send(self.lanes.status())),
             Command::Stop => self.stopped = true,

@@ -49,6 +49,7 @@ impl Inner {
                 https_only: self.https_only(&recipient.provider),
                 identity: recipient.identity.clone(),
                 upload: Upload::Whole,
+                application: Some(recipient.endpoint.application),
             })
             .await;
         let answer = exchange.result.map_err(|failure| {

@@ -65,33 +65,41 @@ impl Inner {
         let endpoint = recipient.endpoint.id;
         let webhook = item.webhook;
         let inner = Arc::clone(&self);
-        let finish = move |gone: Result<Vec<QueueItem>>| {
-            let gone = gone.unwrap_or_else(|error| {
+        let finish = move |ended: Result<(u32, Vec<QueueItem>)>| {
+            let (attempts, gone) = ended.unwrap_or_else(|error| {
                 tracing::error!(%endpoint, %webhook, %error, "an attempt could not be recorded");
-                Vec::new()
+                (0, Vec::new())
             });
-            inner.finish(endpoint, webhook, gone);
+            inner.finish(endpoint, webhook, attempts, gone);
         };
         match self.what_is_left(endpoint, item).await {
             Ok(Left::Webhook(item)) => {
-                let then = move |recorded: Result<Recorded>| finish(recorded.map(|(_, gone)| gone));
+                let then = move |recorded: Result<Recorded>| {
+                    finish(recorded.map(|(outcome, gone)| (outcome.attempt.number, gone)));
+                };
                 self.attempt(recipient, item, then).await;
             }
-            Ok(Left::Nothing(place)) => finish(Ok(vec![place])),
+            Ok(Left::Nothing(place)) => finish(Ok((0, vec![place]))),
             Err(error) => finish(Err(error)),
         }
     }
 
     /// Lets a lane go on. A load that is under way may have read a place that the record removed,
     /// and what it read must be in the lane to be dropped there, or it would be sent once more.
-    fn finish(&self, endpoint: EndpointId, webhook: WebhookId, gone: Vec<QueueItem>) {
+    fn finish(
+        &self,
+        endpoint: EndpointId,
+        webhook: WebhookId,
+        attempts: u32,
+        gone: Vec<QueueItem>,
+    ) {
         if gone.is_empty() {
-            self.dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+            self.dispatcher.tell(Command::Finished { endpoint, webhook, attempts, gone });
             return;
         }
         let dispatcher = self.dispatcher.clone();
         self.window.tell(window::Command::Then(Box::new(move || {
-            dispatcher.tell(Command::Finished { endpoint, webhook, gone });
+            dispatcher.tell(Command::Finished { endpoint, webhook, attempts, gone });
         })));
     }
 

@@ -26,7 +26,8 @@ impl Inner {
         if let Err(error) = self.form_webhook(recipient, items).await {
             tracing::error!(%endpoint, %error, "a batch could not be stored");
         }
-        self.dispatcher.tell(Command::Finished { endpoint, webhook: first, gone: Vec::new() });
+        let gone = Vec::new();
+        self.dispatcher.tell(Command::Finished { endpoint, webhook: first, attempts: 0, gone });
     }
 
     async fn form_webhook(&self, recipient: &Recipient, items: Vec<ReadyWebhook>) -> Result<()> {

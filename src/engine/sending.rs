@@ -83,6 +83,7 @@ impl Inner {
             https_only: self.https_only(&recipient.provider),
             identity: recipient.identity.clone(),
             upload: manner.upload,
+            application: Some(endpoint.application),
         });
         // Boxed, since it is most of an attempt: as one piece both are larger than what allocators
         // are quick at, and would be moved about.
@@ -133,6 +134,7 @@ impl Inner {
                     client_id,
                     client_secret,
                     scope: scope.as_deref(),
+                    application: recipient.endpoint.application,
                 };
                 let endpoint = recipient.endpoint.id;
                 let now = self.clock.wall();

@@ -332,10 +332,11 @@ pub trait Store: Send + Sync + 'static {
     /// The attempts at `positions`, in their order, in full; `None` for what is not there any more.
     fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>>;
 
-    /// Items of an endpoint's queue that are due at `until`, at most `limit`.
+    /// Items of an endpoint's queue that are due at `until`, at most `limit`: those that are durable,
+    /// since whoever asks sends them.
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage>;
 
-    /// Whether a replay of `webhook` is in an endpoint's queue.
+    /// Whether a replay of `webhook` is in an endpoint's queue, and durable.
     fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool>;
 
     /// Every endpoint with something in its queue, and its earliest due time.

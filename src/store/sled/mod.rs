@@ -9,6 +9,7 @@
 
 mod attempts;
 mod commit;
+mod durability;
 mod expire;
 mod expunge;
 mod index;
@@ -36,6 +37,7 @@ use crate::store::{
 pub use open::OPENED;
 
 use attempts::AttemptIndex;
+use durability::Durability;
 use index::IndexBuffer;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -75,6 +77,7 @@ struct Opened {
     /// sled's own data file, to sync it.
     data_file: File,
     mark: File,
+    durability: Durability,
     writer: Mutex<Writer>,
     events: Mutex<IndexBuffer<16>>,
     attempts: AttemptIndex,

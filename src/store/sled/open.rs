@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{open_sled, segment_bytes};
 use crate::store::keys::{IndexKind, Key};
 use crate::store::sled::attempts::AttemptIndex;
+use crate::store::sled::durability::Durability;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{Opened, SledOptions, Writer, expire, failed, let_go, log};
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         db,
         data_file,
         mark,
+        durability: Durability::default(),
         writer: Mutex::new(Writer {
             sequence: 0,
             fresh: BTreeSet::new(),

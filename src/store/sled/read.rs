@@ -87,6 +87,7 @@ impl Opened {
             };
             page.items.push((item, progress));
         }
+        self.durability.wait(endpoint, until)?;
         Ok(page)
     }
 

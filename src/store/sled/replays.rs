@@ -57,6 +57,10 @@ impl Replays {
 impl Opened {
     /// Whether a replay of a webhook waits in an endpoint's queue.
     pub(super) fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
-        self.holds(&Key::Replay(endpoint, webhook))
+        let waits = self.holds(&Key::Replay(endpoint, webhook))?;
+        if waits {
+            self.durability.wait(endpoint, Timestamp::from_micros(i64::MAX))?;
+        }
+        Ok(waits)
     }
 }
