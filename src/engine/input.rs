@@ -317,7 +317,8 @@ pub struct Emitted {
 pub struct TestEvent {
     /// Its type; `None` for the provider's usual one.
     pub event_type: Option<String>,
-    /// Values to set on top of the sample, by dotted path: `details.cause`, `metadata.checkoutId`.
+    /// Up to 64 values to set on top of the sample, by dotted path: `details.cause`,
+    /// `metadata.checkoutId`.
     pub overrides: Vec<(String, serde_json::Value)>,
     /// Data to send instead of the provider's sample, which then need not exist.
     pub data: Option<Payload>,
