@@ -16,6 +16,14 @@ use std::collections::BTreeMap;
 /// Bytes of the schemas of one event type at most.
 const SCHEMAS_BYTES_MAX: usize = 256 * 1024;
 
+// Each request to an endpoint holds what is sent with it, and there may be thousands at once.
+/// Bytes of a user name or a client id at most.
+const NAME_BYTES_MAX: usize = 256;
+/// Bytes of an OAuth2 scope at most.
+const SCOPE_BYTES_MAX: usize = 1024;
+/// Bytes of all of an endpoint's own headers together, names and values, at most.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
+
 impl Inner {
     /// Refuses one endpoint more than an application may have.
     pub(super) fn check_room(&self, application: ApplicationId) -> Result<()> {
@@ -75,13 +83,14 @@ impl Inner {
                          character (RFC 7617, section 2)",
                     ));
                 }
+                check_length("user name of basic authentication", username, NAME_BYTES_MAX)?;
                 check_credential("password", password)?;
             }
             Authentication::Header { name, value } => {
                 check_header_name(provider, name, true)?;
                 check_credential("header value", value)?;
             }
-            Authentication::OAuth2 { token_url, client_id, client_secret, .. } => {
+            Authentication::OAuth2 { token_url, client_id, client_secret, scope } => {
                 let https_only = !self.config.egress.development;
                 self.egress
                     .check_url(token_url, https_only)
@@ -89,6 +98,9 @@ impl Inner {
                 if client_id.is_empty() {
                     return Err(Error::invalid("the client id of OAuth2 is empty"));
                 }
+                check_length("client id of OAuth2", client_id, NAME_BYTES_MAX)?;
+                let scope = scope.as_deref().unwrap_or_default();
+                check_length("scope of OAuth2", scope, SCOPE_BYTES_MAX)?;
                 check_credential("client secret", client_secret)?;
             }
         }
@@ -121,10 +133,15 @@ pub(super) fn about<T>(member: &'static str, checked: Result<T>) -> Result<T> {
 }
 
 pub(super) fn checked_text(what: &str, text: String, length_max: usize) -> Result<String> {
+    check_length(what, &text, length_max)?;
+    Ok(text)
+}
+
+fn check_length(what: &str, text: &str, length_max: usize) -> Result<()> {
     if text.len() > length_max {
         return Err(Error::invalid(format!("the {what} is longer than {length_max} bytes")));
     }
-    Ok(text)
+    Ok(())
 }
 
 pub(super) fn checked_application_name(name: String) -> Result<String> {
@@ -194,6 +211,12 @@ pub(super) fn checked_headers(
                  and spaces are allowed"
             )));
         }
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > HEADERS_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the headers have {bytes} bytes together: {HEADERS_BYTES_MAX} is the most"
+        )));
     }
     Ok(headers)
 }
