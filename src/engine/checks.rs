@@ -7,11 +7,12 @@ use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::secret::Sealed;
 use crate::model::{
-    ApplicationId, Authentication, EndpointId, EventPattern, Payload, Secret, check,
+    ApplicationId, Authentication, Endpoint, EndpointId, EventPattern, Payload, Secret, check,
 };
 use crate::provider::Provider;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use url::Url;
 
 /// Bytes of the schemas of one event type at most.
 const SCHEMAS_BYTES_MAX: usize = 256 * 1024;
@@ -54,8 +55,21 @@ impl Inner {
     }
 
     pub(super) fn checked_url(&self, url: &str, provider: &Provider) -> Result<String> {
-        self.egress.check_url(url, self.https_only(provider))?;
+        self.egress.check_url(url, provider.https_only())?;
         Ok(url.to_owned())
+    }
+
+    /// Refuses to send a credential where everybody on the way can read it, except in development.
+    pub(super) fn check_encrypted(&self, endpoint: &Endpoint) -> Result<()> {
+        let has_credential = !matches!(endpoint.authentication, SealedAuthentication::None);
+        let is_open = Url::parse(&endpoint.url).is_ok_and(|url| url.scheme() == "http");
+        if !has_credential || !is_open || self.config.egress.development {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "the endpoint's authentication would go over the network unencrypted: give an `https:` \
+             url, or no authentication",
+        ))
     }
 
     pub(super) fn checked_authentication(

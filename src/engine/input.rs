@@ -157,7 +157,8 @@ impl NewEndpoint {
 /// What to change of an endpoint; `None` leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointChange {
-    /// Where webhooks go.
+    /// Where webhooks go. For another scheme, host or port, an endpoint that has an authentication
+    /// needs it given again, or none: a credential is not taken along.
     pub url: Option<String>,
     /// What people call it.
     pub name: Option<String>,
