@@ -9,7 +9,7 @@ pub fn line(value: &Value) -> String {
 }
 
 /// The same with line breaks and indentation.
-pub fn laid_out(value: &Value) -> String {
+pub fn lines(value: &Value) -> String {
     escape_json(&format!("{value:#}"))
 }
 
@@ -66,6 +66,7 @@ mod tests {
         let line = line(&value);
         assert_eq!(line, r#""a\u001b\n\u007f\u009bé\u202e\u2028\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        assert_eq!(lines(&Value::from(vec![value])), format!("[\n  {line}\n]"));
     }
 
     #[test]

@@ -188,13 +188,14 @@ impl ClientCredentials<'_> {
     }
 
     /// `Basic …`: both parts are form-encoded first (RFC 6749, section 2.3.1).
-    fn authorization(&self) -> String {
+    fn authorization(&self) -> Zeroizing<String> {
         let encode =
             |part: &str| -> String { form_urlencoded::byte_serialize(part.as_bytes()).collect() };
         let id = encode(self.client_id);
         let secret = Zeroizing::new(encode(self.client_secret.expose()));
         let pair = Zeroizing::new(format!("{id}:{}", secret.as_str()));
-        format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+        Zeroizing::new(format!("Basic {}", encoded.as_str()))
     }
 
     fn request(&self) -> OutboundRequest {
@@ -203,11 +204,12 @@ impl ClientCredentials<'_> {
         if let Some(scope) = self.scope {
             form.append_pair("scope", scope);
         }
+        let authorization = self.authorization();
         let headers = [
             ("Content-Type", "application/x-www-form-urlencoded"),
             ("Accept", "application/json"),
             ("User-Agent", concat!("hookwheel/", env!("CARGO_PKG_VERSION"))),
-            ("Authorization", &self.authorization()),
+            ("Authorization", authorization.as_str()),
         ];
         OutboundRequest {
             method: Method::POST,

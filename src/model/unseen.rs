@@ -6,6 +6,9 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 /// which some turn the order of a line around (Unicode, UTR #36, section 2.11), and the separators
 /// that break lines.
 pub fn is_unseen(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter.is_ascii_control();
+    }
     matches!(
         letter.general_category(),
         GeneralCategory::Control
@@ -16,19 +19,23 @@ pub fn is_unseen(letter: char) -> bool {
 }
 
 /// `json` with what it leaves as it is and a terminal would obey or not show escaped: it means the
-/// same. Line breaks stay, which stand between its values only.
+/// same.
 pub fn escape_json(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
+    let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
-        if is_unseen(letter) && letter != '\n' {
-            for unit in letter.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+        match letter {
+            // These stand as they are between values only, where they are spaces.
+            '\n' | '\t' => text.push(letter),
+            '\r' => text.push(' '),
+            _ if is_unseen(letter) => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
             }
-        } else {
-            escaped.push(letter);
+            _ => text.push(letter),
         }
     }
-    escaped
+    text
 }
 
 #[cfg(test)]
@@ -44,5 +51,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
         let laid_out = format!("{{\n  \"a\": {shown}\n}}");
         assert_eq!(escape_json(&format!("{:#}", serde_json::json!({ "a": text }))), laid_out);
+    }
+
+    #[test]
+    fn between_values_only_a_return_is_not_left_as_it_is() {
+        assert_eq!(escape_json("{\r\n\t\"a\\n\":1}"), "{ \n\t\"a\\n\":1}");
     }
 }

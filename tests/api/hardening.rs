@@ -159,6 +159,16 @@ async fn a_test_event_is_no_longer_than_an_event_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_event_with_more_values_than_its_sample_can_need_is_refused() {
+    let shop = shop().await;
+    let set: serde_json::Map<String, Value> =
+        (0..150_000).map(|number| (format!("m{number}"), json!(1))).collect();
+    let refused = shop.client.post(TEST, json!({"set": set})).await;
+    assert!(refused.fault(&["body"]).contains("64 is the most"), "{}", refused.text);
+    assert_eq!(shop.receiver.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn headers_that_are_changed_at_once_are_all_changed() {
     let shop = shop().await;
     let path = "/app/shop/endpoint/main/headers";

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
-/// A text that an endpoint had a hand in. JSON itself escapes a part only of what would drive the
+/// A text that an endpoint or a customer's data had a hand in. JSON itself escapes a part only of what would drive the
 /// terminal of somebody who looks at it.
 struct Foreign(String);
 
@@ -93,7 +93,8 @@ pub struct MessageAttemptOut {
     /// The headers sent.
     request_headers: Vec<HeaderOut>,
     /// The body sent.
-    request_body: String,
+    #[schema(value_type = String)]
+    request_body: Foreign,
     /// The headers of the answer.
     response_headers: Vec<HeaderOut>,
 }
@@ -136,7 +137,7 @@ impl MessageAttemptOut {
             number: attempt.number,
             error: failure(&attempt.outcome),
             request_headers: headers(&attempt.request.headers),
-            request_body: body(&attempt.request.body),
+            request_body: Foreign(body(&attempt.request.body)),
             response_headers: response.map(|held| headers(&held.headers)).unwrap_or_default(),
         }
     }

@@ -29,7 +29,7 @@ pub struct TestIn {
     /// Its type; the provider's usual one when left out.
     #[schema(min_length = 1, max_length = 256)]
     event_type: Option<String>,
-    /// Values to set on top of the sample, by dotted path.
+    /// Up to 64 values to set on top of the sample, by dotted path.
     set: Option<BTreeMap<String, serde_json::Value>>,
 }
 

@@ -95,7 +95,7 @@ fn ask(
 }
 
 fn write_json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", json_text::laid_out(value))
+    writeln!(out, "{}", json_text::lines(value))
 }
 
 /// Asks somebody at a terminal; `None` where nobody is there.
