@@ -109,20 +109,22 @@ fn build(
 
 /// Lets a request through to its handler: one layer, since each has its price for every request.
 async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let admitted = access::authenticate(&api, &request)
-        .and_then(|caller| Ok((api.limits.place(caller.0.id)?, caller)));
-    let (place, caller) = match admitted {
+    let caller = match access::authenticate(&api, &request) {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let asker = caller.asker();
+    request.extensions_mut().insert(caller);
+    let taken_in = api.limits.take_in(asker, request).await;
+    let admitted = taken_in.and_then(|request| Ok((api.limits.place(asker)?, request)));
+    let (place, request) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
-    request.extensions_mut().insert(caller);
     let limit = api.limits.request_time();
     let work = async move {
         let _place = place;
-        let answered = match limits::take_in(&api, request).await {
-            Ok(request) => idempotency::once(&api, request, next).await,
-            Err(refusal) => Err(refusal),
-        };
+        let answered = idempotency::once(&api, request, next).await;
         answered.unwrap_or_else(IntoResponse::into_response)
     };
     limits::bounded(limit, work).await

@@ -21,6 +21,7 @@ mod payloads;
 mod providers;
 mod secrecy;
 mod serving;
+mod shares;
 mod streams;
 mod tasks;
 mod tokens;
