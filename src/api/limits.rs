@@ -4,7 +4,7 @@ use crate::api::places::{Asker, Full, Place, Places};
 use crate::api::refusal::Refusal;
 use crate::config::ApiConfig;
 use crate::error::Error;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -173,6 +173,36 @@ pub(super) async fn bounded(
             limit.as_secs()
         ))
         .into_response(),
+    }
+}
+
+/// An answer that keeps its request's place until it is written, or given up: or whoever reads slowly
+/// could have any number of them in memory. A live view, whose length nobody knows, has a place of
+/// its own.
+pub(super) async fn until_written(response: Response, place: Place) -> Response {
+    let (head, body) = response.into_parts();
+    if body.size_hint().exact().is_none() {
+        return Response::from_parts(head, body);
+    }
+    // It is in memory already.
+    match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => {
+            let kept = Bytes::from_owner(Unwritten { bytes, _place: place });
+            Response::from_parts(head, Body::from(kept))
+        }
+        Err(_) => Refusal::unavailable("the answer ended early: try again").into_response(),
+    }
+}
+
+/// The bytes of an answer, which hyper lets go of once they are written.
+struct Unwritten {
+    bytes: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Unwritten {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -37,6 +37,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use places::Asker;
 use refusal::Refusal;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -96,11 +97,12 @@ fn build(
     let closed = closed.layer(from_fn_with_state(api.clone(), enter));
     let (open, open_document) = health::routes().split_for_parts();
     let document = openapi::document(closed_document, open_document, &api.public_url);
+    let pages = openapi::pages(document).layer(from_fn_with_state(api.clone(), read));
     closed
         .merge(open)
         .layer(from_fn(measured))
         .with_state(api)
-        .merge(openapi::pages(document))
+        .merge(pages)
         .fallback(
             |uri: Uri| async move { Refusal::not_found(format!("no `{}` is here", uri.path())) },
         )
@@ -123,11 +125,18 @@ async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     };
     let limit = api.limits.request_time();
     let work = async move {
-        let _place = place;
         let answered = idempotency::once(&api, request, next).await;
-        answered.unwrap_or_else(IntoResponse::into_response)
+        limits::until_written(answered.unwrap_or_else(IntoResponse::into_response), place).await
     };
     limits::bounded(limit, work).await
+}
+
+/// Lets anybody read what needs no token, as far as there is a place for them.
+async fn read(State(api): State<Api>, request: Request, next: Next) -> Response {
+    match api.limits.place(Asker::Anybody) {
+        Ok(place) => limits::until_written(next.run(request).await, place).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// Counts a request, and traces it.

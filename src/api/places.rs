@@ -13,6 +13,8 @@ pub(super) enum Asker {
     Application(ApplicationId),
     /// A token that sees everything.
     Token(AccessTokenId),
+    /// Everybody who reads what needs no token.
+    Anybody,
 }
 
 impl Asker {
@@ -27,6 +29,7 @@ impl fmt::Display for Asker {
         f.write_str(match self {
             Self::Application(_) => "the application",
             Self::Token(_) => "the token",
+            Self::Anybody => "those without a token",
         })
     }
 }

@@ -96,8 +96,8 @@ pub struct ApiConfig {
     /// Seconds within which a client has to send the head of its next request, then the body, or end
     /// its TLS handshake; then its connection is closed.
     pub head_seconds: u64,
-    /// Seconds within which a request has to be answered, and for which a client may read nothing of
-    /// its answer; then its connection is closed.
+    /// Seconds within which a request has to be answered, and then within which a client has to read
+    /// its answer, or what a live view has to tell; then its connection is closed.
     pub request_seconds: u64,
     /// Open connections at most.
     pub connections_max: usize,

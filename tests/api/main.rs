@@ -22,6 +22,7 @@ mod providers;
 mod secrecy;
 mod serving;
 mod shares;
+mod slow_readers;
 mod streams;
 mod tasks;
 mod tokens;
