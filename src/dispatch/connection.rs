@@ -211,6 +211,7 @@ pub(super) async fn read(
         headers: readable(&head.headers),
         body: body.into(),
         cut,
+        headers_cut: false,
     }
 }
 

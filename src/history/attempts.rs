@@ -267,7 +267,7 @@ fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
         for (position, entry) in positions.into_iter().zip(entries) {
             let Some(entry) = entry else { continue };
             let (endpoint, Some(attempt)) = (entry.endpoint, entry.attempt) else { continue };
-            bytes += attempt.bodies_len();
+            bytes += attempt.bytes();
             if filter.is_past(&attempt) {
                 break 'pages;
             }
@@ -276,7 +276,7 @@ fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
             }
             let events = carried.events(store, attempt.webhook)?;
             if filter.wants_events(&events) {
-                let own = attempt.bodies_len() + data_len(&events);
+                let own = attempt.bytes() + data_len(&events);
                 page.push(position, AttemptEntry { position, endpoint, events, attempt }, own);
             }
         }

@@ -76,7 +76,7 @@ fn list_events(store: &dyn Store, inner: &Inner, filter: &EventFilter) -> Result
                 let mut deliveries = standings.deliveries(&happened)?;
                 deliveries.iter_mut().for_each(|delivery| inner.as_it_is(delivery));
                 let event = happened.acceptance.event;
-                let bytes = event.data.len();
+                let bytes = event.data.len() + size_of_val(deliveries.as_slice());
                 page.push(event.id, EventHistory { event, deliveries }, bytes);
             }
         }
@@ -110,7 +110,7 @@ fn list_deliveries(
             for mut delivery in deliveries {
                 inner.as_it_is(&mut delivery);
                 if filter.wants(&delivery) {
-                    page.push(delivery.id, delivery, 0);
+                    page.push(delivery.id, delivery, size_of::<Delivery>());
                 }
             }
         }
