@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -173,6 +174,25 @@ pub(super) async fn bounded(
             limit.as_secs()
         ))
         .into_response(),
+    }
+}
+
+/// Whether the client of a request still waits for its answer. What takes long and changes nothing
+/// asks it now and then.
+#[derive(Clone)]
+pub(super) struct Awaited(Weak<()>);
+
+impl Awaited {
+    /// True until what is returned beside it is dropped.
+    pub fn new() -> (Arc<()>, Self) {
+        let waits = Arc::new(());
+        let awaited = Self(Arc::downgrade(&waits));
+        (waits, awaited)
+    }
+
+    /// Whether somebody waits.
+    pub fn is_true(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

@@ -119,10 +119,13 @@ async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     request.extensions_mut().insert(caller);
     let taken_in = api.limits.take_in(asker, request).await;
     let admitted = taken_in.and_then(|request| Ok((api.limits.place(asker)?, request)));
-    let (place, request) = match admitted {
+    let (place, mut request) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
+    // Dropped with this, when the answer is there or the client gone; the work may go on.
+    let (_waits, awaited) = limits::Awaited::new();
+    request.extensions_mut().insert(awaited);
     let limit = api.limits.request_time();
     let work = async move {
         let answered = idempotency::once(&api, request, next).await;

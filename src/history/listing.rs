@@ -70,7 +70,7 @@ fn list_events(store: &dyn Store, inner: &Inner, filter: &EventFilter) -> Result
     let mut standings = Standings::new(store);
     let mut count = page.at_once();
     while let Some((last, events)) = walk.step(store, count)? {
-        page.looked_at(count, data_len(&events));
+        page.looked_at(events.len().max(1), bytes(&events));
         for happened in events {
             if filter.wants(&happened.acceptance.event) && !page.is_full() {
                 let mut deliveries = standings.deliveries(&happened)?;
@@ -100,7 +100,7 @@ fn list_deliveries(
     let mut standings = Standings::new(store);
     let mut count = page.at_once();
     while let Some((last, events)) = walk.step(store, count)? {
-        page.looked_at(count, data_len(&events));
+        page.looked_at(events.len().max(1), bytes(&events));
         for happened in events {
             if page.is_full() || !filter.wants_event(&happened.acceptance.event) {
                 continue;
@@ -124,7 +124,7 @@ fn list_deliveries(
     Ok(DeliveryPage { deliveries, next })
 }
 
-/// Bytes of the data of some events.
-fn data_len(events: &[Happened]) -> usize {
-    events.iter().map(|happened| happened.acceptance.event.data.len()).sum()
+/// Bytes of some events.
+fn bytes(events: &[Happened]) -> usize {
+    events.iter().map(Happened::bytes).sum()
 }

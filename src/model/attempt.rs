@@ -361,7 +361,7 @@ mod tests {
             duration: Duration::ZERO,
             request: RecordedRequest {
                 method: "POST".to_owned(),
-                url: "u".repeat(1),
+                url: "u".to_owned(),
                 headers: headers(2),
                 body: Bytes::from_static(&[0; 20]),
             },

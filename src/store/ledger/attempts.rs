@@ -44,7 +44,7 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<NewestAttemp
     let (mut newest, mut told) = (NewestAttempts::default(), VecDeque::new());
     let (mut seen, mut bytes) = (HashSet::new(), 0);
     for positions in positions.chunks(STEP) {
-        let entries = store.attempts_at(positions)?.into_iter().flatten();
+        let entries = store.attempts_at(positions, usize::MAX)?.into_iter().flatten();
         let own = entries.filter(|entry: &Entry| entry.endpoint == id.endpoint);
         for mut attempt in own.filter_map(|entry| entry.attempt) {
             if !seen.insert(attempt.id) {
