@@ -221,6 +221,7 @@ pub(super) async fn read(
         headers: readable(&head.headers),
         body: body.into(),
         cut,
+        headers_cut: false,
     }
 }
 

@@ -14,7 +14,7 @@ const VIEW: &str = "/outcome/stream";
 const MIB: usize = 1024 * 1024;
 
 /// A service, and a receiver that lets its clients wait.
-async fn slow_shop(
+pub async fn slow_shop(
     set_up: impl FnOnce(&mut hookwheel::config::ServeConfig),
 ) -> (Service, Receiver) {
     let service = service_with(set_up).await;

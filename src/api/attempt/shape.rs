@@ -2,8 +2,8 @@
 
 use crate::api::message::MessageOut;
 use crate::model::{
-    Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, SkipReason, Trigger,
-    escape_json,
+    Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, RESPONSE_HEADERS_BYTES_MAX,
+    SkipReason, Trigger, escape_json,
 };
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -162,14 +162,21 @@ fn failure(outcome: &AttemptOutcome) -> Option<FailureOut> {
             detail: Foreign(failure.detail.clone()),
         }),
         AttemptOutcome::Accepted(response) | AttemptOutcome::Rejected(response) => {
-            let (kind, meaning) = match response.cut? {
-                Cut::TooLong => ("answer_too_long", "the answer is longer than what is kept"),
-                Cut::OutOfTime => {
+            let (kind, meaning) = match response.cut {
+                None if !response.headers_cut => return None,
+                None | Some(Cut::TooLong) => {
+                    ("answer_too_long", "the answer is longer than what is kept")
+                }
+                Some(Cut::OutOfTime) => {
                     ("answer_out_of_time", "the answer had not ended when the time was over")
                 }
-                Cut::Broken => ("answer_broken", "the connection broke within the answer"),
+                Some(Cut::Broken) => ("answer_broken", "the connection broke within the answer"),
             };
-            Some(FailureOut { kind, meaning, detail: Foreign(String::new()) })
+            let detail = match response.headers_cut {
+                true => format!("headers beyond {RESPONSE_HEADERS_BYTES_MAX} bytes are left out"),
+                false => String::new(),
+            };
+            Some(FailureOut { kind, meaning, detail: Foreign(detail) })
         }
     }
 }
