@@ -161,7 +161,7 @@ impl GroupCommit {
         self.ask(|reply| Operation::Expire(plan, reply)).await
     }
 
-    /// Takes content out of the history.
+    /// Takes content out of the history, between two commits.
     ///
     /// # Errors
     /// As for [`Store::expunge`]; [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
@@ -279,7 +279,7 @@ impl Committer {
             Operation::Expunge(expunge, reply) => {
                 // What was asked for before goes first: it may be about the same event.
                 self.commit();
-                let expunged = self.store.expunge(expunge);
+                let expunged = self.store.expunge(&expunge);
                 self.gathered.storage_failed |= expunged.as_ref().is_err_and(Error::is_unavailable);
                 reply.send(expunged);
             }

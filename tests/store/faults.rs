@@ -9,7 +9,7 @@ use hookwheel::model::{
 };
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
-    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge, FormedWebhook,
+    Acceptance, Attempted, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge, FormedWebhook,
     Happened, IdempotencyRecord, Owner, Place, QueuePage, Record, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
@@ -123,7 +123,7 @@ impl<S: Store> Store for Faulty<S> {
     ) -> Result<Vec<AttemptPosition>> {
         self.inner.attempts_to(endpoint, after, order, limit)
     }
-    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+    fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>> {
         self.inner.attempts_of(of)
     }
     fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
@@ -175,7 +175,7 @@ impl<S: Store> Store for Faulty<S> {
         self.check()?;
         self.inner.expire(expiry)
     }
-    fn expunge(&self, expunge: Expunge) -> Result<()> {
+    fn expunge(&self, expunge: &Expunge) -> Result<()> {
         self.check()?;
         self.inner.expunge(expunge)
     }
