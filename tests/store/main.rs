@@ -23,6 +23,7 @@ mod listing;
 mod queueing;
 mod random;
 mod recording;
+mod telling;
 mod world;
 
 /// The conformance suite for one store: how an empty one is opened.
