@@ -81,7 +81,7 @@ impl Engine {
         let (sender, answer) = oneshot::channel();
         // Whoever emitted may have gone away; what was accepted is on its way all the same.
         let then = |emitted| drop(sender.send(emitted));
-        inner.take_in(events, ROOM_WAIT_MAX, delivers, then).await?;
+        inner.take_in(events, ROOM_WAIT_MAX, delivers, false, then).await?;
         answer.await.map_err(|_| Error::closed())?
     }
 
@@ -177,12 +177,14 @@ impl Inner {
     }
 
     /// Checks events and hands them to the committing thread, all of them or none; `then` hears
-    /// there what came of them. Waits for room in crowded lanes for `room_wait_max`.
+    /// there what came of them. Waits for room in crowded lanes for `room_wait_max`. What `insists`
+    /// is taken while attempts are recorded, though other events are refused.
     pub(crate) async fn take_in(
         self: &Arc<Self>,
         events: Vec<NewEvent>,
         room_wait_max: Duration,
         delivers: bool,
+        insists: bool,
         then: impl FnOnce(Result<(Vec<Emitted>, KeptBack)>) + Send + 'static,
     ) -> Result<()> {
         let watch = Stopwatch::start();
@@ -195,12 +197,16 @@ impl Inner {
             places.push(taken);
         }
         let hand = Arc::clone(self);
-        self.committer.accept(acceptances, move |accepted| {
+        let then = move |accepted: Result<Vec<Accepted>>| {
             then(accepted.map(|accepted| {
                 hand.meters.accepted(watch.elapsed());
                 hand.hand_over(places, accepted, delivers)
             }));
-        });
+        };
+        match insists {
+            true => self.committer.insist(acceptances, then),
+            false => self.committer.accept(acceptances, then),
+        }
         Ok(())
     }
 

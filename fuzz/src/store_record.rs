@@ -64,7 +64,8 @@ fn entries(page: &[u8]) {
             let held = read(codec::decode_entries(page, of, data));
             assert!(held.is_none_or(|held| held.len() == count), "less than {count} in silence");
         }
-        let Some(Some(expunged)) = read(codec::expunge_entries(page, of, None)) else { continue };
+    }
+    if let Some(expunged) = read(codec::expunge_entries(page, &[0, 1])) {
         let left = codec::decode_all_entries(&expunged).expect("a page of ours").count();
         assert_eq!(left, all.len(), "expunging forgot an entry");
     }

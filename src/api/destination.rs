@@ -184,8 +184,9 @@ pub(super) async fn destinations(
 
 /// Send a message to an endpoint again
 ///
-/// One more attempt, also of what succeeded. A conflict while its first attempt is on its way, and
-/// for an endpoint that is disabled.
+/// One more attempt, also of what succeeded. A conflict while its first attempt is on its way, for
+/// an endpoint that is disabled, and for a message that has had 1,000 attempts over all its
+/// endpoints, or 20 for each of them where that is more.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
     operation_id = "v1.message-attempt.resend", tag = "Delivery",
     params(AppPath, MessagePath, EndpointPath),

@@ -10,6 +10,7 @@ use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
 use crate::engine::failing::FailingRuns;
 use crate::engine::manner::Director;
+use crate::engine::outcomes::Teller;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
 use crate::engine::tokens::AccessTokens;
@@ -29,10 +30,7 @@ use base64::Engine as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
-use tokio::sync::{broadcast, watch};
-
-/// Outcomes that are kept for a slow reader.
-const OUTCOMES_KEPT: usize = 4096;
+use tokio::sync::watch;
 
 /// Makes the outbound side, once the configuration is complete.
 type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
@@ -213,7 +211,7 @@ impl EngineBuilder {
             egress,
             tokens: TokenCache::default(),
             window,
-            outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
+            outcomes: Teller::default(),
             probes: Arc::default(),
             failing: FailingRuns::default(),
             meters,

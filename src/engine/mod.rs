@@ -11,6 +11,7 @@ mod failing;
 mod input;
 mod manner;
 pub(crate) mod notices;
+mod outcomes;
 mod parking;
 mod pipeline;
 mod probes;
@@ -33,6 +34,7 @@ pub use input::{
     NewEvent, TestEvent,
 };
 pub(crate) use manner::{KeptBack, Manner};
+pub use outcomes::Outcomes;
 pub use pipeline::Outcome;
 pub use probes::ProbeStatus;
 pub(crate) use queueing::fresh_item;
@@ -66,7 +68,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Duration;
 use tokens::AccessTokens;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tracing::Instrument;
 
 /// A webhook delivery engine. Clones are the same engine.
@@ -118,7 +120,7 @@ pub(crate) struct Inner {
     pub budget: Arc<MemoryBudget>,
     pub dispatcher: Dispatcher,
     pub window: Window,
-    pub outcomes: broadcast::Sender<Arc<Outcome>>,
+    pub outcomes: outcomes::Teller,
     pub probes: Arc<probes::Probes>,
     pub failing: failing::FailingRuns,
     pub meters: Meters,
@@ -171,9 +173,9 @@ impl Engine {
     }
 
     /// A stream of what comes of attempts from now on. A reader that falls more than 4,096
-    /// outcomes behind misses some; the history has them all.
+    /// outcomes behind, or 32 MiB of what they sent and got, misses some; the history has them all.
     pub fn outcomes(&self) -> Outcomes {
-        Outcomes(self.inner.outcomes.subscribe())
+        self.inner.outcomes.listen()
     }
 
     /// Waits until everything that is due now was attempted and recorded. Webhooks held back by a
@@ -221,24 +223,6 @@ pub(crate) async fn whole<T: Send + 'static>(
 ) -> Result<T> {
     let ended = tokio::spawn(work.in_current_span()).await;
     ended.map_err(|error| Error::internal("a request ended early").with_source(error))?
-}
-
-/// What comes of attempts, as it happens.
-pub struct Outcomes(broadcast::Receiver<Arc<Outcome>>);
-
-impl Outcomes {
-    /// The next outcome; `None` when the engine is gone.
-    pub async fn next(&mut self) -> Option<Arc<Outcome>> {
-        loop {
-            match self.0.recv().await {
-                Ok(outcome) => return Some(outcome),
-                Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "a reader of outcomes is too slow");
-                }
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
 }
 
 impl Inner {

@@ -1,9 +1,10 @@
 //! Notices: what the platform is told of the endpoints of its applications, as events of one more
 //! application. Their types and data are those of Svix's operational webhooks.
 //!
-//! A notice is accepted like any event, and given to the committing thread ahead of the commit that
-//! it tells of: a crash between the two makes the same notice again, under the same idempotency
-//! key, and loses none.
+//! A notice is given to the committing thread ahead of the commit that it tells of: a crash between
+//! the two makes the same notice again, under the same idempotency key, and loses none. It is taken
+//! while attempts are recorded, also when the disk is nearly full, and kept like these while
+//! storage fails; apart from that it is accepted like any event.
 
 use crate::engine::{Inner, NewEvent};
 use crate::error::{ErrorKind, Result};
@@ -11,6 +12,7 @@ use crate::model::{Application, Attempt, Endpoint, EndpointId, Event, Timestamp}
 use crate::record::News;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// That an endpoint was disabled without anybody's asking for it then.
@@ -165,7 +167,7 @@ impl Inner {
         let taken = match notices {
             Ok(notices) => {
                 let then = move |accepted: Result<_>| told(accepted.map(drop));
-                self.take_in(notices, std::time::Duration::ZERO, true, then).await
+                self.take_in(notices, Duration::ZERO, true, true, then).await
             }
             Err(error) => Err(error),
         };

@@ -268,8 +268,7 @@ impl Inner {
         }
         let outcome = Outcome { endpoint, deliveries, attempt, ended: after.ended, state };
         let outcome = Arc::new(outcome);
-        // Nobody may be listening.
-        let _ = self.outcomes.send(Arc::clone(&outcome));
+        self.outcomes.tell(&outcome);
         (outcome, dequeue)
     }
 

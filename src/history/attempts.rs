@@ -7,9 +7,8 @@ use crate::model::{
     StatusClass, Timestamp, WebhookId,
 };
 use crate::query::Page;
-use crate::store::ledger::{self, Ledger};
-use crate::store::{Owner, Store};
-use std::collections::{HashMap, VecDeque};
+use crate::store::{Owner, Store, ledger};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,39 +157,18 @@ impl Engine {
     /// Refuses an unknown or expired one.
     pub async fn attempt(&self, event: EventId, attempt: AttemptId) -> Result<AttemptEntry> {
         let look_up = move |store: &dyn Store| {
-            let positions = attempts_of(store, event)?;
-            // One after the other: replays have no end, and each may be long.
-            for position in positions {
-                if let Some(Some(entry)) = store.attempts_at(&[position], usize::MAX)?.pop()
-                    && let Some(found) = entry.attempt
-                    && found.id == attempt
-                {
-                    let events = Carried::default().events(store, found.webhook)?;
-                    let endpoint = entry.endpoint;
-                    return Ok(AttemptEntry { position, endpoint, events, attempt: found });
-                }
-            }
-            Err(Error::not_found(format!("event `{event}` has no attempt `{attempt}`")))
+            let unknown =
+                || Error::not_found(format!("event `{event}` has no attempt `{attempt}`"));
+            let mut carried = ledger::attempts_that_carried(store, event)?.into_iter();
+            let position = carried.find(|held| held.id == attempt).ok_or_else(unknown)?.position;
+            let entries = store.attempts_at(&[position], usize::MAX)?;
+            let entry = entries.into_iter().next().flatten().ok_or_else(unknown)?;
+            let attempt = entry.attempt.ok_or_else(unknown)?;
+            let events = Carried::default().events(store, attempt.webhook)?;
+            Ok(AttemptEntry { position, endpoint: entry.endpoint, events, attempt })
         };
         self.inner.blocking(look_up).await
     }
-}
-
-/// Where the attempts that carried an event are, as they were recorded.
-fn attempts_of(store: &dyn Store, event: EventId) -> Result<Vec<AttemptPosition>> {
-    let found = store.happened(&[event], usize::MAX)?.pop();
-    let Some(happened) = found else {
-        return Err(Error::not_found(format!("event `{event}` does not exist or has expired")));
-    };
-    let mut positions = store.attempts_of(event.as_u128())?;
-    for endpoint in happened.endpoints() {
-        let delivery = crate::model::DeliveryId { event, endpoint };
-        if let Some(webhook) = Ledger::formed_into(&happened.entries, delivery) {
-            positions.extend(store.attempts_of(webhook.as_u128())?);
-        }
-    }
-    positions.sort_unstable();
-    Ok(positions)
 }
 
 /// The events of webhooks, each read once for all its attempts.
@@ -229,7 +207,14 @@ impl Source {
             Of::Endpoint(id) => return Ok(Self::Endpoint(id)),
             Of::Event(event) => event,
         };
-        let mut positions = attempts_of(store, event)?;
+        let carried = ledger::attempts_that_carried(store, event)?;
+        let (mut positions, mut seen) = (Vec::with_capacity(carried.len()), HashSet::new());
+        for attempt in carried {
+            let is_asked_for = filter.endpoint.is_none_or(|id| attempt.endpoint == id);
+            if is_asked_for && seen.insert(attempt.id) {
+                positions.push(attempt.position);
+            }
+        }
         if filter.order == Order::NewestFirst {
             positions.reverse();
         }

@@ -1,9 +1,14 @@
 //! Content taken out of the history for good, while what happened stays on record.
 
-use crate::engine::{Engine, whole};
+use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::{AttemptId, EventId};
-use crate::store::Expunge;
+use crate::store::{Expunge, ledger};
+use std::sync::Arc;
+
+/// Attempts whose bodies are taken out between two commits: the pages that they are on are read
+/// and written anew.
+const EXPUNGED_AT_ONCE: usize = 32;
 
 impl Engine {
     /// Takes an event's data out of the history for good, with the bodies of requests and answers
@@ -11,6 +16,9 @@ impl Engine {
     /// several events at once, these attempts' bodies are gone for the others too. A replay that
     /// was asked for and still waits in the queue is not sent any more. The bytes themselves may lie in the
     /// data folder until its storage uses that place again.
+    ///
+    /// All of it is gone when this returns. Where it fails, or the process ends before, only a part
+    /// may be: call it again.
     ///
     /// # Errors
     /// Refuses an unknown or expired event, and with
@@ -29,7 +37,7 @@ impl Engine {
                     delivery.id.endpoint,
                     delivery.state.as_str(),
                 ))),
-                None => engine.inner.committer.expunge(Expunge::Event(id)).await,
+                None => engine.inner.expunge_event(id).await,
             }
         })
         .await
@@ -40,7 +48,30 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown or expired event, and an attempt that did not carry it.
     pub async fn expunge_attempt(&self, event: EventId, attempt: AttemptId) -> Result<()> {
-        self.inner.check_open()?;
-        self.inner.committer.expunge(Expunge::Attempt(event, attempt)).await
+        let inner = &self.inner;
+        inner.check_open()?;
+        let carried =
+            inner.blocking(move |store| ledger::attempts_that_carried(store, event)).await?;
+        let meant = carried.into_iter().filter(|held| held.id == attempt);
+        let positions: Vec<_> = meant.map(|held| held.position).collect();
+        if positions.is_empty() {
+            return Err(Error::not_found(format!("event `{event}` has no attempt `{attempt}`")));
+        }
+        inner.committer.expunge(Expunge::Attempts(positions)).await
+    }
+}
+
+impl Inner {
+    async fn expunge_event(self: &Arc<Self>, event: EventId) -> Result<()> {
+        self.committer.expunge(Expunge::Event(event)).await?;
+        // Whatever is recorded from here on has no bodies. The rest is found beside the committing
+        // thread and goes a few at a time between its commits: it may be much.
+        let carried =
+            self.blocking(move |store| ledger::attempts_that_carried(store, event)).await?;
+        let positions: Vec<_> = carried.into_iter().map(|held| held.position).collect();
+        for positions in positions.chunks(EXPUNGED_AT_ONCE) {
+            self.committer.expunge(Expunge::Attempts(positions.to_vec())).await?;
+        }
+        Ok(())
     }
 }

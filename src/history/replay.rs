@@ -1,6 +1,6 @@
 //! Sending again by hand, and waiting until all of it is on its way.
 
-use crate::engine::tasks::What;
+use crate::engine::tasks::{What, attempts, may_be_replayed};
 use crate::engine::{Engine, whole};
 use crate::error::{Error, Result};
 use crate::history::unknown;
@@ -15,7 +15,8 @@ impl Engine {
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled, for a delivery whose first attempt is
-    /// still to come, and for an event that was expunged.
+    /// still to come, for an event that was expunged, and for one that has had 1,000 attempts over
+    /// all its deliveries, or 20 for each of these where that is more.
     pub async fn replay(&self, id: DeliveryId) -> Result<()> {
         let engine = self.clone();
         whole(async move { engine.replay_one(id).await }).await
@@ -39,6 +40,13 @@ impl Engine {
                 "delivery `{id}` has not been tried yet: its first attempt is on its way"
             )));
         }
+        if !may_be_replayed(&history.deliveries) {
+            return Err(Error::conflict(format!(
+                "event `{}` has had {} attempts: it is not sent again by hand any more",
+                id.event,
+                attempts(&history.deliveries)
+            )));
+        }
         let replay = inner.replay_of(delivery.webhook);
         inner.committer.change(vec![Change::Enqueue(endpoint, replay)]).await?;
         inner.window.tell(window::Command::Waiting(endpoint, replay.due));
@@ -46,7 +54,8 @@ impl Engine {
     }
 
     /// Replays every webhook of an endpoint that is exhausted and whose event was accepted at or
-    /// after `since` and before `until`, apart from test events; returns how many.
+    /// after `since` and before `until`, apart from test events and from what has had too many
+    /// attempts to be replayed; returns how many.
     ///
     /// # Errors
     /// Refused for an endpoint that is deleted or disabled.

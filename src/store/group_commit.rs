@@ -22,6 +22,7 @@ use crate::store::{
     Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Expunge, Place, Record,
     Store,
 };
+use recovery::Kept;
 use reply::Reply;
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender};
@@ -64,6 +65,7 @@ pub struct Accepted {
 
 enum Operation {
     Accept(Vec<NewAcceptance>, Reply<Vec<Accepted>>),
+    Insist(Vec<NewAcceptance>, Reply<Vec<Accepted>>),
     Record(Box<Record>, Reply<Record>),
     Change(Vec<Change>, Reply<()>),
     Expire(ExpiryPlan, Reply<Expired>),
@@ -136,6 +138,18 @@ impl GroupCommit {
         self.tell(Operation::Accept(events, Reply::new(then)));
     }
 
+    /// Commits new events that tell of an attempt as that is committed: though the disk is nearly
+    /// full, and when storage fails they are kept and tried again. `then` hears of it when they are
+    /// durable, on the committing thread, and must not block. It gets an error of kind `Conflict` as
+    /// for [`GroupCommit::accept`], and another one when the engine closes meanwhile.
+    pub fn insist(
+        &self,
+        events: Vec<NewAcceptance>,
+        then: impl FnOnce(Result<Vec<Accepted>>) + Send + 'static,
+    ) {
+        self.tell(Operation::Insist(events, Reply::new(then)));
+    }
+
     /// Commits an attempt; when storage fails it is kept and tried again until it succeeds. `then`
     /// gets it back when it is durable, on the committing thread, and must not block. It gets an
     /// error only when the engine closes meanwhile.
@@ -161,7 +175,7 @@ impl GroupCommit {
         self.ask(|reply| Operation::Expire(plan, reply)).await
     }
 
-    /// Takes content out of the history.
+    /// Takes content out of the history, between two commits.
     ///
     /// # Errors
     /// As for [`Store::expunge`]; [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
@@ -204,6 +218,7 @@ impl GroupCommit {
 struct Gathered {
     batch: Batch,
     accepted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
+    insisted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
     recorded: Vec<Reply<Record>>,
     changed: Vec<Reply<()>>,
     keys: HashMap<(ApplicationId, String), Arc<Acceptance>>,
@@ -254,9 +269,16 @@ impl Committer {
         self.gathered.operations += 1;
         match operation {
             Operation::Accept(events, reply) => match room {
-                Ok(()) => self.gather_events(events, reply),
+                Ok(()) => {
+                    let gathered = self.gather_events(events, reply);
+                    self.gathered.accepted.extend(gathered);
+                }
                 Err(error) => reply.send(Err(copy(error))),
             },
+            Operation::Insist(events, reply) => {
+                let gathered = self.gather_events(events, reply);
+                self.gathered.insisted.extend(gathered);
+            }
             Operation::Record(record, reply) => {
                 self.gathered.batch.record.push(*record);
                 self.gathered.recorded.push(reply);
@@ -279,7 +301,7 @@ impl Committer {
             Operation::Expunge(expunge, reply) => {
                 // What was asked for before goes first: it may be about the same event.
                 self.commit();
-                let expunged = self.store.expunge(expunge);
+                let expunged = self.store.expunge(&expunge);
                 self.gathered.storage_failed |= expunged.as_ref().is_err_and(Error::is_unavailable);
                 reply.send(expunged);
             }
@@ -299,9 +321,7 @@ impl Committer {
 
     /// Commits what was gathered and answers everybody.
     fn commit(&mut self) {
-        let close = self.gathered.close.take();
-        let mut gathered = std::mem::take(&mut self.gathered);
-        self.gathered.close = close;
+        let mut gathered = self.take_gathered();
         if gathered.batch.is_empty() && !gathered.storage_failed {
             answer(gathered, &Ok(()));
             return;
@@ -312,11 +332,17 @@ impl Committer {
             return;
         };
         tracing::error!(%error, "the store failed; new events are refused until it is back");
-        let refused = gathered.batch.accept.iter().map(|held| held.event.id).collect();
-        let record = std::mem::take(&mut gathered.batch.record);
-        let waiting = std::mem::take(&mut gathered.recorded);
+        let kept = Kept::of(&mut gathered);
         answer(gathered, &Err(error));
-        self.recover(refused, Batch { record, ..Batch::default() }, waiting);
+        self.recover(kept);
+    }
+
+    /// What was gathered, all but the wish to close.
+    fn take_gathered(&mut self) -> Gathered {
+        let close = self.gathered.close.take();
+        let gathered = std::mem::take(&mut self.gathered);
+        self.gathered.close = close;
+        gathered
     }
 }
 
@@ -336,19 +362,15 @@ fn check_key(change: &Change) -> Result<()> {
 /// Answers everybody who has a part in a commit.
 fn answer(gathered: Gathered, result: &Result<()>) {
     let result = || result.as_ref().map_err(copy).copied();
-    for (accepted, reply) in gathered.accepted {
+    for (accepted, reply) in gathered.accepted.into_iter().chain(gathered.insisted) {
         reply.send(result().map(|()| accepted));
     }
-    answer_recorded(gathered.recorded, gathered.batch.record);
+    // The attempts are given back, which are on record now, to those that made them.
+    for (reply, record) in gathered.recorded.into_iter().zip(gathered.batch.record) {
+        reply.send(Ok(record));
+    }
     for reply in gathered.changed {
         reply.send(result());
-    }
-}
-
-/// Gives the attempts back, which are on record now, to those that made them.
-fn answer_recorded(waiting: Vec<Reply<Record>>, records: Vec<Record>) {
-    for (reply, record) in waiting.into_iter().zip(records) {
-        reply.send(Ok(record));
     }
 }
 

@@ -10,6 +10,11 @@ use uuid::Uuid;
 /// How many shards the endpoints are spread over. Fixed for ever: it is part of the keys.
 pub const SHARDS: u16 = 256;
 
+/// Attempts of a delivery that are recorded on the event page that its event shares with others,
+/// maybe of other applications: more than most schedules make. However often an event is sent again
+/// by hand, to look at its neighbours costs no more than this.
+pub const SHARED_ATTEMPTS_MAX: u32 = 16;
+
 /// What an index lists; its number is the letter that its keys begin with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -37,7 +42,7 @@ pub enum Key<'a> {
     /// above its id.
     EventPage(u128),
     /// `r` page, commit: what one commit recorded of the deliveries of that event page, or of the
-    /// formed webhook of that id.
+    /// formed webhook of that id, or of one event beyond its share of the event page ([`own_page`]).
     EntryPage(u128, u64),
     /// `w` webhook: a `FormedWebhook`.
     Webhook(WebhookId),
@@ -160,6 +165,12 @@ pub fn entries_prefix(page: u128) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32);
     push(&mut bytes, b'r', page);
     bytes
+}
+
+/// The page on which an event's attempts are recorded once a delivery has had
+/// [`SHARED_ATTEMPTS_MAX`]: its id with a version that no id has (RFC 9562, section 5.8).
+pub fn own_page(event: u128) -> u128 {
+    event ^ (0xf << 76)
 }
 
 /// Reads a key of a queue back.

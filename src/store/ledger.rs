@@ -3,7 +3,7 @@
 mod attempts;
 mod loading;
 
-pub use attempts::{NewestAttempts, attempts};
+pub use attempts::{NewestAttempts, attempts, attempts_that_carried};
 pub use loading::{LoadedWebhook, load};
 
 use crate::error::Result;
@@ -147,8 +147,11 @@ impl Ledger {
     }
 
     /// The webhook that `entries` say the event travels in.
-    pub fn formed_into(entries: &[Entry], id: DeliveryId) -> Option<WebhookId> {
-        entries.iter().rev().find_map(|entry| match entry.change {
+    pub fn formed_into<'a>(
+        entries: impl IntoIterator<Item = &'a Entry, IntoIter: DoubleEndedIterator>,
+        id: DeliveryId,
+    ) -> Option<WebhookId> {
+        entries.into_iter().rev().find_map(|entry| match entry.change {
             EntryChange::Formed { webhook }
                 if entry.of == id.event.as_u128() && entry.endpoint == id.endpoint =>
             {
@@ -220,15 +223,18 @@ impl<'a> Standings<'a> {
     ///
     /// # Errors
     /// Fails when the store cannot be read.
-    pub fn ledger(
+    pub fn ledger<'e>(
         &mut self,
         acceptance: &Acceptance,
-        entries: &[Entry],
+        entries: impl IntoIterator<Item = &'e Entry, IntoIter: DoubleEndedIterator> + Clone,
         endpoint: EndpointId,
     ) -> Result<Option<Ledger>> {
         let event = acceptance.event.id;
-        let Some((place, due)) = begun(acceptance, entries, endpoint) else { return Ok(None) };
-        let Some(webhook) = Ledger::formed_into(entries, DeliveryId { event, endpoint }) else {
+        let Some((place, due)) = begun(acceptance, entries.clone(), endpoint) else {
+            return Ok(None);
+        };
+        let delivery = DeliveryId { event, endpoint };
+        let Some(webhook) = Ledger::formed_into(entries.clone(), delivery) else {
             let mut ledger = Ledger::begin(single(event), due, place);
             ledger.fold(entries, endpoint);
             return Ok(Some(ledger));
@@ -246,27 +252,44 @@ impl<'a> Standings<'a> {
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn deliveries(&mut self, of: &Happened) -> Result<Vec<Delivery>> {
-        let mut deliveries = Vec::with_capacity(of.acceptance.deliveries.len());
-        for endpoint in of.endpoints() {
-            if let Some(ledger) = self.ledger(&of.acceptance, &of.entries, endpoint)? {
-                deliveries.push(delivery(&of.acceptance.event, endpoint, ledger));
-            }
+        let ledgers = self.ledgers(&of.acceptance, &of.entries)?.into_iter();
+        let event = &of.acceptance.event;
+        Ok(ledgers.map(|(endpoint, ledger)| delivery(event, endpoint, ledger)).collect())
+    }
+
+    /// Where every delivery of an event stands, given the event's own entries.
+    fn ledgers(
+        &mut self,
+        acceptance: &Acceptance,
+        entries: &[Entry],
+    ) -> Result<Vec<(EndpointId, Ledger)>> {
+        // Each one's entries apart: of an event with many deliveries all of them would be gone
+        // through for each.
+        let mut apart: HashMap<EndpointId, Vec<&Entry>> = HashMap::new();
+        for entry in entries {
+            apart.entry(entry.endpoint).or_default().push(entry);
         }
-        Ok(deliveries)
+        let mut ledgers = Vec::with_capacity(acceptance.deliveries.len());
+        for endpoint in endpoints(acceptance, entries) {
+            let own = apart.remove(&endpoint).unwrap_or_default();
+            let ledger = self.ledger(acceptance, own.iter().copied(), endpoint)?;
+            ledgers.extend(ledger.map(|ledger| (endpoint, ledger)));
+        }
+        Ok(ledgers)
     }
 }
 
 /// Where a delivery was kept first, and the schedule's time when that was.
-fn begun(
+fn begun<'a>(
     acceptance: &Acceptance,
-    entries: &[Entry],
+    entries: impl IntoIterator<Item = &'a Entry>,
     endpoint: EndpointId,
 ) -> Option<(Place, Timestamp)> {
     let from_the_start = acceptance.deliveries.iter().find(|(held, _)| *held == endpoint);
     if let Some((_, place)) = from_the_start {
         return Some((*place, acceptance.due));
     }
-    entries.iter().find_map(|entry| match entry.change {
+    entries.into_iter().find_map(|entry| match entry.change {
         EntryChange::Added { due } if entry.endpoint == endpoint => Some((Place::Queued, due)),
         _ => None,
     })
@@ -350,10 +373,8 @@ pub fn ledger(
 /// # Errors
 /// Fails when the store cannot be read.
 pub fn is_finished(store: &dyn Store, acceptance: &Acceptance, entries: &[Entry]) -> Result<bool> {
-    for endpoint in endpoints(acceptance, entries) {
-        let ledger = ledger_of(store, acceptance, entries, endpoint)?;
-        let is_final = ledger.is_none_or(|ledger| ledger.state.is_final());
-        if !is_final && !store.is_deleted(endpoint)? {
+    for (endpoint, ledger) in Standings::new(store).ledgers(acceptance, entries)? {
+        if !ledger.state.is_final() && !store.is_deleted(endpoint)? {
             return Ok(false);
         }
     }

@@ -11,8 +11,8 @@ use crate::model::{
 };
 use crate::store::ledger::{self, Entry, Happened};
 use crate::store::{
-    Acceptance, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook, IdempotencyRecord,
-    Owner, QueuePage, Store, expunging,
+    Acceptance, Attempted, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook,
+    IdempotencyRecord, Owner, QueuePage, Store, expunging,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
@@ -138,7 +138,7 @@ impl Store for MemoryStore {
         Ok(self.state().attempts_to(endpoint, after, order, limit))
     }
 
-    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+    fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>> {
         Ok(self.state().attempts_of(of))
     }
 
@@ -277,9 +277,11 @@ impl Store for MemoryStore {
         Ok(Expired { events, round_over: true })
     }
 
-    fn expunge(&self, expunge: Expunge) -> Result<()> {
-        let webhooks = expunging::to_expunge(self, expunge)?;
-        self.state().expunge(&webhooks, expunge);
+    fn expunge(&self, expunge: &Expunge) -> Result<()> {
+        if let Expunge::Event(event) = expunge {
+            expunging::check(self, *event)?;
+        }
+        self.state().expunge(expunge);
         Ok(())
     }
 

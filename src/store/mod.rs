@@ -14,6 +14,7 @@ pub mod sled;
 mod tally;
 
 pub use self::sled::SledStore;
+pub use expunging::Expunge;
 pub use ledger::{Entry, EntryChange, Happened, Ledger, LoadedWebhook};
 pub use memory::MemoryStore;
 
@@ -240,13 +241,17 @@ pub struct Expired {
     pub round_over: bool,
 }
 
-/// What is taken out of the history for good.
+/// An attempt on record, as far as it is known without being read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expunge {
-    /// The data of an event, with the bodies of every attempt that carried it.
-    Event(EventId),
-    /// The bodies of one attempt at delivering an event.
-    Attempt(EventId, AttemptId),
+pub struct Attempted {
+    /// Its id.
+    pub id: AttemptId,
+    /// The UUID of the event or formed webhook that it carried.
+    pub of: u128,
+    /// Where it went.
+    pub endpoint: EndpointId,
+    /// Where it is on record.
+    pub position: AttemptPosition,
 }
 
 /// Where events, deliveries and attempts are kept. All methods may block.
@@ -327,12 +332,13 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<AttemptPosition>>;
 
-    /// Where all attempts of one event or formed webhook (whose UUID is `of`) are on record, as
-    /// they were recorded.
-    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>>;
+    /// All attempts of one event or formed webhook (whose UUID is `of`), as they were recorded: one
+    /// that was recorded again is there twice.
+    fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>>;
 
     /// The attempts at `positions`, in their order, in full; `None` for what is not there any more.
     /// The one with which they hold `bytes_max` together is the last, though there are more positions.
+    /// Those of an event that was expunged have no bodies, though these may not all be gone yet.
     fn attempts_at(
         &self,
         positions: &[AttemptPosition],
@@ -387,15 +393,14 @@ pub trait Store: Send + Sync + 'static {
     /// committing thread.
     fn expire(&self, expiry: &Expiry<'_>) -> Result<Expired>;
 
-    /// Takes content out of the history; everything else stays on record. From then on, what is
-    /// recorded of the event without its schedule (a replay, a test) has no bodies, and a
-    /// [`Change::Move`] or [`Change::Deliver`] of it does nothing. Called by the committing thread, between commits.
+    /// Takes content out of the history, on the committing thread between commits; all else stays
+    /// on record. Once an event's data is gone, what is recorded of it without its schedule has no
+    /// bodies, and a [`Change::Move`] or [`Change::Deliver`] of it does nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an event or attempt that is not
-    /// there; [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) for an event with an unfinished
-    /// delivery.
-    fn expunge(&self, expunge: Expunge) -> Result<()>;
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an event that is not there;
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) for one with an unfinished delivery.
+    fn expunge(&self, expunge: &Expunge) -> Result<()>;
 
     /// Writes down what was kept back for later. Called when the engine closes.
     fn close(&self) -> Result<()>;

@@ -2,7 +2,7 @@
 
 use crate::common::{bench, body, minutes, open_in, orders, posts, seconds, start};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
-use hookwheel::{EventId, NewApplication, NewEndpoint, NewEvent};
+use hookwheel::{AttemptFilter, EventId, NewApplication, NewEndpoint, NewEvent};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +37,49 @@ async fn an_expunged_event_is_empty_for_good_and_cannot_be_sent_again() {
     assert!(error.is_conflict() && error.to_string().contains("expunged"), "{error}");
     engine.settle().await;
     assert_eq!(posts(&receiver).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_sent_often_is_expunged_with_all_of_its_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_in(folder.path(), start()).await;
+    let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    receiver.answer_always(Some(Answer::status(200).body("thank you")));
+    engine.create_endpoint(shop, NewEndpoint::new(receiver.url())).await.unwrap();
+    let event = || NewEvent::new(shop, "order.created", &json!({ "name": "Ann" })).unwrap();
+    let [delivery, other] = [
+        engine.emit(event()).await.unwrap().deliveries[0],
+        engine.emit(event()).await.unwrap().deliveries[0],
+    ];
+    engine.settle().await;
+    for _ in 1..70 {
+        engine.replay(delivery).await.unwrap();
+        engine.settle().await;
+    }
+    let foreign = engine.delivery(other).await.unwrap().attempts[0].id;
+    let error = engine.expunge_attempt(delivery.event, foreign).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    engine.expunge_event(delivery.event).await.unwrap();
+    engine.close().await.unwrap();
+    drop(engine);
+
+    let engine = open_in(folder.path(), start()).await;
+    let mut filter = AttemptFilter::event(delivery.event);
+    filter.limit = 250;
+    let listed = engine.attempts(filter).await.unwrap().attempts;
+    assert_eq!(listed.len(), 70);
+    assert!(listed.iter().all(|held| held.attempt.expunged));
+    assert!(!engine.delivery(other).await.unwrap().attempts[0].expunged);
+    engine.close().await.unwrap();
+    drop(engine);
+    // Not only not shown: the answers themselves are gone from what the store holds.
+    let config = sled::Config::new().path(folder.path().join("data/sled"));
+    let open = || Ok(config.clone().segment_size(2 * 1024 * 1024).open()?);
+    let db = backoff::retry(backoff::ExponentialBackoff::default(), open).unwrap();
+    let holds = |value: sled::IVec| memchr::memmem::find_iter(&value, "thank you").count();
+    let left: usize = db.scan_prefix("r").values().map(|value| holds(value.unwrap())).sum();
+    assert_eq!(left, 1, "that of the other event");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,60 @@
 //! What was recorded, as it is listed and told.
 
-use crate::common::{Bench, bench, hours, minutes, seconds, start};
+use crate::common::{Bench, bench, hours, minutes, open_in, seconds, start};
 use hookwheel::model::Cut;
-use hookwheel::simulate::receiver::{Answer, Consumer};
-use hookwheel::{ApplicationChange, AttemptOutcome, DeliveryFilter, DeliveryId, NewEndpoint};
+use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
+use hookwheel::{
+    ApplicationChange, AttemptFilter, AttemptOutcome, DeliveryFilter, DeliveryId, NewApplication,
+    NewEndpoint, NewEvent,
+};
 use serde_json::json;
 
 async fn ids(bench: &Bench, filter: DeliveryFilter) -> Vec<DeliveryId> {
     let page = bench.engine.deliveries(filter).await.unwrap();
     page.deliveries.iter().map(|delivery| delivery.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_at_one_attempt_or_delivery_reads_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_in(folder.path(), start()).await;
+    let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let (short, long) = (receiver().await, receiver().await);
+    long.answer_always(Some(Answer::status(200).body("x".repeat(16_384))));
+    for receiver in [&short, &long] {
+        engine.create_endpoint(shop, NewEndpoint::new(receiver.url())).await.unwrap();
+    }
+    let event = NewEvent::new(shop, "order.created", &json!({})).unwrap();
+    let deliveries = engine.emit(event).await.unwrap().deliveries;
+    engine.settle().await;
+    let mut attempts = Vec::new();
+    for delivery in &deliveries {
+        attempts.push(engine.delivery(*delivery).await.unwrap().attempts[0].id);
+    }
+    engine.close().await.unwrap();
+    drop(engine);
+    // What cannot be read shows who reads it: the long one's parts but for the first are taken away.
+    let config = sled::Config::new().path(folder.path().join("data/sled"));
+    let open = || Ok(config.clone().segment_size(2 * 1024 * 1024).open()?);
+    let db = backoff::retry(backoff::ExponentialBackoff::default(), open).unwrap();
+    let parts: Vec<_> = db.scan_prefix("zr").keys().map(Result::unwrap).collect();
+    assert_eq!(parts.len(), 2);
+    db.remove(&parts[1]).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let engine = open_in(folder.path(), start()).await;
+    let event = deliveries[0].event;
+    assert_eq!(engine.attempt(event, attempts[0]).await.unwrap().attempt.id, attempts[0]);
+    assert!(engine.attempt(event, attempts[1]).await.is_err());
+    assert_eq!(engine.delivery(deliveries[0]).await.unwrap().attempts.len(), 1);
+    assert!(engine.delivery(deliveries[1]).await.is_err());
+    let mut of_one = AttemptFilter::event(event);
+    of_one.endpoint = Some(deliveries[0].endpoint);
+    assert_eq!(engine.attempts(of_one).await.unwrap().attempts.len(), 1);
+}
+
+async fn receiver() -> Receiver {
+    Receiver::start(Consumer::Unchecked, "").await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,7 @@ mod listing;
 mod memory;
 mod notices;
 mod opencard;
+mod outcomes;
 mod regression;
 mod replay;
 mod replies;

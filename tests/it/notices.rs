@@ -5,7 +5,8 @@ use crate::common::{
 };
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{
-    ApplicationId, Config, Engine, EventFilter, NewApplication, NewEndpoint, TestEvent,
+    ApplicationId, Config, DeliveryId, Engine, EventFilter, NewApplication, NewEndpoint, NewEvent,
+    TestEvent,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -83,6 +84,28 @@ async fn a_webhook_that_fails_is_told_at_the_fourth_attempt_at_the_last_and_when
         });
         assert_eq!(body(post)["data"], data);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_a_crash_parted_from_its_attempt_is_neither_lost_nor_doubled() {
+    let (bench, platform, notices) = platform().await;
+    let (customer, _) = bench.receiver(Consumer::TicketNation).await;
+    customer.answer_always(Some(Answer::status(500)));
+    let delivery = bench.settled_order(1).await;
+    for delay in [seconds(30), minutes(5)] {
+        bench.advance(delay).await;
+    }
+    // As after a crash: the notice is on record, and the last attempt, which is made again, is not.
+    let data = json!({ "lastAttempt": { "id": "that of which nobody knows" } });
+    let (name, DeliveryId { event, endpoint }) = ("message.attempt.exhausted", delivery);
+    let notice = NewEvent::new(platform, name, &data).unwrap();
+    let notice = notice.idempotency_key(format!("{name}/{event}/{endpoint}"));
+    bench.engine.emit(notice).await.unwrap();
+    bench.advance(minutes(50)).await;
+    assert_eq!(bench.history(delivery).await.attempts.len(), 4);
+    assert_eq!(bench.state(delivery).await, "exhausted");
+    assert_eq!(told(&notices), [name]);
+    assert_eq!(events(&bench, platform).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,25 @@ async fn what_succeeded_can_be_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_sent_again_by_hand_a_thousand_times_and_no_more() {
+    let (bench, receiver, id) = shop().await;
+    let delivery = exhausted(&bench, &receiver, 1).await;
+    let other = exhausted(&bench, &receiver, 2).await;
+    receiver.answer_always(Some(Answer::status(500)));
+    for _ in 4..1000 {
+        bench.engine.replay(delivery).await.unwrap();
+        bench.engine.settle().await;
+    }
+    let error = bench.engine.replay(delivery).await.unwrap_err();
+    assert!(error.is_conflict() && error.to_string().contains("1000 attempts"), "{error}");
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 1, "the other one");
+    bench.engine.settle().await;
+    let attempts = |history: hookwheel::DeliveryHistory| history.delivery.attempts;
+    assert_eq!(attempts(bench.history(delivery).await), 1000);
+    assert_eq!(attempts(bench.history(other).await), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_exhausted_can_still_come_home() {
     let (bench, receiver, _) = shop().await;
     let delivery = exhausted(&bench, &receiver, 1).await;

@@ -2,8 +2,8 @@
 //! with their events.
 
 use crate::world::*;
-use hookwheel::model::{AttemptId, AttemptPosition, EndpointId, Order};
-use hookwheel::store::{Acceptance, Change, Entry, Place, Record, Store};
+use hookwheel::model::{AttemptId, AttemptPosition, DeliveryId, EndpointId, Order};
+use hookwheel::store::{Acceptance, Change, Entry, Place, Record, Store, ledger};
 use std::sync::Arc;
 
 /// The ids of the attempts at `positions`.
@@ -125,7 +125,14 @@ pub fn attempts_of_an_event_and_of_a_set_are_found(store: &dyn Store) {
         together.events = events.iter().map(|held| Arc::clone(&held.event)).collect();
         store.record(&[together]);
     }
-    let of = |number| ids_at(store, &store.attempts_of(number).unwrap());
+    let of = |number| {
+        let made = store.attempts_of(number).unwrap();
+        let positions: Vec<_> = made.iter().map(|made| made.position).collect();
+        let ids = ids_at(store, &positions);
+        assert!(made.iter().map(|made| made.id).eq(ids.iter().copied()));
+        assert!(made.iter().all(|made| made.of == number));
+        ids
+    };
     assert_eq!(of(event(1).as_u128()), []);
     assert_eq!(of(event(2).as_u128()), ids([10, 12]));
     assert_eq!(of(event(3).as_u128()), ids([11]));
@@ -143,7 +150,9 @@ pub fn an_attempt_that_is_recorded_again_is_listed_once(store: &dyn Store) {
     store.reopen().unwrap();
     store.record(&[first, tried(endpoint(1), &held, 3)]);
     assert_eq!(listed(store, endpoint(1), Order::OldestFirst, 9), ids([2, 3]));
-    assert_eq!(ids_at(store, &store.attempts_of(event(1).as_u128()).unwrap()), ids([2, 3]));
+    let told = ledger::attempts(store, DeliveryId { event: event(1), endpoint: endpoint(1) });
+    let told = told.unwrap().unwrap().attempts;
+    assert_eq!(told.iter().map(|attempt| attempt.id).collect::<Vec<_>>(), ids([2, 3]));
 }
 
 pub fn attempts_go_with_their_events(store: &dyn Store) {

@@ -9,8 +9,8 @@ use hookwheel::model::{
 };
 use hookwheel::store::group_commit::{Accepted, ExpiryPlan, GroupCommit, NewAcceptance};
 use hookwheel::store::{
-    Acceptance, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge, FormedWebhook,
-    Happened, IdempotencyRecord, Owner, Place, QueuePage, Record, Store, ledger,
+    Acceptance, Attempted, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge,
+    FormedWebhook, Happened, IdempotencyRecord, Owner, Place, QueuePage, Record, Store, ledger,
 };
 use hookwheel::{Clock, Error, Result};
 use std::ops::Range;
@@ -21,29 +21,32 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 /// A store that fails when it is told to.
-struct Faulty<S> {
-    inner: S,
+pub struct Faulty<S> {
+    pub inner: S,
     /// Commits fail from now on, after the batch reached the disk or before.
     failing: AtomicBool,
     after_writing: AtomicBool,
+    /// There is no room for new events.
+    pub full: AtomicBool,
     /// How often it refuses to be opened again.
     refused_openings: AtomicU32,
     /// Every batch that is tried while it fails.
-    tried: Notify,
+    pub tried: Notify,
 }
 
 impl<S: Store> Faulty<S> {
-    fn new(inner: S) -> Arc<Self> {
+    pub fn new(inner: S) -> Arc<Self> {
         Arc::new(Self {
             inner,
             failing: AtomicBool::new(false),
             after_writing: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             refused_openings: AtomicU32::new(0),
             tried: Notify::new(),
         })
     }
 
-    fn fail(&self, after_writing: bool, refused_openings: u32) {
+    pub fn fail(&self, after_writing: bool, refused_openings: u32) {
         self.after_writing.store(after_writing, Ordering::SeqCst);
         self.refused_openings.store(refused_openings, Ordering::SeqCst);
         self.failing.store(true, Ordering::SeqCst);
@@ -80,7 +83,10 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn check_room(&self) -> Result<()> {
-        self.inner.check_room()
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(Error::unavailable("the disk is full")),
+            false => self.inner.check_room(),
+        }
     }
     fn applications(&self) -> Result<Vec<Application>> {
         self.inner.applications()
@@ -123,7 +129,7 @@ impl<S: Store> Store for Faulty<S> {
     ) -> Result<Vec<AttemptPosition>> {
         self.inner.attempts_to(endpoint, after, order, limit)
     }
-    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+    fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>> {
         self.inner.attempts_of(of)
     }
     fn attempts_at(
@@ -179,7 +185,7 @@ impl<S: Store> Store for Faulty<S> {
         self.check()?;
         self.inner.expire(expiry)
     }
-    fn expunge(&self, expunge: Expunge) -> Result<()> {
+    fn expunge(&self, expunge: &Expunge) -> Result<()> {
         self.check()?;
         self.inner.expunge(expunge)
     }
@@ -189,7 +195,7 @@ impl<S: Store> Store for Faulty<S> {
 }
 
 /// A committing thread over `store`, and what tells that storage is back.
-fn committer(store: Arc<dyn Store>) -> (Arc<GroupCommit>, Arc<Notify>) {
+pub fn committer(store: Arc<dyn Store>) -> (Arc<GroupCommit>, Arc<Notify>) {
     let ids = Arc::new(IdSource::new(Clock::manual(time(1))));
     ids.start_after(store.greatest_id().unwrap());
     let back = Arc::new(Notify::new());
@@ -199,7 +205,7 @@ fn committer(store: Arc<dyn Store>) -> (Arc<GroupCommit>, Arc<Notify>) {
     (Arc::new(committer.unwrap()), back)
 }
 
-fn new_event(n: u64) -> NewAcceptance {
+pub fn new_event(n: u64) -> NewAcceptance {
     let acceptance = accepted(n, &[(endpoint(1), Place::Fresh)]);
     NewAcceptance {
         event: Arc::unwrap_or_clone(acceptance.event),
@@ -215,19 +221,19 @@ async fn accept_event(committer: &GroupCommit, event: NewAcceptance) -> Result<A
     Ok(answer.await.unwrap()?.pop().unwrap())
 }
 
-async fn accept(committer: &GroupCommit, n: u64) -> Result<Arc<Acceptance>> {
+pub async fn accept(committer: &GroupCommit, n: u64) -> Result<Arc<Acceptance>> {
     Ok(accept_event(committer, new_event(n)).await?.acceptance)
 }
 
 /// Commits an attempt, and gives it back when it is on record.
-async fn record(committer: Arc<GroupCommit>, record: Record) -> Result<Record> {
+pub async fn record(committer: Arc<GroupCommit>, record: Record) -> Result<Record> {
     let (sender, answer) = oneshot::channel();
     committer.record(record, |recorded| drop(sender.send(recorded)));
     answer.await.unwrap()
 }
 
 /// The number of attempts of an event on record, and where its delivery stands.
-fn on_record(store: &dyn Store, acceptance: &Acceptance) -> (u32, &'static str) {
+pub fn on_record(store: &dyn Store, acceptance: &Acceptance) -> (u32, &'static str) {
     let found = ledger::deliveries_of(store, acceptance.event.id).unwrap().unwrap();
     (found.1[0].attempts, found.1[0].state.as_str())
 }

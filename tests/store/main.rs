@@ -17,11 +17,13 @@ mod expunging;
 mod faults;
 mod folder;
 mod forming;
+mod growing;
 mod keeping;
 mod listing;
 mod queueing;
 mod random;
 mod recording;
+mod telling;
 mod world;
 
 /// The conformance suite for one store: how an empty one is opened.
@@ -61,6 +63,8 @@ macro_rules! conformance {
                 expunging::one_attempt_is_expunged_by_itself
                 expunging::attempts_of_a_set_go_with_each_of_its_events
                 expunging::nothing_of_an_expunged_event_is_recorded_or_sent_later
+                expunging::an_event_whose_expunging_ended_early_shows_nothing_and_is_expunged_again
+                expunging::an_attempt_that_is_recorded_again_is_expunged_in_both_places
                 forming::a_formed_webhook_carries_its_events_on
                 forming::attempts_belong_to_every_event_of_the_set
                 forming::a_set_goes_on_without_what_expired
@@ -74,6 +78,8 @@ macro_rules! conformance {
                 attempting::attempts_of_an_event_and_of_a_set_are_found
                 attempting::an_attempt_that_is_recorded_again_is_listed_once
                 attempting::attempts_go_with_their_events
+                growing::what_is_sent_again_without_end_is_told_in_order
+                growing::it_is_expunged_and_expires_with_its_event
                 expiring::the_finished_and_old_go_with_all_that_is_theirs
                 expiring::the_unfinished_stay_however_old
                 expiring::a_page_is_thinned_out

@@ -172,7 +172,8 @@ impl Pair {
         };
         // What is expunged is not sent; a replay that was on its way is recorded all the same.
         let loaded = ledger::load(&self.memory, ledger.webhook).unwrap();
-        let mut made = attempt(n, ledger.webhook, ledger.attempts + 1, "");
+        // Numbers that soon go where an event's attempts are kept apart.
+        let mut made = attempt(n, ledger.webhook, ledger.attempts * 6 + 1, "");
         made.trigger = trigger;
         made.request.body = acceptance.event.data.bytes();
         let mut record = record(endpoint, &acceptance, made, state);
@@ -278,24 +279,24 @@ impl Pair {
     }
 
     /// Both must expunge, or refuse for the same reason.
-    fn expunge(&mut self, expunge: Expunge) {
+    fn expunge_event(&mut self, number: u16) {
+        let Some(n) = choose(&self.events, number) else { return };
         self.commit(vec![], vec![]);
-        let kind = |store: &dyn Store| store.expunge(expunge).map_err(|error| error.kind());
+        let kind = |store: &dyn Store| store.expunge_event(event(n)).map_err(|error| error.kind());
         assert_eq!(kind(&self.memory), kind(self.sled()));
     }
 
-    fn expunge_event(&mut self, number: u16) {
-        let Some(n) = choose(&self.events, number) else { return };
-        self.expunge(Expunge::Event(event(n)));
-    }
-
-    /// The first attempt of a delivery's webhook, or one that nobody made.
+    /// The first attempt of a delivery's webhook, if there is one.
     fn expunge_attempt(&mut self, number: u16) {
-        let Some((acceptance, _, ledger)) = self.delivery(number) else { return };
-        let made = self.memory.entries(ledger.webhook.as_u128(), true).unwrap();
-        let made = made.into_iter().find_map(|entry| entry.attempt);
-        let id = made.map_or(attempt_id(0), |attempt| attempt.id);
-        self.expunge(Expunge::Attempt(acceptance.event.id, id));
+        let Some((_, _, ledger)) = self.delivery(number) else { return };
+        self.commit(vec![], vec![]);
+        let expunge = |store: &dyn Store| {
+            let made = store.attempts_of(ledger.webhook.as_u128()).unwrap();
+            let first = made.first().map(|made| made.position).into_iter().collect();
+            store.expunge(&Expunge::Attempts(first)).unwrap();
+        };
+        expunge(&self.memory);
+        expunge(self.sled());
     }
 
     fn expire(&mut self, before: u16, keys_before: u16, step: u8) {

@@ -2,14 +2,15 @@
 //! after the start of the tests' world.
 
 use bytes::Bytes;
+use hookwheel::Result;
 use hookwheel::model::{
     Application, ApplicationId, Attempt, AttemptId, AttemptOutcome, DeliveryState, Endpoint,
     EndpointId, Event, EventId, EventType, Mode, Payload, QueueItem, QueueProgress, Reach,
     RecordedRequest, Response, Timestamp, Trigger, WebhookId,
 };
 use hookwheel::store::{
-    Acceptance, Batch, Change, Expired, Expiry, FormedWebhook, MemoryStore, Place, Record,
-    SledStore, Store, sled::SledOptions,
+    Acceptance, Batch, Change, EntryChange, Expired, Expiry, Expunge, FormedWebhook, MemoryStore,
+    Place, Record, SledStore, Store, sled::SledOptions,
 };
 use serde_json::json;
 use std::path::Path;
@@ -247,6 +248,8 @@ pub trait Commits {
     fn change(&self, change: &[Change]);
     fn put_endpoints(&self, endpoints: &[EndpointId]);
     fn delete_endpoint(&self, endpoint: EndpointId);
+    /// Takes an event's content out of the history, as the engine does.
+    fn expunge_event(&self, event: EventId) -> Result<()>;
     /// Does rounds of expiry of everything before the instant numbered `before`; idempotency keys
     /// before `keys_before`. Returns how many events went.
     fn expire_before(&self, before: u64, keys_before: u64) -> usize;
@@ -276,6 +279,18 @@ impl<S: Store + ?Sized> Commits for S {
 
     fn delete_endpoint(&self, endpoint: EndpointId) {
         self.change(&[Change::Endpoint(Box::new(stored_endpoint(endpoint, true)))]);
+    }
+
+    fn expunge_event(&self, event: EventId) -> Result<()> {
+        self.expunge(&Expunge::Event(event))?;
+        let mut carried = self.attempts_of(event.as_u128())?;
+        for entry in self.entries(event.as_u128(), false)? {
+            if let EntryChange::Formed { webhook } = entry.change {
+                carried.extend(self.attempts_of(webhook.as_u128())?);
+            }
+        }
+        let positions: Vec<_> = carried.into_iter().map(|made| made.position).collect();
+        positions.chunks(3).try_for_each(|some| self.expunge(&Expunge::Attempts(some.to_vec())))
     }
 
     fn expire_before(&self, before: u64, keys_before: u64) -> usize {

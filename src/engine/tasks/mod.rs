@@ -3,7 +3,7 @@
 
 mod resend;
 
-pub(crate) use resend::{Resend, What};
+pub(crate) use resend::{Resend, What, attempts, may_be_replayed};
 
 use crate::engine::queueing::STORE_RETRY;
 use crate::engine::{Inner, whole};

@@ -18,6 +18,12 @@ use std::sync::Arc;
 /// Events that are looked at in one step; fewer where they are long.
 const STEP: usize = 200;
 
+/// Attempts of all deliveries of an event from which on it is not sent again by hand.
+const EVENT_ATTEMPTS_MAX: u64 = 1000;
+/// Attempts for each of its deliveries from which on it is not, where that is more: what goes to
+/// many endpoints makes many by itself.
+const DELIVERY_ATTEMPTS_MAX: u64 = 20;
+
 /// What is sent again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum What {
@@ -157,6 +163,8 @@ struct Step<'a> {
     standings: Standings<'a>,
     sets: &'a mut BTreeMap<WebhookId, EventId>,
     part: Part,
+    /// Whether the event that is looked at may be replayed.
+    may_replay: bool,
 }
 
 impl<'a> Step<'a> {
@@ -166,7 +174,7 @@ impl<'a> Step<'a> {
         sets: &'a mut BTreeMap<WebhookId, EventId>,
     ) -> Self {
         let standings = Standings::new(store);
-        Self { store, inner, standings, sets, part: Part::default() }
+        Self { store, inner, standings, sets, part: Part::default(), may_replay: true }
     }
 
     fn take(mut self, what: &What, walk: &mut Walk) -> Result<Option<Part>> {
@@ -182,6 +190,7 @@ impl<'a> Step<'a> {
                 continue;
             }
             let deliveries = self.standings.deliveries(happened)?;
+            self.may_replay = may_be_replayed(&deliveries);
             match what {
                 What::Exhausted(endpoint) => {
                     for held in of(&deliveries, *endpoint) {
@@ -237,10 +246,11 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Sends a webhook again, unless that waits to be done since it was asked for before.
+    /// Sends a webhook again, unless its event has been sent too often, or that waits to be done
+    /// since it was asked for before.
     fn replay(&mut self, held: &Delivery) -> Result<()> {
         let endpoint = held.id.endpoint;
-        if !self.store.replay_waits(endpoint, held.webhook)? {
+        if self.may_replay && !self.store.replay_waits(endpoint, held.webhook)? {
             let item = self.inner.replay_of(held.webhook);
             self.part.add(endpoint, Change::Enqueue(endpoint, item));
         }
@@ -298,6 +308,18 @@ impl<'a> Step<'a> {
         self.sets.insert(held.webhook, last.unwrap_or(held.id.event));
         Ok(true)
     }
+}
+
+/// How many attempts an event's deliveries have had together.
+pub(crate) fn attempts(deliveries: &[Delivery]) -> u64 {
+    deliveries.iter().map(|delivery| u64::from(delivery.attempts)).sum()
+}
+
+/// Whether an event may be sent again by hand: whoever looks at it pays for each of its
+/// attempts.
+pub(crate) fn may_be_replayed(deliveries: &[Delivery]) -> bool {
+    let count = u64::try_from(deliveries.len()).unwrap_or(u64::MAX);
+    attempts(deliveries) < EVENT_ATTEMPTS_MAX.max(count.saturating_mul(DELIVERY_ATTEMPTS_MAX))
 }
 
 fn of(deliveries: &[Delivery], endpoint: EndpointId) -> impl Iterator<Item = &Delivery> {

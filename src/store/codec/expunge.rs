@@ -2,34 +2,21 @@
 
 use super::attempt::StoredAttempt;
 use super::body::StoredBody;
-use super::{EncodedEntry, LightEntry, attempts_of, encode_entries, light_entries};
+use super::{EncodedEntry, attempts_of, encode_entries, light_entries};
 use crate::error::Result;
-use crate::model::AttemptId;
 use crate::store::ledger::EntryChange;
 
-/// A page of entries without the bodies of one webhook's attempts, or of only one of these; `None`
-/// when there are none.
+/// A page of entries without the bodies of the attempts at these places.
 ///
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
-pub fn expunge_entries(
-    bytes: &[u8],
-    webhook: u128,
-    only: Option<AttemptId>,
-) -> Result<Option<Vec<u8>>> {
+pub fn expunge_entries(bytes: &[u8], meant: &[u16]) -> Result<Vec<u8>> {
     let (light, rest) = light_entries(bytes)?;
-    let is_meant = |entry: &LightEntry| {
-        entry.of == webhook
-            && matches!(entry.change, EntryChange::Attempted { id, .. }
-                if only.is_none_or(|only| only == id))
-    };
-    if !light.iter().any(is_meant) {
-        return Ok(None);
-    }
     let attempts = attempts_of(&light, rest)?;
     let mut entries = Vec::with_capacity(light.len());
-    for (light, attempt) in light.into_iter().zip(attempts) {
-        let attempt = match is_meant(&light) {
+    for (at, (light, attempt)) in (0_u16..).zip(light.into_iter().zip(attempts)) {
+        let is_attempt = matches!(light.change, EntryChange::Attempted { .. });
+        let attempt = match is_attempt && meant.contains(&at) {
             true => {
                 let mut stored = StoredAttempt::decode(attempt)?;
                 stored.body = StoredBody::Expunged;
@@ -40,5 +27,5 @@ pub fn expunge_entries(
         };
         entries.push(EncodedEntry { light, attempt });
     }
-    encode_entries(&entries).map(Some)
+    encode_entries(&entries)
 }

@@ -8,12 +8,13 @@ use crate::store::Acceptance;
 use std::sync::Arc;
 
 impl Committer {
-    /// Takes the events of one request into the next commit, or refuses it.
+    /// Takes the events of one request into the next commit, and tells what they are there; or
+    /// refuses it.
     pub(super) fn gather_events(
         &mut self,
         events: Vec<NewAcceptance>,
         reply: Reply<Vec<Accepted>>,
-    ) {
+    ) -> Option<(Vec<Accepted>, Reply<Vec<Accepted>>)> {
         let mut accepted = Vec::with_capacity(events.len());
         let mut new = Vec::new();
         for event in events {
@@ -25,7 +26,10 @@ impl Committer {
                     accepted.push(resolved);
                 }
                 // All of them or none: one request is one commit.
-                Err(error) => return reply.send(Err(error)),
+                Err(error) => {
+                    reply.send(Err(error));
+                    return None;
+                }
             }
         }
         for acceptance in new {
@@ -40,7 +44,7 @@ impl Committer {
             self.gathered.bytes += event.data.len();
             self.gathered.batch.accept.push(Acceptance::clone(&acceptance));
         }
-        self.gathered.accepted.push((accepted, reply));
+        Some((accepted, reply))
     }
 
     /// Gives the event an id, or finds the one that was accepted under its key.

@@ -1,10 +1,10 @@
-//! The attempts of a delivery, as far as one answer may hold them.
+//! The attempts of a delivery, as far as one answer may hold them, and where those of an event are.
 
-use super::{Entry, Ledger, begun};
-use crate::error::Result;
-use crate::model::{Attempt, DeliveryId};
-use crate::store::Store;
-use std::collections::{HashSet, VecDeque};
+use super::{EntryChange, Ledger, begun};
+use crate::error::{Error, Result};
+use crate::model::{Attempt, DeliveryId, EventId};
+use crate::store::{Attempted, Store};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 /// Attempts told at most: a schedule makes few, but replays have no end.
 const ATTEMPTS_MAX: usize = 250;
@@ -39,22 +39,19 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<NewestAttemp
     }
     let formed = Ledger::formed_into(&entries, id);
     let of = formed.map_or(id.event.as_u128(), |webhook| webhook.as_u128());
-    let mut positions = store.attempts_of(of)?;
-    positions.reverse();
-    let (mut newest, mut told) = (NewestAttempts::default(), VecDeque::new());
-    let (mut seen, mut bytes) = (HashSet::new(), 0);
+    let (mut positions, mut seen) = (Vec::new(), HashSet::new());
+    for made in store.attempts_of(of)?.into_iter().rev() {
+        if made.endpoint == id.endpoint && seen.insert(made.id) {
+            positions.push(made.position);
+        }
+    }
+    let mut newest =
+        NewestAttempts { has_older: positions.len() > ATTEMPTS_MAX, ..NewestAttempts::default() };
+    positions.truncate(ATTEMPTS_MAX);
+    let (mut told, mut bytes) = (VecDeque::new(), 0);
     for positions in positions.chunks(STEP) {
         let entries = store.attempts_at(positions, usize::MAX)?.into_iter().flatten();
-        let own = entries.filter(|entry: &Entry| entry.endpoint == id.endpoint);
-        for mut attempt in own.filter_map(|entry| entry.attempt) {
-            if !seen.insert(attempt.id) {
-                continue;
-            }
-            if told.len() == ATTEMPTS_MAX {
-                newest.has_older = true;
-                newest.attempts = told.into();
-                return Ok(Some(newest));
-            }
+        for mut attempt in entries.filter_map(|entry| entry.attempt) {
             bytes += attempt.bytes();
             if bytes > BYTES_MAX && !told.is_empty() {
                 attempt.drop_bodies();
@@ -65,4 +62,30 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<NewestAttemp
     }
     newest.attempts = told.into();
     Ok(Some(newest))
+}
+
+/// Every attempt that carried an event, as they were recorded. One that was recorded again because
+/// its commit's fate was unknown is there twice.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an event that is not there; fails when
+/// the store cannot be read.
+pub fn attempts_that_carried(store: &dyn Store, event: EventId) -> Result<Vec<Attempted>> {
+    if store.acceptance(event)?.is_none() {
+        return Err(Error::not_found(format!("event `{event}` does not exist or has expired")));
+    }
+    let entries = store.entries(event.as_u128(), false)?;
+    let formed: BTreeSet<_> = entries
+        .iter()
+        .filter_map(|entry| match entry.change {
+            EntryChange::Formed { webhook } => Some(webhook.as_u128()),
+            _ => None,
+        })
+        .collect();
+    let mut attempts = store.attempts_of(event.as_u128())?;
+    for webhook in formed {
+        attempts.extend(store.attempts_of(webhook)?);
+    }
+    attempts.sort_unstable_by_key(|attempt| attempt.position);
+    Ok(attempts)
 }

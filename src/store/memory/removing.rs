@@ -1,7 +1,7 @@
 //! What leaves the memory: the expired, the deleted, the expunged.
 
 use super::State;
-use crate::model::{Attempt, Endpoint, EndpointState, EventId, WebhookId};
+use crate::model::{Endpoint, EndpointState, EventId, WebhookId};
 use crate::store::Expunge;
 use std::sync::Arc;
 
@@ -60,22 +60,22 @@ impl State {
         self.events.get(&event).is_some_and(|held| !held.event.expunged)
     }
 
-    pub(super) fn expunge(&mut self, webhooks: &[u128], expunge: Expunge) {
-        let only = match expunge {
-            Expunge::Attempt(_, attempt) => Some(attempt),
+    pub(super) fn expunge(&mut self, expunge: &Expunge) {
+        match expunge {
             Expunge::Event(event) => {
-                if let Some(held) = self.events.get_mut(&event) {
+                if let Some(held) = self.events.get_mut(event) {
                     Arc::make_mut(&mut held.event).expunge();
                 }
-                None
             }
-        };
-        for webhook in webhooks {
-            let entries = self.entries.get_mut(webhook).into_iter().flatten();
-            let attempts = entries.filter_map(|entry| entry.attempt.as_mut());
-            attempts
-                .filter(|attempt| only.is_none_or(|only| only == attempt.id))
-                .for_each(Attempt::expunge);
+            Expunge::Attempts(positions) => {
+                for position in positions {
+                    let entries = self.entries.get_mut(&position.page());
+                    let entry = entries.and_then(|held| held.get_mut(usize::from(position.at())));
+                    if let Some(attempt) = entry.and_then(|entry| entry.attempt.as_mut()) {
+                        attempt.expunge();
+                    }
+                }
+            }
         }
     }
 }

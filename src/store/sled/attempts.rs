@@ -5,32 +5,17 @@
 
 use crate::error::Result;
 use crate::model::{AttemptId, AttemptPosition, EndpointId, EventId, Order, WebhookId};
-use crate::store::codec;
-use crate::store::keys::{IndexKind, Key, decode_entry_page, entries_prefix};
+use crate::store::keys::{IndexKind, Key};
 use crate::store::ledger::{Entry, EntryChange};
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::{Opened, failed, record};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use crate::store::{Attempted, codec};
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// A page of entries: the page of events that it belongs to, and what its commit calls it.
 pub(super) type EntryPage = (u128, u64);
-
-/// An attempt that was recorded, and where.
-pub(super) struct Attempted {
-    /// The UUID of the event or formed webhook.
-    of: u128,
-    endpoint: EndpointId,
-    id: AttemptId,
-    position: AttemptPosition,
-}
-
-impl Attempted {
-    pub(super) fn position(&self) -> AttemptPosition {
-        self.position
-    }
-}
 
 /// An attempt in an index.
 pub(super) type Item = [u8; AttemptPosition::WIDTH];
@@ -102,14 +87,25 @@ impl AttemptIndex {
 
 /// The attempts of a page of entries, with their places.
 pub(super) fn attempts_in(
-    (page, name): EntryPage,
+    page: EntryPage,
     entries: impl Iterator<Item = Entry>,
 ) -> impl Iterator<Item = Attempted> {
-    entries.zip(0_u16..).filter_map(move |(entry, at)| {
-        let EntryChange::Attempted { id, .. } = entry.change else { return None };
-        let position = AttemptPosition::new(name, page, at);
-        Some(Attempted { of: entry.of, endpoint: entry.endpoint, id, position })
-    })
+    entries.zip(0_u16..).filter_map(move |(entry, at)| attempted(page, at, &entry))
+}
+
+/// The attempt that an entry is of, if it is.
+pub(super) fn attempted((page, name): EntryPage, at: u16, entry: &Entry) -> Option<Attempted> {
+    let EntryChange::Attempted { id, .. } = entry.change else { return None };
+    let position = AttemptPosition::new(name, page, at);
+    Some(Attempted { id, of: entry.of, endpoint: entry.endpoint, position })
+}
+
+/// Positions by the page of entries that they are on, where those of one are neighbours.
+pub(super) fn by_page(
+    positions: &[AttemptPosition],
+) -> impl Iterator<Item = (u128, u64, &[AttemptPosition])> {
+    let pages = positions.chunk_by(|a, b| (a.page(), a.commit()) == (b.page(), b.commit()));
+    pages.filter_map(|page| page.first().map(|first| (first.page(), first.commit(), page)))
 }
 
 /// What the journal of a commit holds.
@@ -136,10 +132,12 @@ impl Opened {
             let mut attempts = Vec::new();
             for (page, name) in decode_journal(&self.whole(&key, &stored)?) {
                 // What expired meanwhile is not missed.
-                let Some(value) = self.get(&Key::EntryPage(page, name).encode())? else { continue };
-                attempts.extend(attempts_in((page, name), codec::decode_all_entries(&value)?));
+                let key = Key::EntryPage(page, name).encode();
+                let Some(stored) = self.db.get(&key).map_err(failed)? else { continue };
+                let entries = codec::decode_all_entries(&self.head(&key, &stored)?)?;
+                attempts.extend(attempts_in((page, name), entries));
             }
-            attempts.sort_unstable_by_key(Attempted::position);
+            attempts.sort_unstable_by_key(|attempt| attempt.position);
             self.attempts.add(u64::from_be_bytes(*commit), &attempts);
         }
         Ok(())
@@ -167,31 +165,16 @@ impl Opened {
         Ok(positions.filter(|position| Some(*position) != after).take(limit - more).collect())
     }
 
-    /// Where the attempts of one event or formed webhook are.
-    pub(super) fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
-        let webhook = WebhookId::from_uuid(Uuid::from_u128(of));
-        let is_formed = self.holds(&Key::Webhook(webhook))?;
-        let page = if is_formed { of } else { self.page_of(of)?.unwrap_or(of) };
-        let mut seen = HashSet::new();
-        let mut positions = Vec::new();
-        self.each_attempt_of(page, |attempt| {
-            if attempt.of == of && seen.insert(attempt.id) {
-                positions.push(attempt.position);
-            }
-        })?;
-        positions.sort_unstable();
-        Ok(positions)
-    }
-
-    /// Calls `see` with every attempt that belongs to a page of events.
-    fn each_attempt_of(&self, page: u128, mut see: impl FnMut(Attempted)) -> Result<()> {
-        for item in self.db.scan_prefix(entries_prefix(page)) {
-            let (key, stored) = item.map_err(failed)?;
-            let Some(at) = decode_entry_page(&key) else { continue };
-            let value = self.whole(&key, &stored)?;
-            attempts_in(at, codec::decode_all_entries(&value)?).for_each(&mut see);
+    /// The attempts of one event or formed webhook.
+    pub(super) fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>> {
+        let mut attempts = Vec::new();
+        for page in self.entry_pages_of(of)? {
+            self.each_entry(page, |page, at, entry| {
+                attempts.extend(attempted(page, at, &entry).filter(|attempt| attempt.of == of));
+            })?;
         }
-        Ok(())
+        attempts.sort_unstable_by_key(|attempt| attempt.position);
+        Ok(attempts)
     }
 
     /// The attempts at `positions`, in their order; each page is read once for neighbours.
@@ -201,15 +184,13 @@ impl Opened {
         bytes_max: usize,
     ) -> Result<Vec<Option<Entry>>> {
         let (mut found, mut bytes) = (Vec::with_capacity(positions.len()), 0);
-        for page in positions.chunk_by(|a, b| (a.page(), a.commit()) == (b.page(), b.commit())) {
-            let Some(first) = page.first() else { continue };
-            let key = Key::EntryPage(first.page(), first.commit()).encode();
-            let Some(value) = self.get(&key)? else {
-                found.extend(page.iter().map(|_| None));
+        for (page, name, positions) in by_page(positions) {
+            let Some(value) = self.get(&Key::EntryPage(page, name).encode())? else {
+                found.extend(positions.iter().map(|_| None));
                 continue;
             };
             let value = codec::Entries::new(&value)?;
-            for position in page {
+            for position in positions {
                 let entry = self.attempt_in(&value, position.at())?;
                 bytes += entry.as_ref().map_or(0, Entry::bytes);
                 found.push(entry);
@@ -227,21 +208,16 @@ impl Opened {
         if self.holds(&Key::Webhook(webhook))? {
             return page.entry(at, &[]);
         }
-        match self.acceptance(EventId::from_uuid(webhook.uuid()))? {
-            Some(held) => page.entry(at, &held.event.data.bytes()),
-            None => Ok(None),
+        let Some(held) = self.acceptance(EventId::from_uuid(webhook.uuid()))? else {
+            return Ok(None);
+        };
+        let mut entry = page.entry(at, &held.event.data.bytes())?;
+        if let Some(attempt) = entry.as_mut().and_then(|entry| entry.attempt.as_mut())
+            && held.event.expunged
+        {
+            // Its bodies go page by page, and the event's data was a part of them.
+            attempt.expunge();
         }
-    }
-
-    /// Notes the attempts that belong to a page of events, by endpoint: they are about to go.
-    pub(super) fn note_attempts(
-        &self,
-        page: u128,
-        gone: &mut BTreeMap<u128, BTreeSet<Item>>,
-    ) -> Result<()> {
-        self.each_attempt_of(page, |attempt| {
-            let of_endpoint = gone.entry(attempt.endpoint.as_u128()).or_default();
-            of_endpoint.insert(attempt.position.to_bytes());
-        })
+        Ok(entry)
     }
 }

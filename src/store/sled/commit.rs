@@ -5,14 +5,14 @@ use crate::model::{
     DeliveryState, EndpointId, EndpointState, EventId, QueueItem, QueueProgress, Trigger,
 };
 use crate::store::codec::{self, EncodedEntry};
-use crate::store::keys::{Key, decode_number};
+use crate::store::keys::{Key, SHARED_ATTEMPTS_MAX, decode_number, own_page};
 use crate::store::ledger::{self, EntryChange};
-use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
+use crate::store::sled::attempts::{attempts_in, encode_journal};
 use crate::store::sled::durability::Coming;
 use crate::store::sled::page::{Page, entries_of_a_page};
 use crate::store::sled::replays::Replays;
 use crate::store::sled::{Opened, Writer, failed, record};
-use crate::store::{Acceptance, Batch, Change, IdempotencyRecord, Place, Record};
+use crate::store::{Acceptance, Attempted, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
 
 /// How many of the newest pages are remembered.
@@ -182,7 +182,11 @@ impl<'a> Assembly<'a> {
     fn record(&mut self, record: &Record) -> Result<()> {
         let of = record.attempt.webhook.as_u128();
         let is_single = record.events.iter().all(|event| event.id.as_u128() == of);
-        let page = if is_single { self.page_of(of)? } else { of };
+        let page = match is_single {
+            true if record.attempt.number > SHARED_ATTEMPTS_MAX => own_page(of),
+            true => self.page_of(of)?,
+            false => of,
+        };
         let entry = match self.is_expunged(record)? {
             true => {
                 let mut without = record.clone();
@@ -386,7 +390,7 @@ impl<'a> Assembly<'a> {
         let value = record::inline(&u128::from(sequence).to_be_bytes());
         self.batch.insert(Key::Meta("sequence").encode(), value);
         // They were gathered page by page, and each page begins to number its parts anew.
-        attempts.sort_unstable_by_key(Attempted::position);
+        attempts.sort_unstable_by_key(|attempt| attempt.position);
         Ok((self.batch, self.coming, attempts))
     }
 }

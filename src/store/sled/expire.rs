@@ -5,7 +5,9 @@
 
 use crate::error::Result;
 use crate::model::{Application, EndpointId, EndpointState, EventId, Order, Timestamp, WebhookId};
-use crate::store::keys::{Key, decode_number, decode_queue, entries_prefix, queue_prefix};
+use crate::store::keys::{
+    Key, decode_number, decode_queue, entries_prefix, own_page, queue_prefix,
+};
 use crate::store::ledger::{self, Entry, EntryChange};
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Owner, Store, codec};
@@ -16,6 +18,9 @@ use std::ops::Range;
 const KEYS_A_RECORD: usize = 32;
 /// The range of keys of endpoints.
 const ENDPOINTS: Range<&[u8]> = b"p"..b"q";
+/// Pages of entries that one step removes, give or take those of one event; what is left then of a
+/// page of events goes in the next round.
+const FORGOTTEN_KEYS_MAX: usize = 4096;
 /// Bytes of event data that are read in one step at most, give or take one page.
 const STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -46,6 +51,8 @@ struct Gone {
     attempts: BTreeMap<u128, BTreeSet<attempts::Item>>,
     /// Webhooks that were formed of them.
     webhooks: BTreeSet<WebhookId>,
+    /// Pages of entries that go with them.
+    keys: usize,
 }
 
 impl Gone {
@@ -144,7 +151,8 @@ impl Opened {
             last = Some(page);
             looked_at += 1;
             bytes += acceptances.iter().map(|held| held.event.data.len()).sum::<usize>();
-            goes_on = looked_at < expiry.step && bytes < STEP_BYTES_MAX;
+            goes_on =
+                looked_at < expiry.step && bytes < STEP_BYTES_MAX && gone.keys < FORGOTTEN_KEYS_MAX;
             Ok(goes_on)
         })?;
         for (owner, events) in &gone.owners {
@@ -174,13 +182,19 @@ impl Opened {
             return Ok(());
         }
         // Read once for the whole page: looked up one by one they would be read once for each.
-        let mut entries = self.entries_by_event(page)?;
+        let mut shared = self.entries_by_event(page)?;
         let mut kept = Vec::new();
         for held in acceptances {
+            if !is_old(held) || gone.keys >= FORGOTTEN_KEYS_MAX {
+                kept.push(held);
+                continue;
+            }
             let event = held.event.id;
-            let entries = entries.remove(&event.as_u128()).unwrap_or_default();
-            if is_old(held) && ledger::is_finished(store, held, &entries)? {
+            let shared = shared.remove(&event.as_u128()).unwrap_or_default();
+            let entries = self.with_own_entries(event, shared)?;
+            if ledger::is_finished(store, held, &entries)? {
                 self.forget_event(held, &entries, batch)?;
+                self.forget_entries(own_page(event.as_u128()), batch, gone)?;
                 gone.add(held, &entries);
             } else {
                 kept.push(held);
@@ -277,11 +291,18 @@ impl Opened {
         Ok(())
     }
 
+    /// Removes a page of entries, and notes its attempts by endpoint.
     fn forget_entries(&self, page: u128, batch: &mut ::sled::Batch, gone: &mut Gone) -> Result<()> {
-        self.note_attempts(page, &mut gone.attempts)?;
+        self.each_entry(page, |page, at, entry| {
+            if let Some(attempt) = attempts::attempted(page, at, &entry) {
+                let of_endpoint = gone.attempts.entry(attempt.endpoint.as_u128()).or_default();
+                of_endpoint.insert(attempt.position.to_bytes());
+            }
+        })?;
         for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
             self.remove(batch, &key, &stored);
+            gone.keys += 1;
         }
         Ok(())
     }

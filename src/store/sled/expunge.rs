@@ -4,26 +4,22 @@
 //! uses that part of the file again.
 
 use crate::error::Result;
-use crate::model::{AttemptId, EventId, WebhookId};
-use crate::store::keys::{Key, entries_prefix};
-use crate::store::sled::{Opened, SledStore, failed};
+use crate::model::{AttemptPosition, EventId};
+use crate::store::keys::Key;
+use crate::store::sled::attempts::by_page;
+use crate::store::sled::{Opened, SledStore};
 use crate::store::{Expunge, codec, expunging};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Carries out [`Store::expunge`](crate::store::Store::expunge).
-pub(super) fn expunge(store: &SledStore, opened: &Opened, expunge: Expunge) -> Result<()> {
-    let webhooks = expunging::to_expunge(store, expunge)?;
+pub(super) fn expunge(store: &SledStore, opened: &Opened, expunge: &Expunge) -> Result<()> {
     let mut batch = ::sled::Batch::default();
-    let only = match expunge {
-        Expunge::Attempt(_, attempt) => Some(attempt),
+    match expunge {
         Expunge::Event(event) => {
-            opened.expunge_data(event, &mut batch)?;
-            None
+            expunging::check(store, *event)?;
+            opened.expunge_data(*event, &mut batch)?;
         }
-    };
-    for webhook in webhooks {
-        opened.expunge_attempts(webhook, only, &mut batch)?;
+        Expunge::Attempts(positions) => opened.expunge_attempts(positions, &mut batch)?,
     }
     opened.apply(batch)
 }
@@ -39,24 +35,16 @@ impl Opened {
         self.replace(batch, key.to_vec(), &codec::encode_events(&events?)?)
     }
 
-    /// Takes out the bodies of a webhook's attempts, or of only one of them.
     fn expunge_attempts(
         &self,
-        webhook: u128,
-        only: Option<AttemptId>,
+        positions: &[AttemptPosition],
         batch: &mut ::sled::Batch,
     ) -> Result<()> {
-        let formed = Key::Webhook(WebhookId::from_uuid(Uuid::from_u128(webhook)));
-        let page = match self.holds(&formed)? {
-            true => webhook,
-            false => self.page_of(webhook)?.unwrap_or(webhook),
-        };
-        for item in self.db.scan_prefix(entries_prefix(page)) {
-            let (key, stored) = item.map_err(failed)?;
-            let value = self.whole(&key, &stored)?;
-            if let Some(without) = codec::expunge_entries(&value, webhook, only)? {
-                self.replace(batch, key.to_vec(), &without)?;
-            }
+        for (page, name, positions) in by_page(positions) {
+            let key = Key::EntryPage(page, name).encode();
+            let Some(value) = self.get(&key)? else { continue };
+            let meant: Vec<u16> = positions.iter().map(|position| position.at()).collect();
+            self.replace(batch, key, &codec::expunge_entries(&value, &meant)?)?;
         }
         Ok(())
     }

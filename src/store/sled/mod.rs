@@ -31,8 +31,8 @@ use crate::store::codec;
 use crate::store::keys::Key;
 use crate::store::ledger::{Entry, Happened};
 use crate::store::{
-    Acceptance, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook, IdempotencyRecord,
-    Owner, QueuePage, Store,
+    Acceptance, Attempted, Batch, DocumentKind, Expired, Expiry, Expunge, FormedWebhook,
+    IdempotencyRecord, Owner, QueuePage, Store,
 };
 pub use open::OPENED;
 
@@ -251,7 +251,7 @@ impl Store for SledStore {
         self.with(|opened| opened.attempts_to(endpoint, after, order, limit))
     }
 
-    fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
+    fn attempts_of(&self, of: u128) -> Result<Vec<Attempted>> {
         self.with(|opened| opened.attempts_of(of))
     }
 
@@ -318,7 +318,7 @@ impl Store for SledStore {
         self.fault(self.with(|opened| expire::step(self, opened, expiry)))
     }
 
-    fn expunge(&self, expunge: Expunge) -> Result<()> {
+    fn expunge(&self, expunge: &Expunge) -> Result<()> {
         self.fault(self.with(|opened| expunge::expunge(self, opened, expunge)))
     }
 

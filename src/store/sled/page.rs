@@ -2,6 +2,7 @@
 
 use crate::model::EventId;
 use crate::store::codec::EncodedEntry;
+use crate::store::sled::record::WHOLE_MAX;
 
 /// Bytes of one page of events or entries at most, unless a single one is larger.
 ///
@@ -9,6 +10,8 @@ use crate::store::codec::EncodedEntry;
 /// others of its kind, whatever its cache may hold. So a retry of something old costs memory and
 /// reading time by this; a tenth of it would cost more keys in every commit than that is worth.
 const PAGE_BYTES_MAX: usize = 8_000;
+// The entries of a page without their attempts, with which it begins, are in its first part.
+const _: () = assert!(PAGE_BYTES_MAX < WHOLE_MAX);
 /// Events in one page at most, so that the history of one is found among few.
 const PAGE_EVENTS_MAX: usize = 128;
 

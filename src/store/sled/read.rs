@@ -6,10 +6,11 @@ use crate::model::{
     WebhookId,
 };
 use crate::store::keys::{
-    Key, decode_document, decode_number, decode_queue, decode_second_number, entries_prefix,
-    queue_prefix,
+    Key, decode_document, decode_entry_page, decode_number, decode_queue, decode_second_number,
+    entries_prefix, own_page, queue_prefix,
 };
 use crate::store::ledger::{self, Entry, Happened};
+use crate::store::sled::attempts::EntryPage;
 use crate::store::sled::{Opened, failed};
 use crate::store::{Acceptance, DocumentKind, Place, QueuePage, codec};
 use ::sled::IVec;
@@ -17,6 +18,16 @@ use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::{Bound, Range};
 use uuid::Uuid;
+
+/// An entry with the name of its page.
+type Named = (u64, Entry);
+
+/// Entries as they were recorded, given those of each page in order. Those of an event's own page
+/// are to come first: within a commit, attempts come before changes, which are never there.
+fn in_order(mut entries: Vec<Named>) -> Vec<Entry> {
+    entries.sort_by_key(|(name, _)| *name);
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
 
 impl Opened {
     pub(super) fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
@@ -43,24 +54,44 @@ impl Opened {
             false => Bytes::new(),
         };
         let data = with_attempts.then_some(&*data);
-        let page = if is_formed { of } else { self.page_of(of)?.unwrap_or(of) };
         let mut entries = Vec::new();
-        self.each_entry_page(page, |value| {
-            entries.extend(codec::decode_entries(value, of, data)?);
-            Ok(())
-        })?;
-        Ok(entries)
+        for page in self.entry_pages_of(of)? {
+            for item in self.db.scan_prefix(entries_prefix(page)) {
+                let (key, stored) = item.map_err(failed)?;
+                let Some((_, name)) = decode_entry_page(&key) else { continue };
+                let value = match with_attempts {
+                    true => self.whole(&key, &stored)?,
+                    false => self.head(&key, &stored)?,
+                };
+                let found = codec::decode_entries(&value, of, data)?;
+                entries.extend(found.into_iter().map(|entry| (name, entry)));
+            }
+        }
+        Ok(in_order(entries))
     }
 
-    /// Calls `see` with every entry page that belongs to `page`, oldest first.
-    pub(super) fn each_entry_page(
+    /// The pages of entries of one event or formed webhook: of an event that which is its own, and
+    /// that which it shares.
+    pub(super) fn entry_pages_of(&self, of: u128) -> Result<Vec<u128>> {
+        let webhook = WebhookId::from_uuid(Uuid::from_u128(of));
+        Ok(match self.holds(&Key::Webhook(webhook))? {
+            true => vec![of],
+            false => vec![own_page(of), self.page_of(of)?.unwrap_or(of)],
+        })
+    }
+
+    /// Calls `see` with every entry that belongs to `page`, oldest first, without its attempt, and
+    /// where it is.
+    pub(super) fn each_entry(
         &self,
         page: u128,
-        mut see: impl FnMut(&[u8]) -> Result<()>,
+        mut see: impl FnMut(EntryPage, u16, Entry),
     ) -> Result<()> {
         for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
-            see(&self.whole(&key, &stored)?)?;
+            let Some(page) = decode_entry_page(&key) else { continue };
+            let entries = codec::decode_all_entries(&self.head(&key, &stored)?)?;
+            (0..).zip(entries).for_each(|(at, entry)| see(page, at, entry));
         }
         Ok(())
     }
@@ -124,11 +155,11 @@ impl Opened {
         let mut fresh = BTreeSet::new();
         self.each_event_page(self.page_of(low_water)?.unwrap_or(0), |page, acceptances| {
             let mut elsewhere = HashSet::new();
-            self.each_entry_page(page, |value| {
-                let entries = codec::decode_all_entries(value)?;
-                let entries = entries.filter(|entry| entry.change.ends_fresh());
-                elsewhere.extend(entries.map(|entry| (entry.of, entry.endpoint)));
-                Ok(())
+            // What is on an event's own page ended nothing that its first attempt did not.
+            self.each_entry(page, |_, _, entry| {
+                if entry.change.ends_fresh() {
+                    elsewhere.insert((entry.of, entry.endpoint));
+                }
             })?;
             for acceptance in acceptances {
                 let event = acceptance.event.id;
@@ -239,11 +270,12 @@ impl Opened {
             let held = codec::decode_events(&self.whole(&key, &stored)?)?;
             let mut held: HashMap<EventId, Acceptance> =
                 held.into_iter().map(|acceptance| (acceptance.event.id, acceptance)).collect();
-            let mut entries = self.entries_by_event(page)?;
+            let mut shared = self.entries_by_event(page)?;
             let mut next = Some(first);
             while let Some(event) = next {
                 if let Some(acceptance) = held.remove(event) {
-                    let entries = entries.remove(&event.as_u128()).unwrap_or_default();
+                    let shared = shared.remove(&event.as_u128()).unwrap_or_default();
+                    let entries = self.with_own_entries(*event, shared)?;
                     let happened = Happened { acceptance, entries };
                     bytes += happened.bytes();
                     found.push(happened);
@@ -257,15 +289,26 @@ impl Opened {
         Ok(found)
     }
 
-    /// All entries of a page of events, without attempts.
-    pub(super) fn entries_by_event(&self, page: u128) -> Result<HashMap<u128, Vec<Entry>>> {
-        let mut entries: HashMap<u128, Vec<Entry>> = HashMap::new();
-        self.each_entry_page(page, |value| {
-            codec::decode_all_entries(value)?
-                .for_each(|entry| entries.entry(entry.of).or_default().push(entry));
-            Ok(())
+    /// All entries of a page that events share, each with its page's name, without attempts.
+    pub(super) fn entries_by_event(&self, page: u128) -> Result<HashMap<u128, Vec<Named>>> {
+        let mut entries: HashMap<u128, Vec<Named>> = HashMap::new();
+        self.each_entry(page, |(_, name), _, entry| {
+            entries.entry(entry.of).or_default().push((name, entry));
         })?;
         Ok(entries)
+    }
+
+    /// All entries of an event, given those on the page that it shares.
+    pub(super) fn with_own_entries(
+        &self,
+        event: EventId,
+        shared: Vec<Named>,
+    ) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let own = own_page(event.as_u128());
+        self.each_entry(own, |(_, name), _, entry| entries.push((name, entry)))?;
+        entries.extend(shared);
+        Ok(in_order(entries))
     }
 
     pub(super) fn event_by_uid(

@@ -5,7 +5,7 @@ use crate::store::sled::{Opened, failed};
 use std::borrow::Cow;
 
 /// The longest value that is stored whole: see the segments that a data folder is made with.
-const WHOLE_MAX: usize = 16 * 1024;
+pub(super) const WHOLE_MAX: usize = 16 * 1024;
 
 const WHOLE: u8 = 0;
 const SPLIT: u8 = 1;
@@ -48,6 +48,10 @@ fn parts(stored: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
+fn damaged() -> Error {
+    Error::unreadable("a record in the store is damaged")
+}
+
 impl Opened {
     /// The value at `key`.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -59,7 +63,6 @@ impl Opened {
 
     /// The value that `stored` at `key` stands for.
     pub(super) fn whole<'a>(&self, key: &[u8], stored: &'a [u8]) -> Result<Cow<'a, [u8]>> {
-        let damaged = || Error::unreadable("a record in the store is damaged");
         if let Some(value) = stored.strip_prefix(&[WHOLE]) {
             return Ok(Cow::Borrowed(value));
         }
@@ -69,6 +72,17 @@ impl Opened {
             value.extend_from_slice(&part);
         }
         Ok(Cow::Owned(value))
+    }
+
+    /// The beginning of the value that `stored` at `key` stands for: all of it, or its first part.
+    pub(super) fn head<'a>(&self, key: &[u8], stored: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+        match parts(stored) {
+            None => self.whole(key, stored),
+            Some(_) => {
+                let part = self.db.get(part_key(key, 0)).map_err(failed)?;
+                part.map(|part| Cow::Owned(part.to_vec())).ok_or_else(damaged)
+            }
+        }
     }
 
     /// Puts `value` at `key` where another one may be. Parts of that would stay for ever otherwise.

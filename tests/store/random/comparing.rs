@@ -125,7 +125,10 @@ impl Pair {
         assert_eq!(told(sled, &positions), told(memory, &expected));
         let webhooks = self.webhooks.iter().map(|webhook| webhook.as_u128());
         for of in webhooks.chain(self.events.iter().map(|n| event(*n).as_u128())) {
-            let of_one = |store: &dyn Store| told(store, &store.attempts_of(of).unwrap());
+            let of_one = |store: &dyn Store| {
+                let made = store.attempts_of(of).unwrap().into_iter();
+                told(store, &made.map(|made| made.position).collect::<Vec<_>>())
+            };
             assert_eq!(of_one(sled), of_one(memory));
         }
     }
