@@ -1,5 +1,5 @@
-//! Bodies of requests to the API: every answer is one of ours, and the data of a message comes back
-//! with its bytes.
+//! Bodies of requests to the API: every answer is one of ours, what is made can be read again, and the
+//! data of a message comes back with its bytes.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,6 +21,9 @@ use tower::ServiceExt;
 
 /// Requests to one engine: what they make stays in it.
 const REQUESTS: usize = 500;
+
+/// What the paths end with of which each member can be read by its id.
+const READABLE: [&str; 3] = ["/app", "/endpoint", "/msg"];
 
 /// An operation that takes a body.
 struct Operation {
@@ -126,6 +129,26 @@ impl Stage {
 
     fn ask(&mut self, method: &Method, path: &str, body: &[u8]) {
         self.requests += 1;
+        let (status, text) = self.answer(method, path, body);
+        let what = || format!("{method} {path}: {status} {text}");
+        if !(200..300).contains(&status) || text.is_empty() {
+            return;
+        }
+        let told: Value = serde_json::from_str(&text).expect("answers are JSON");
+        let made = told["id"].as_str().filter(|_| *method == Method::POST);
+        if let Some(made) = made.filter(|_| READABLE.iter().any(|end| path.ends_with(end))) {
+            let (status, read) = self.answer(&Method::GET, &format!("{path}/{made}"), b"");
+            assert_eq!(status, 200, "{}, then {read}", what());
+        }
+        if path.ends_with("/shop/msg") {
+            let sent: Message<'_> = serde_json::from_slice(body).expect("it was accepted");
+            let raw = sent.payload.get();
+            assert!(sent.raw.is_some() || text.contains(raw), "{raw} became {}", what());
+        }
+    }
+
+    /// Status and text of an answer, which has one of our forms.
+    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String) {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {}", self.token));
         let request = request.body(Body::from(body.to_vec())).expect("a request");
@@ -135,22 +158,28 @@ impl Stage {
             let status = response.status().as_u16();
             (status, to_bytes(response.into_body(), usize::MAX).await.expect("a whole answer"))
         });
-        let what = || format!("{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
-        assert!(status < 500, "{}", what());
-        let text = std::str::from_utf8(&answer).expect("answers are text");
-        if !text.is_empty() {
-            let json: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{}", what()));
-            assert!(status < 400 || json.get("detail").is_some(), "{}", what());
-        }
-        if status == 202 && path.ends_with("/shop/msg") {
-            let sent: Message<'_> = serde_json::from_slice(body).expect("it was accepted");
-            let raw = sent.payload.get();
-            assert!(sent.raw.is_some() || text.contains(raw), "{raw} became {}", what());
-        }
+        let text = String::from_utf8(answer.to_vec()).expect("answers are text");
+        assert!(status < 500, "{method} {path}: {status} {text}");
+        let is_told = status < 400 || is_refusal(&text);
+        assert!(is_told, "{method} {path}: {status} {text}");
+        (status, text)
     }
 
     fn end(self) {
         self.runtime.block_on(self.engine.close()).expect("it closes");
+    }
+}
+
+/// Whether `text` says what was wrong, as a word and a sentence or as a list of faults with their places.
+fn is_refusal(text: &str) -> bool {
+    let Ok(told) = serde_json::from_str::<Value>(text) else { return false };
+    let is_fault = |fault: &Value| {
+        fault["loc"].is_array() && fault["msg"].is_string() && fault["type"].is_string()
+    };
+    match &told["detail"] {
+        Value::String(sentence) => !sentence.is_empty() && told["code"].is_string(),
+        Value::Array(faults) => !faults.is_empty() && faults.iter().all(is_fault),
+        _ => false,
     }
 }
 

@@ -6,9 +6,12 @@ use hookwheel::model::{
 };
 use hookwheel::provider::{Provider, Providers, SigningKey, Webhook};
 use hookwheel::store::{Acceptance, codec};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
@@ -88,8 +91,7 @@ fn check_envelope(provider: &Provider, key: &SigningKey, event: &Arc<Event>) {
     serde_json::from_str::<&RawValue>(body).unwrap_or_else(|error| panic!("{name}: {error}"));
     let data = event.data.as_str();
     match name {
-        // Its envelope sets a member of the data.
-        "yoco" => assert!(body.len() >= data.len(), "{body}"),
+        "yoco" => check_with_mode(data, body),
         // Their envelopes write the data's members beside their own.
         "gocardless" | "opencard" => assert!(body.contains(&data[1..data.len() - 1]), "{body}"),
         _ => assert!(body.contains(data), "{name}: {body}"),
@@ -97,4 +99,50 @@ fn check_envelope(provider: &Provider, key: &SigningKey, event: &Arc<Event>) {
     let keys = std::slice::from_ref(key);
     let verified = provider.verify(&rendered.headers, &rendered.body, keys, event.time, None);
     assert_eq!(verified, Ok(()), "{name}: {body}");
+}
+
+/// Yoco's envelope sets the member `mode` of the data, wherever it stands in it, or adds it at the end;
+/// every other member keeps its place and its bytes.
+fn check_with_mode(data: &str, body: &str) {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        payload: Members<'a>,
+    }
+    // Names that are no text, as `\ud800` alone is none, are not read here.
+    let Ok(Members(mut expected)) = serde_json::from_str(data) else { return };
+    for member in expected.iter_mut().filter(|(name, _)| name == "mode") {
+        member.1 = "\"test\"";
+    }
+    if !expected.iter().any(|(name, _)| name == "mode") {
+        expected.push(("mode".to_owned(), "\"test\""));
+    }
+    let envelope: Envelope<'_> = serde_json::from_str(body).expect("an envelope");
+    assert_eq!(envelope.payload.0, expected, "{body}");
+}
+
+/// The members of an object in order, with repeated ones: names, and the bytes of the values.
+#[derive(Debug)]
+struct Members<'a>(Vec<(String, &'a str)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    members.push((name, value.get()));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
 }

@@ -1,23 +1,29 @@
 //! Records and keys of the store: damaged ones are refused and never read as something less.
 
-use hookwheel::store::{FormedWebhook, codec, keys};
-use hookwheel::{AccessToken, Application, Endpoint, ErrorKind, EventTypeDefinition, Result};
+use hookwheel::model::{Attempt, QueueProgress};
+use hookwheel::store::{FormedWebhook, IdempotencyRecord, codec, keys};
+use hookwheel::{AccessToken, Application, ErrorKind, EventTypeDefinition, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
+/// The data of every event whose attempts are read.
+const DATA: &[u8] = br#"{"a":1}"#;
+
 /// Checks a record; the first byte says of what kind it is.
 pub fn check(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else { return };
-    match kind % 8 {
+    match kind % 10 {
         0 => events(bytes),
         1 => entries(bytes),
-        2 => record::<Endpoint>(bytes),
+        2 => written_again(bytes, codec::decode_endpoint, codec::encode_endpoint),
         3 => record::<Application>(bytes),
         4 => record::<AccessToken>(bytes),
         5 => record::<FormedWebhook>(bytes),
         6 => record::<EventTypeDefinition>(bytes),
-        _ => key(bytes),
+        7 => key(bytes),
+        8 => record::<IdempotencyRecord>(bytes),
+        _ => record::<QueueProgress>(bytes),
     }
 }
 
@@ -27,9 +33,23 @@ fn read<T>(read: Result<T>) -> Option<T> {
 }
 
 fn record<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
-    let Some(held) = read(codec::decode::<T>("a record", bytes)) else { return };
-    let written = codec::encode(&held).expect("what was read can be written");
-    assert_eq!(codec::decode::<T>("a record", &written).expect("and read"), held);
+    written_again(bytes, |bytes| codec::decode::<T>("a record", bytes), |held| codec::encode(held));
+}
+
+fn written_again<T: PartialEq + Debug>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T>,
+    encode: impl Fn(&T) -> Result<Vec<u8>>,
+) {
+    let Some(held) = read(decode(bytes)) else { return };
+    let mut written = encode(&held).expect("what was read can be written");
+    assert_eq!(decode(&written).expect("and read"), held);
+    // No record is the beginning of another: what was cut is not taken for something shorter.
+    for end in [written.len() - 1, written.len() / 2] {
+        assert!(read(decode(&written[..end])).is_none(), "the first {end} bytes of {written:?}");
+    }
+    written.push(0);
+    assert!(read(decode(&written)).is_none(), "something behind {held:?}");
 }
 
 fn events(page: &[u8]) {
@@ -39,6 +59,9 @@ fn events(page: &[u8]) {
     };
     let ids = codec::event_ids(page).expect("the ids of what can be read");
     assert!(held.iter().map(|held| held.event.id).eq(ids.iter().copied()), "{ids:?}");
+    for event in held.iter().map(|held| &held.event) {
+        assert_eq!(event.data.as_str().as_bytes(), event.data.bytes(), "{}", event.id);
+    }
     for id in ids {
         assert!(codec::find_event(page, id).expect("a readable page").is_some(), "{id}");
     }
@@ -50,24 +73,42 @@ fn events(page: &[u8]) {
 fn entries(page: &[u8]) {
     let Some(all) = read(codec::decode_all_entries(page)) else { return };
     let all: Vec<_> = all.collect();
-    let data: &[u8] = br#"{"a":1}"#;
     if let Some(page) = read(codec::Entries::new(page)) {
         for at in 0..u16::try_from(all.len().min(64)).unwrap_or_default() {
             assert!(page.of(at).is_some(), "entry {at} of {}", all.len());
-            let held = read(page.entry(at, data));
+            let held = read(page.entry(at, DATA));
             assert!(!matches!(held, Some(None)), "entry {at} of {} is gone", all.len());
         }
     }
     for of in all.iter().map(|entry| entry.of).take(8) {
         let count = all.iter().filter(|entry| entry.of == of).count();
-        for data in [None, Some(data)] {
+        for data in [None, Some(DATA)] {
             let held = read(codec::decode_entries(page, of, data));
             assert!(held.is_none_or(|held| held.len() == count), "less than {count} in silence");
         }
+        let places = 0..u16::try_from(all.len().min(64)).unwrap_or_default();
+        let is_meant = |at: &u16| all.get(usize::from(*at)).is_some_and(|entry| entry.of == of);
+        let meant: Vec<u16> = places.filter(is_meant).collect();
+        let Some(expunged) = read(codec::expunge_entries(page, &meant)) else { continue };
+        check_expunged(page, &expunged, of, all.len());
     }
-    if let Some(expunged) = read(codec::expunge_entries(page, &[0, 1])) {
-        let left = codec::decode_all_entries(&expunged).expect("a page of ours").count();
-        assert_eq!(left, all.len(), "expunging forgot an entry");
+}
+
+/// Expunging leaves every entry, and all of those that are not meant.
+fn check_expunged(page: &[u8], expunged: &[u8], of: u128, count: usize) {
+    let left = codec::decode_all_entries(expunged).expect("a page of ours").count();
+    assert_eq!(left, count, "expunging forgot an entry");
+    let page = codec::Entries::new(page).expect("what was expunged could be read");
+    let expunged = codec::Entries::new(expunged).expect("a page of ours");
+    for at in 0..u16::try_from(count.min(64)).unwrap_or_default() {
+        if page.of(at) != Some(of) {
+            let (before, after) = (page.entry(at, DATA), expunged.entry(at, DATA));
+            assert_eq!(read(before), read(after), "expunging changed entry {at}");
+            continue;
+        }
+        let entry = expunged.entry(at, DATA).expect("one of ours").expect("it is there");
+        let is_empty = |attempt: &Attempt| attempt.expunged && attempt.request.body.is_empty();
+        assert!(entry.attempt.as_ref().is_none_or(is_empty), "{entry:?}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use std::fmt;
 
 /// How deep arrays and objects may be nested in an event's data.
@@ -10,8 +11,17 @@ pub const DEPTH_MAX: usize = 128;
 
 /// A JSON object as text. Its bytes are never written anew: order of members, duplicate members,
 /// spaces and big numbers pass through.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Payload(Bytes);
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Bytes::deserialize(deserializer)?;
+        // What is no text any more would be passed on as an object without members.
+        std::str::from_utf8(&bytes).map_err(D::Error::custom)?;
+        Ok(Self(bytes))
+    }
+}
 
 impl Payload {
     /// Takes a JSON object as text.
@@ -57,7 +67,7 @@ impl Payload {
 
     /// The JSON text.
     pub fn as_str(&self) -> &str {
-        // Made from a `String` only, or read back from what was.
+        // It was text when it was taken in, and when it was read back.
         std::str::from_utf8(&self.0).unwrap_or("{}")
     }
 
@@ -118,6 +128,14 @@ mod tests {
         for bad in ["", "[1]", "null", "{", "{} {}", "\"a\""] {
             assert!(Payload::from_text(bad).unwrap_err().is_invalid(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_any_more_is_not_read_back_as_an_empty_object() {
+        let mut written = postcard::to_stdvec(&Payload::from_text(r#"{"a":1}"#).unwrap()).unwrap();
+        assert_eq!(postcard::from_bytes::<Payload>(&written).unwrap().as_str(), r#"{"a":1}"#);
+        written[3] = 0xff;
+        assert!(postcard::from_bytes::<Payload>(&written).is_err());
     }
 
     #[test]

@@ -33,7 +33,15 @@ pub fn encode(record: &impl Serialize) -> Result<Vec<u8>> {
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
 pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(version_1(what, bytes)?).map_err(damaged(what))
+    whole(what, version_1(what, bytes)?)
+}
+
+/// Reads all of `bytes`: what is left over was never written there.
+fn whole<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
+    match postcard::take_from_bytes(bytes).map_err(damaged(what))? {
+        (record, []) => Ok(record),
+        _ => Err(Error::unreadable(format!("{what} in the store is damaged"))),
+    }
 }
 
 fn version_1<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
@@ -81,7 +89,7 @@ const EVENTS: &str = "a page of events";
 /// # Errors
 /// [`ErrorKind::Unreadable`](crate::ErrorKind::Unreadable) for another version or damaged bytes.
 pub fn decode_events(page: &[u8]) -> Result<Vec<Acceptance>> {
-    each_event(page).map(|event| postcard::from_bytes(event?).map_err(damaged(EVENTS))).collect()
+    each_event(page).map(|event| whole(EVENTS, event?)).collect()
 }
 
 /// One event of a page.
@@ -92,7 +100,7 @@ pub fn find_event(page: &[u8], wanted: EventId) -> Result<Option<Acceptance>> {
     for event in each_event(page) {
         let event = event?;
         if event_id(event)? == wanted {
-            return postcard::from_bytes(event).map(Some).map_err(damaged(EVENTS));
+            return whole(EVENTS, event).map(Some);
         }
     }
     Ok(None)
@@ -294,7 +302,7 @@ fn light_entries(bytes: &[u8]) -> Result<(Vec<LightEntry>, &[u8])> {
 
 /// The attempts that stand behind the entries of a page, one for each.
 fn attempts_of<'a>(light: &[LightEntry], rest: &'a [u8]) -> Result<Vec<&'a [u8]>> {
-    let attempts: Vec<&[u8]> = postcard::from_bytes(rest).map_err(damaged(ENTRIES))?;
+    let attempts: Vec<&[u8]> = whole(ENTRIES, rest)?;
     if attempts.len() == light.len() {
         return Ok(attempts);
     }
@@ -315,6 +323,8 @@ mod tests {
         assert!(error.to_string().contains("version 2"), "{error}");
         assert!(decode::<u32>("a number", &[]).is_err());
         assert!(decode::<u32>("a number", &[1, 0x80]).is_err());
+        let error = decode::<u32>("a number", &[1, 7, 0]).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
     }
 
     #[test]

@@ -58,11 +58,13 @@ impl<'a> StoredAttempt<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self> {
         let (mut stored, rest): (Self, _) =
             postcard::take_from_bytes(bytes).map_err(damaged(ENTRIES))?;
-        if rest.first() == Some(&HEADERS_CUT)
-            && let AttemptOutcome::Accepted(answer) | AttemptOutcome::Rejected(answer) =
-                stored.outcome.to_mut()
-        {
-            answer.headers_cut = true;
+        match (rest, stored.outcome.to_mut()) {
+            ([], _) => {}
+            (
+                [HEADERS_CUT],
+                AttemptOutcome::Accepted(answer) | AttemptOutcome::Rejected(answer),
+            ) => answer.headers_cut = true,
+            _ => return Err(Error::unreadable(format!("{ENTRIES} in the store is damaged"))),
         }
         Ok(stored)
     }

@@ -1,7 +1,7 @@
 //! Endpoints as they are stored: version 2 is version 1 with all that endpoints have got since
 //! behind it, so that what an older release wrote is read as it is.
 
-use super::{damaged, decode};
+use super::{decode, whole};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,7 @@ pub fn decode_endpoint(bytes: &[u8]) -> Result<Endpoint> {
     let Some((&VERSION, rest)) = bytes.split_first() else {
         return decode(ENDPOINT, bytes);
     };
-    let (mut endpoint, addition): (Endpoint, Addition) =
-        postcard::from_bytes(rest).map_err(damaged(ENDPOINT))?;
+    let (mut endpoint, addition): (Endpoint, Addition) = whole(ENDPOINT, rest)?;
     endpoint.disable_after_failing_days = addition.disable_after_failing_days;
     endpoint.failing_since = addition.failing_since;
     Ok(endpoint)
