@@ -25,7 +25,7 @@ pub(super) fn expunge(store: &SledStore, opened: &Opened, expunge: Expunge) -> R
     for webhook in webhooks {
         opened.expunge_attempts(webhook, only, &mut batch)?;
     }
-    opened.apply(batch)
+    opened.apply(&mut opened.writer(), batch)
 }
 
 impl Opened {

@@ -8,17 +8,20 @@
 //! less is refused, and so is one whose log is damaged in the middle, which sled passes over.
 
 mod attempts;
+mod check;
 mod commit;
 mod expire;
 mod expunge;
 mod index;
 mod listing;
 mod log;
+mod manifest;
 mod open;
 mod page;
 mod read;
 mod record;
 mod replays;
+mod snapshot;
 
 use crate::error::{Error, Result};
 use crate::folder::{self, failed};
@@ -37,6 +40,7 @@ pub use open::OPENED;
 
 use attempts::AttemptIndex;
 use index::IndexBuffer;
+use manifest::Manifest;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
@@ -95,6 +99,7 @@ struct Writer {
     recent_pages: BTreeSet<u128>,
     /// Where the running round of expiry stands.
     expiry: expire::Cursor,
+    manifest: Manifest,
 }
 
 impl SledStore {
