@@ -5,7 +5,7 @@
 
 use crate::world::*;
 use hookwheel::model::{EventId, Order};
-use hookwheel::store::{Acceptance, Entry, Owner, Place, SledStore, Store};
+use hookwheel::store::{Acceptance, Change, DocumentKind, Entry, Owner, Place, SledStore, Store};
 use hookwheel::{ErrorKind, Result};
 use std::fs;
 use std::path::Path;
@@ -14,6 +14,9 @@ use std::process::{Command, Stdio};
 const EVENTS: u64 = 2400;
 /// Parts in which they come.
 const PARTS: u64 = 3;
+/// Documents that each part writes anew.
+const DOCUMENTS: u64 = 200;
+const DOCUMENT: DocumentKind = DocumentKind::EventType;
 /// Events of a round of churn.
 const CHURNED: u64 = 60;
 /// Damaged copies that are tried of each folder; `DAMAGE_ROUNDS` says otherwise.
@@ -44,6 +47,11 @@ fn put_part(store: &dyn Store, part: u64) {
         // Nearly all were tried: what opening does not look at must be found out by reading.
         let tried = accept.iter().filter(|held| held.event.id < event(EVENTS - 20));
         store.record(&tried.map(done).collect::<Vec<_>>());
+    }
+    // What is only written anew leaves no hole in sled's tree where it is missing.
+    for n in 0..DOCUMENTS {
+        let value = Some(vec![u8::try_from(part).unwrap(); 12_000]);
+        store.change(&[Change::Document { kind: DOCUMENT, key: n.to_string(), value }]);
     }
 }
 
@@ -105,6 +113,7 @@ struct Everything {
     fresh: usize,
     waiting: usize,
     listed: Vec<EventId>,
+    documents: Vec<Option<Vec<u8>>>,
 }
 
 fn everything(store: &dyn Store) -> Result<Everything> {
@@ -116,6 +125,9 @@ fn everything(store: &dyn Store) -> Result<Everything> {
         fresh: store.fresh()?.len(),
         waiting: store.queue(endpoint(1), time(9999), 9999)?.items.len(),
         listed: store.events_of(owner, EventId::all(), Order::NewestFirst, 9999)?,
+        documents: (0..DOCUMENTS)
+            .map(|n| store.document(DOCUMENT, &n.to_string()))
+            .collect::<Result<_>>()?,
     })
 }
 
