@@ -4,8 +4,9 @@
 //! an I/O error stays until it is reopened. So: one tree and one batch a commit; after `flush` the
 //! data file is synced through a handle of our own; leftovers of a killed open are removed before
 //! the next; large records are split; after any error all handles are dropped and the store is
-//! opened anew. A mark beside the data tells how far was acknowledged: a store that comes up with
-//! less is refused, and so is one whose log is damaged in the middle, which sled passes over.
+//! opened anew. A mark beside the data tells how far was acknowledged, a manifest what the log
+//! holds: a store that comes up with less is refused, and so is one whose log is damaged in the
+//! middle, which sled passes over.
 
 mod attempts;
 mod check;

@@ -87,8 +87,11 @@ fn read_mark(folder: &Path) -> Result<u64> {
         }
     };
     // Before the first commit it is empty.
-    let Some(mark) = bytes.first_chunk() else { return Ok(0) };
-    parse_mark(u128::from_be_bytes(*mark)).ok_or_else(|| {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    let mark = bytes.try_into().ok().and_then(|mark| parse_mark(u128::from_be_bytes(mark)));
+    mark.ok_or_else(|| {
         Error::unreadable(format!(
             "the commit mark `{}` is damaged: restore the folder from a backup, or remove the file \
              to accept what the store holds",
