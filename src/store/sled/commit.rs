@@ -65,8 +65,7 @@ impl Opened {
         if writes_attempts {
             self.attempts.write(&mut sled_batch);
         }
-        self.apply_with(coming, sled_batch)?;
-        self.write_mark(sequence)?;
+        self.apply_with(&mut writer, coming, sled_batch)?;
         // Only this thread adds to the buffers, so they still hold just what was written.
         if writes_events {
             self.events().clear();
@@ -81,34 +80,54 @@ impl Opened {
         if !attempts.is_empty() {
             self.attempts.add(sequence, &attempts);
         }
-        writer.sequence = sequence;
         Ok(())
     }
 
     /// Writes the indexes down now.
     pub(super) fn write_indexes(&self) -> Result<()> {
+        let mut writer = self.writer();
         let mut batch = ::sled::Batch::default();
-        self.write_event_index(self.writer().last_event, &mut batch);
+        self.write_event_index(writer.last_event, &mut batch);
         self.attempts.write(&mut batch);
-        self.apply(batch)?;
+        self.apply(&mut writer, batch)?;
         self.events().clear();
         self.attempts.clear();
         Ok(())
     }
 
-    /// Applies a batch and makes it durable: sled's flush writes the file, the sync reaches the
-    /// disk.
-    pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<()> {
-        self.apply_with(Coming::new(), batch)
+    /// Applies a batch under the next number and makes it durable: sled's flush writes the file, the
+    /// sync reaches the disk. Then that is noted beside the log.
+    pub(super) fn apply(&self, writer: &mut Writer, batch: ::sled::Batch) -> Result<()> {
+        self.apply_with(writer, Coming::new(), batch)
     }
 
     /// The same with a batch that adds to queues.
-    fn apply_with(&self, coming: Coming, batch: ::sled::Batch) -> Result<()> {
+    fn apply_with(
+        &self,
+        writer: &mut Writer,
+        coming: Coming,
+        mut batch: ::sled::Batch,
+    ) -> Result<()> {
+        let sequence = writer.sequence + 1;
+        let value = record::inline(&u128::from(sequence).to_be_bytes());
+        batch.insert(Key::Meta("sequence").encode(), value);
         self.durability.of(coming, || {
             self.db.apply_batch(batch).map_err(failed)?;
             self.db.flush().map_err(failed)?;
-            self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))
-        })
+            // Nothing else of sled's tells how far its log is on disk, and where its segments are.
+            let log = &self.db.context.pagecache.log;
+            let stable = log.stable_offset();
+            self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))?;
+            let held = |from| {
+                let segments = log.iter_from(i64::try_from(from).unwrap_or(i64::MAX)).segments;
+                let place = |begins| u64::try_from(begins).unwrap_or(0);
+                segments.into_iter().map(|(begins, offset)| (place(begins), offset)).collect()
+            };
+            writer.manifest.extend(u64::try_from(stable + 1).unwrap_or(0), held)
+        })?;
+        self.write_mark(sequence)?;
+        writer.sequence = sequence;
+        Ok(())
     }
 
     /// The page that holds an event: the greatest one that is not above its id.
@@ -387,8 +406,6 @@ impl<'a> Assembly<'a> {
                 self.batch.insert(Key::Meta("low_water").encode(), value);
             }
         }
-        let value = record::inline(&u128::from(sequence).to_be_bytes());
-        self.batch.insert(Key::Meta("sequence").encode(), value);
         // They were gathered page by page, and each page begins to number its parts anew.
         attempts.sort_unstable_by_key(|attempt| attempt.position);
         Ok((self.batch, self.coming, attempts))

@@ -82,7 +82,8 @@ pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> R
         Phase::Queues => opened.expire_queues(cursor.at, expiry.step, &mut batch)?,
         Phase::Applications => opened.expire_applications(store, &mut batch)?,
     };
-    opened.apply(batch)?;
+    let mut writer = opened.writer();
+    opened.apply(&mut writer, batch)?;
     if at.is_none() {
         cursor.phase = match cursor.phase {
             Phase::Keys => Phase::Events,
@@ -95,7 +96,7 @@ pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> R
         };
     }
     cursor.at = at;
-    opened.writer().expiry = cursor;
+    writer.expiry = cursor;
     Ok(expired)
 }
 

@@ -21,7 +21,7 @@ pub(super) fn expunge(store: &SledStore, opened: &Opened, expunge: &Expunge) -> 
         }
         Expunge::Attempts(positions) => opened.expunge_attempts(positions, &mut batch)?,
     }
-    opened.apply(batch)
+    opened.apply(&mut opened.writer(), batch)
 }
 
 impl Opened {

@@ -4,10 +4,12 @@
 //! an I/O error stays until it is reopened. So: one tree and one batch a commit; after `flush` the
 //! data file is synced through a handle of our own; leftovers of a killed open are removed before
 //! the next; large records are split; after any error all handles are dropped and the store is
-//! opened anew. A mark beside the data tells how far was acknowledged: a store that comes up with
-//! less is refused, and so is one whose log is damaged in the middle, which sled passes over.
+//! opened anew. A mark beside the data tells how far was acknowledged, a manifest what the log
+//! holds: a store that comes up with less is refused, and so is one whose log is damaged in the
+//! middle, which sled passes over.
 
 mod attempts;
+mod check;
 mod commit;
 mod durability;
 mod expire;
@@ -15,11 +17,13 @@ mod expunge;
 mod index;
 mod listing;
 mod log;
+mod manifest;
 mod open;
 mod page;
 mod read;
 mod record;
 mod replays;
+mod snapshot;
 
 use crate::error::{Error, Result};
 use crate::folder::{self, failed};
@@ -39,6 +43,7 @@ pub use open::OPENED;
 use attempts::AttemptIndex;
 use durability::Durability;
 use index::IndexBuffer;
+use manifest::Manifest;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
@@ -98,6 +103,7 @@ struct Writer {
     recent_pages: BTreeSet<u128>,
     /// Where the running round of expiry stands.
     expiry: expire::Cursor,
+    manifest: Manifest,
 }
 
 impl SledStore {

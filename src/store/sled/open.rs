@@ -5,11 +5,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{open_sled, segment_bytes};
 use crate::store::keys::{IndexKind, Key};
 use crate::store::sled::attempts::AttemptIndex;
+use crate::store::sled::check::check;
 use crate::store::sled::durability::Durability;
 use crate::store::sled::index::IndexBuffer;
-use crate::store::sled::{Opened, SledOptions, Writer, expire, failed, let_go, log};
+use crate::store::sled::log::{self, Log};
+use crate::store::sled::manifest::Manifest;
+use crate::store::sled::{Opened, SledOptions, Writer, expire, failed, let_go, snapshot};
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -25,22 +29,26 @@ const FORMAT: u128 = 1;
 /// Opens sled in the locked folder and checks that nothing acknowledged is missing.
 pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
     let data = folder.join(DATA);
-    let is_new = !data.exists();
+    let io = |error: io::Error| {
+        Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
+            .with_source(error)
+    };
     let watch = Stopwatch::start();
+    let acknowledged = read_mark(folder)?;
     // Without the mark, whoever removed it accepts what the store holds.
-    if folder.join(MARK).exists() {
-        log::check(&data, segment_bytes(&data)).map_err(|error| damaged(folder, error))?;
+    if acknowledged > 0 {
+        check(folder, &data).map_err(|error| damaged(folder, error))?;
     }
     let db = open_sled(&data, options.cache_bytes)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     // Most of a long start is this, and grows with the file.
     let milliseconds = watch.elapsed().as_secs_f64() * 1e3;
     tracing::info!(milliseconds, bytes = db.size_on_disk().unwrap_or(0), "{OPENED}");
-    let io = |error: std::io::Error| {
-        Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
-            .with_source(error)
-    };
-    let data_file = File::open(data.join("db")).map_err(io)?;
+    let data_file = File::open(data.join(log::FILE)).map_err(io)?;
+    // The names of new files are durable only once their folder is.
+    File::open(&data).and_then(|data| data.sync_all()).map_err(io)?;
+    let snapshot = snapshot::newest(&data)?.map_or(0, |(place, _)| place);
+    let log = Log::open(&data, segment_bytes(&data)).map_err(io)?;
     let mut mark_options = OpenOptions::new();
     let mark_options = mark_options.read(true).write(true).create(true).truncate(false);
     let mark = mark_options.open(folder.join(MARK)).map_err(io)?;
@@ -55,26 +63,43 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
             last_event: 0,
             recent_pages: BTreeSet::new(),
             expiry: expire::Cursor::default(),
+            manifest: Manifest::begin(folder, log, snapshot)?,
         }),
         events: Mutex::new(IndexBuffer::new(IndexKind::Events)),
         attempts: AttemptIndex::default(),
         _lock: Arc::clone(lock),
     };
-    let checked = opened.check(folder).and_then(|()| match is_new {
-        // The names of new files are durable only once their folders are.
-        true => [data.as_path(), folder]
-            .iter()
-            .try_for_each(|name| File::open(name)?.sync_all())
-            .map_err(io),
-        false => Ok(()),
-    });
-    match checked {
+    match opened.check(folder, acknowledged) {
         Ok(()) => Ok(opened),
         Err(error) => {
             let_go(opened);
             Err(error)
         }
     }
+}
+
+/// The last commit that was acknowledged, as the mark in `folder` says; 0 if none was.
+fn read_mark(folder: &Path) -> Result<u64> {
+    let path = folder.join(MARK);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => {
+            return Err(Error::unavailable("cannot read the commit mark").with_source(error));
+        }
+    };
+    // Before the first commit it is empty.
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    let mark = bytes.try_into().ok().and_then(|mark| parse_mark(u128::from_be_bytes(mark)));
+    mark.ok_or_else(|| {
+        Error::unreadable(format!(
+            "the commit mark `{}` is damaged: restore the folder from a backup, or remove the file \
+             to accept what the store holds",
+            path.display()
+        ))
+    })
 }
 
 /// What is said of a log that is not as it was written, after where that is.
@@ -91,9 +116,9 @@ fn damaged(folder: &Path, error: Error) -> Error {
 }
 
 impl Opened {
-    fn check(&self, folder: &Path) -> Result<()> {
+    fn check(&self, folder: &Path, acknowledged: u64) -> Result<()> {
         self.check_format(folder)?;
-        self.check_mark(folder)?;
+        self.check_mark(folder, acknowledged)?;
         self.take_up()
     }
 
@@ -116,24 +141,8 @@ impl Opened {
 
     /// Compares what is there with what was acknowledged. sled takes a damaged end of its log for
     /// a torn write and goes on without it; the mark knows better.
-    fn check_mark(&self, folder: &Path) -> Result<()> {
+    fn check_mark(&self, folder: &Path, acknowledged: u64) -> Result<()> {
         let held = u64::try_from(self.number("sequence")?).unwrap_or(u64::MAX);
-        let mut bytes = [0_u8; 16];
-        let acknowledged = match self.mark.read_exact_at(&mut bytes, 0) {
-            Ok(()) => parse_mark(u128::from_be_bytes(bytes)),
-            // Nothing was ever acknowledged.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Some(0),
-            Err(error) => {
-                return Err(Error::unavailable("cannot read the commit mark").with_source(error));
-            }
-        };
-        let Some(acknowledged) = acknowledged else {
-            return Err(Error::unreadable(format!(
-                "the commit mark `{}` is damaged: restore the folder from a backup, or remove the \
-                 file to accept what the store holds",
-                folder.join(MARK).display()
-            )));
-        };
         if held < acknowledged {
             return Err(Error::unreadable(format!(
                 "data folder `{}` lost what it had acknowledged: the store ends at commit {held}, \
