@@ -73,6 +73,9 @@ async fn days_of_failures_are_set_replaced_and_taken_away() {
     let five = json!({"disableAfterFailingDays": 5});
     assert_eq!(days(client.patch(path, five).await.ok(200)), 5);
     assert_eq!(days(client.put(path, new).await.ok(200)), 5, "what is ours stays");
+    let description = client.get("/api/v1/openapi.json").await.ok(200);
+    let replaced = &description["paths"]["/api/v1/app/{app_id}/endpoint/{endpoint_id}"]["put"];
+    assert!(replaced["description"].as_str().unwrap().contains("`disableAfterFailingDays` stay"));
     let seven = json!({"url": url, "uid": "main", "disableAfterFailingDays": 7});
     assert_eq!(days(client.put(path, seven).await.ok(200)), 7);
     for wrong in [json!(0), json!(366), json!(-1), json!("5"), json!(1.5)] {
