@@ -8,7 +8,7 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
-use crate::engine::failing::FailingRuns;
+use crate::engine::failing::Failing;
 use crate::engine::manner::Director;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
@@ -215,7 +215,7 @@ impl EngineBuilder {
             window,
             outcomes: broadcast::Sender::new(OUTCOMES_KEPT),
             probes: Arc::default(),
-            failing: FailingRuns::default(),
+            failing: Failing::default(),
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
@@ -355,7 +355,7 @@ impl Inner {
         }
         let id = endpoint.id;
         if let Some(since) = endpoint.failing_since {
-            self.failing.begin(id, since);
+            self.failing.take_up(id, since);
         }
         let recipient = self
             .recipient(endpoint, &owner, gate)
