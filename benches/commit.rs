@@ -106,6 +106,7 @@ fn delivered(acceptance: &Acceptance) -> Record {
                 headers: vec![header("date", "Thu, 09 Oct 2025 08:53:20 GMT")],
                 body: Bytes::new(),
                 cut: None,
+                headers_cut: false,
             }),
             expunged: false,
         },

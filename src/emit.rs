@@ -1,5 +1,7 @@
 //! Accepting events: checked, fanned out, committed, answered.
 
+mod place;
+
 use crate::clock::Stopwatch;
 use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
@@ -9,12 +11,13 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::model::{
-    ApplicationId, Attempt, DeliveryId, EndpointId, EndpointState, Event, EventId, EventType, Mode,
-    Payload, Reach, SkipReason, Timestamp, Trigger, check,
+    ApplicationId, Attempt, DeliveryId, EndpointId, Event, EventId, EventType, Mode, Payload,
+    Reach, Timestamp, Trigger, check,
 };
 use crate::store::group_commit::{Accepted, NewAcceptance};
 use crate::store::{Place, ledger};
 use crate::wheel::window;
+use place::{Verdicts, place};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,8 +243,11 @@ impl Inner {
         let mut taken = TakenPlaces { gates: Vec::new(), bytes: event.data.len() };
         let mut deliveries = Vec::new();
         let mut has_waited = false;
+        let mut verdicts = Verdicts::default();
         for recipient in all.iter() {
-            let Some(place) = place(recipient, &event, &mut reach) else { continue };
+            let Some(place) = place(recipient, &event, &mut verdicts, &mut reach) else {
+                continue;
+            };
             let place = match place {
                 Place::Fresh => {
                     has_waited |= recipient.gate.wait_for_room(room_wait(), has_waited).await;
@@ -333,30 +339,6 @@ impl Inner {
         self.attempt(recipient, item, |recorded| drop(sender.send(recorded))).await;
         answer.await.map_err(|_| Error::closed())?.map(|(outcome, _)| outcome)
     }
-}
-
-/// Where the delivery of `event` to an endpoint goes if its lane has room; `None` when the endpoint
-/// does not want it.
-fn place(recipient: &Recipient, event: &Event, reach: &mut Reach) -> Option<Place> {
-    let endpoint = &recipient.endpoint;
-    if !endpoint.wants_type(event) {
-        reach.filtered_by_type += 1;
-        return None;
-    }
-    if !endpoint.wants_channel(event) {
-        reach.filtered_by_channel += 1;
-        return None;
-    }
-    if matches!(endpoint.state, EndpointState::Disabled { .. } | EndpointState::Deleted { .. }) {
-        reach.disabled += 1;
-        return Some(Place::Skipped(SkipReason::EndpointDisabled));
-    }
-    if recipient.provider.check_event(event).is_err() {
-        reach.unfit += 1;
-        return Some(Place::Skipped(SkipReason::UnfitForProvider));
-    }
-    reach.delivered += 1;
-    Some(Place::Fresh)
 }
 
 /// What tells one request from another under the same idempotency key.

@@ -53,6 +53,7 @@ pub mod id_source;
 #[doc(hidden)]
 pub mod measure;
 pub mod model;
+mod patience;
 pub mod provider;
 mod query;
 pub mod record;

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("config", &["error"], "reads settings and says which are wrong; it acts on none"),
     ("chance", &["error"], "random numbers, and the errors of a system that has none"),
     ("clock", &["model"], "the time is an instant of the model"),
+    ("patience", &["clock"], "a connection that is given up by the clock, whoever serves it"),
     ("schedule", &["error", "model"], "pure: the answer and a random number in, a delay out"),
     (
         "id_source",
@@ -95,6 +96,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "history",
             "id_source",
             "model",
+            "patience",
             "provider",
             "schedule",
         ],
@@ -118,7 +120,17 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "api",
-        &["clock", "config", "engine", "error", "history", "model", "provider", "telemetry"],
+        &[
+            "clock",
+            "config",
+            "engine",
+            "error",
+            "history",
+            "model",
+            "patience",
+            "provider",
+            "telemetry",
+        ],
         "REST over the engine's handle; never the store",
     ),
     (

@@ -5,6 +5,7 @@
 //! emits events nor changes the application.
 
 use crate::api::Api;
+use crate::api::places::Asker;
 use crate::api::refusal::Refusal;
 use crate::model::{AccessToken, Application, Endpoint, EventId, check};
 use crate::telemetry;
@@ -18,8 +19,9 @@ use utoipa::IntoParams;
 pub(super) fn authenticate(api: &Api, request: &Request) -> Result<Caller, Refusal> {
     let token = token(api, request.headers()).inspect_err(|_| telemetry::token_refused())?;
     check_method(&token, request.method())?;
-    api.limits.count(token.id)?;
-    Ok(Caller(token))
+    let caller = Caller(token);
+    api.limits.count(caller.asker())?;
+    Ok(caller)
 }
 
 fn token(api: &Api, headers: &HeaderMap) -> Result<Arc<AccessToken>, Refusal> {
@@ -56,6 +58,11 @@ fn forbidden(detail: &str) -> Refusal {
 pub(super) struct Caller(pub Arc<AccessToken>);
 
 impl Caller {
+    /// With whom it is counted.
+    pub fn asker(&self) -> Asker {
+        Asker::of(&self.0)
+    }
+
     /// Refuses what only a token for everything may do, as if it were not there.
     pub fn everything(&self) -> Result<(), Refusal> {
         match self.0.application {

@@ -4,16 +4,17 @@ use crate::api::Api;
 use crate::api::access::{AppPath, Tenant, missing, path_part};
 use crate::api::attempt::shape::{MessageAttemptOut, reason, status};
 use crate::api::input::{Body, Query};
+use crate::api::limits::Awaited;
 use crate::api::page::ListResponse;
 use crate::api::query::{Narrowing, walk};
 use crate::api::refusal::Refusal;
 use crate::api::task::TaskOut;
 use crate::history::DeliveryFilter;
 use crate::model::{Delivery, DeliveryId, DeliveryState, EventPattern, Timestamp};
-use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -245,9 +246,11 @@ pub struct DeliveryCountOut {
 pub(super) async fn count(
     State(api): State<Api>,
     tenant: Tenant,
+    Extension(awaited): Extension<Awaited>,
     Body(body): Body<DeliverySelection>,
 ) -> Result<Json<DeliveryCountOut>, Refusal> {
-    let counted = api.engine.count_deliveries(body.filter(&api, &tenant)?).await;
+    let filter = body.filter(&api, &tenant)?;
+    let counted = api.engine.count_deliveries_while(filter, || awaited.is_true()).await;
     let counted = counted.map_err(Refusal::at(["body", "state"]))?;
     Ok(Json(DeliveryCountOut { count: counted.count, at_least: counted.at_least }))
 }

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
+use zeroize::Zeroizing;
 
 /// The header's name.
 pub(super) const HEADER: &str = "idempotency-key";
@@ -99,17 +100,19 @@ async fn answer(api: &Api, key: Key, request: Request, next: Next) -> Result<Res
         );
         return Ok(Response::from_parts(parts, Body::from(body)));
     }
-    let reply = Reply { request_digest, status: parts.status.as_u16(), body: body.to_vec() };
+    let kept = Zeroizing::new(body.to_vec());
+    let reply = Reply { request_digest, status: parts.status.as_u16(), body: kept };
     if let Err(error) = api.engine.keep_reply(&key, application, reply).await {
         tracing::warn!(%error, "an answer could not be kept: asked again, it would be done again");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-fn repeated(kept: Reply) -> Response {
+fn repeated(mut kept: Reply) -> Response {
     let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
     let is_empty = kept.body.is_empty();
-    let mut response = (status, Body::from(Bytes::from(kept.body))).into_response();
+    let mut response =
+        (status, Body::from(Bytes::from(std::mem::take(&mut *kept.body)))).into_response();
     if !is_empty {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -1,36 +1,39 @@
 //! What the API takes at once, so that a flood of requests stalls no delivery.
 
-use crate::api::Api;
-use crate::api::places::{Full, Place, Places};
+use crate::api::places::{Asker, Full, Place, Places};
 use crate::api::refusal::Refusal;
 use crate::config::ApiConfig;
 use crate::error::Error;
-use crate::model::AccessTokenId;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use http_body_util::BodyExt;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
-/// Tokens after which the limiter forgets those that have not asked lately.
-const TOKENS_KEPT: usize = 10_000;
-/// One token has this part of all requests in flight at most: one over it.
-const TOKEN_SHARE: usize = 4;
-/// Requests in flight that every token may have, however few there may be in all.
-const IN_FLIGHT_OF_TOKEN: usize = 8;
+/// Askers after which the limiter forgets those that have not asked lately.
+const ASKERS_KEPT: usize = 10_000;
+/// One asker has this part of all requests in flight at most, and of the bytes of bodies that are
+/// being read: one over it.
+const SHARE: usize = 4;
+/// Requests in flight that every asker may have, however few there may be in all.
+const IN_FLIGHT_OF_ONE: usize = 8;
+/// Bodies that are being read hold as many bytes together as this many of the longest.
+const BODIES: usize = 64;
 /// Live views take a connection each for long: this part of all at most, one over it.
 const STREAMS_SHARE: usize = 4;
-/// Live views of one token at most.
-const STREAMS_OF_TOKEN: usize = 8;
+/// Live views of one asker at most.
+const STREAMS_OF_ONE: usize = 8;
 /// When to ask again for a live view: they stay open for long.
 const STREAM_RETRY_SECONDS: u64 = 10;
 
@@ -38,8 +41,11 @@ const STREAM_RETRY_SECONDS: u64 = 10;
 pub(super) struct Limits {
     in_flight: Places,
     streams: Places,
-    by_token: DefaultKeyedRateLimiter<AccessTokenId>,
+    /// Bytes of bodies that are being read.
+    bodies: Places,
+    by_asker: DefaultKeyedRateLimiter<Asker>,
     body_max_bytes: usize,
+    body_time: Duration,
     request_time: Duration,
 }
 
@@ -50,11 +56,14 @@ impl Limits {
             .allow_burst(at_least_one(config.requests_burst));
         let in_flight = config.requests_in_flight_max;
         let streams = (config.connections_max / STREAMS_SHARE).max(1);
+        let bodies = config.body_max_bytes.saturating_mul(BODIES);
         Self {
-            in_flight: Places::new(in_flight, (in_flight / TOKEN_SHARE).max(IN_FLIGHT_OF_TOKEN)),
-            streams: Places::new(streams, STREAMS_OF_TOKEN),
-            by_token: DefaultKeyedRateLimiter::keyed(quota),
+            in_flight: Places::new(in_flight, (in_flight / SHARE).max(IN_FLIGHT_OF_ONE)),
+            streams: Places::new(streams, STREAMS_OF_ONE),
+            bodies: Places::new(bodies, bodies / SHARE),
+            by_asker: DefaultKeyedRateLimiter::keyed(quota),
             body_max_bytes: config.body_max_bytes,
+            body_time: Duration::from_secs(config.head_seconds),
             request_time: Duration::from_secs(config.request_seconds),
         }
     }
@@ -64,41 +73,86 @@ impl Limits {
         self.request_time
     }
 
-    /// A place for a request of a token. It is taken until the request's work is done, whoever
-    /// waits for that: or one could begin any number of things by not waiting for them.
-    pub fn place(&self, token: AccessTokenId) -> Result<Place, Refusal> {
-        self.in_flight.take(token).map_err(|full| {
+    /// A place for a request. It is taken until the request's work is done and its answer written,
+    /// whoever waits for that: or one could begin any number of things by not waiting for them.
+    pub fn place(&self, asker: Asker) -> Result<Place, Refusal> {
+        self.in_flight.take(asker).map_err(|full| {
             let detail = match full {
-                Full::All => "too many requests are in flight: try again",
-                Full::Token => "too many requests of the token are in flight: wait for some",
+                Full::All => "too many requests are in flight: try again".to_owned(),
+                Full::Own => format!("too many requests of {asker} are in flight: wait for some"),
             };
             Refusal::too_many(detail, 1)
         })
     }
 
-    /// A place for a live view of a token.
-    pub fn stream(&self, token: AccessTokenId) -> Result<Place, Refusal> {
-        self.streams.take(token).map_err(|full| {
+    /// A place for a live view.
+    pub fn stream(&self, asker: Asker) -> Result<Place, Refusal> {
+        self.streams.take(asker).map_err(|full| {
             let detail = match full {
                 Full::All => "too many live views are open: try again".to_owned(),
-                Full::Token => {
-                    format!("the token has {STREAMS_OF_TOKEN} live views open: close one first")
+                Full::Own => {
+                    format!("{asker} has {STREAMS_OF_ONE} live views open: close one first")
                 }
             };
             Refusal::too_many(detail, STREAM_RETRY_SECONDS)
         })
     }
 
-    /// Counts a request of a token.
-    pub fn count(&self, token: AccessTokenId) -> Result<(), Refusal> {
-        if self.by_token.len() > TOKENS_KEPT {
-            self.by_token.retain_recent();
+    /// Counts a request.
+    pub fn count(&self, asker: Asker) -> Result<(), Refusal> {
+        if self.by_asker.len() > ASKERS_KEPT {
+            self.by_asker.retain_recent();
         }
-        self.by_token.check_key(&token).map_err(|until| {
+        self.by_asker.check_key(&asker).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Refusal::too_many("the token asks too often: wait, or ask for more at once", seconds)
+            let detail = format!("{asker} asks too often: wait, or ask for more at once");
+            Refusal::too_many(detail, seconds)
         })
+    }
+
+    /// Takes the whole body in, up to the limit. No place is taken for that, which whoever sends
+    /// slowly would keep from others: what bounds it is its time, and the bytes that are there.
+    pub async fn take_in(&self, asker: Asker, request: Request) -> Result<Request, Refusal> {
+        let (parts, body) = request.into_parts();
+        match crate::clock::within(self.body_time, self.whole(asker, body)).await {
+            Some(body) => Ok(Request::from_parts(parts, Body::from(body?))),
+            None => Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                format!("the body took longer than {} s", self.body_time.as_secs()),
+            )),
+        }
+    }
+
+    async fn whole(&self, asker: Asker, mut body: Body) -> Result<Vec<u8>, Refusal> {
+        let (mut whole, mut held) = (Vec::new(), self.bodies.none(asker));
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                let detail = "the body ended before it was complete";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_request", detail));
+            };
+            // Trailers are read, and of no interest.
+            let Some(data) = frame.data_ref() else { continue };
+            if whole.len() + data.len() > self.body_max_bytes {
+                return Err(Refusal::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "payload_too_large",
+                    format!("the body is longer than {} bytes", self.body_max_bytes),
+                ));
+            }
+            held.take_more(data.len()).map_err(|full| {
+                let whose = match full {
+                    Full::All => String::new(),
+                    Full::Own => format!(" of {asker}"),
+                };
+                let detail = format!("too many long bodies{whose} are being read: try again");
+                Refusal::too_many(detail, 1)
+            })?;
+            // A copy: a short part may be of a buffer that is much longer.
+            whole.extend_from_slice(data);
+        }
+        Ok(whole)
     }
 }
 
@@ -123,6 +177,55 @@ pub(super) async fn bounded(
     }
 }
 
+/// Whether the client of a request still waits for its answer. What takes long and changes nothing
+/// asks it now and then.
+#[derive(Clone)]
+pub(super) struct Awaited(Weak<()>);
+
+impl Awaited {
+    /// True until what is returned beside it is dropped.
+    pub fn new() -> (Arc<()>, Self) {
+        let waits = Arc::new(());
+        let awaited = Self(Arc::downgrade(&waits));
+        (waits, awaited)
+    }
+
+    /// Whether somebody waits.
+    pub fn is_true(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+/// An answer that keeps its request's place until it is written, or given up: or whoever reads slowly
+/// could have any number of them in memory. A live view, whose length nobody knows, has a place of
+/// its own.
+pub(super) async fn until_written(response: Response, place: Place) -> Response {
+    let (head, body) = response.into_parts();
+    if body.size_hint().exact().is_none() {
+        return Response::from_parts(head, body);
+    }
+    // It is in memory already.
+    match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => {
+            let kept = Bytes::from_owner(Unwritten { bytes, _place: place });
+            Response::from_parts(head, Body::from(kept))
+        }
+        Err(_) => Refusal::unavailable("the answer ended early: try again").into_response(),
+    }
+}
+
+/// The bytes of an answer, which hyper lets go of once they are written.
+struct Unwritten {
+    bytes: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Unwritten {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Work that goes on by itself when nobody waits for it any more.
 struct ToItsEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
@@ -144,31 +247,6 @@ impl<W: Future<Output: Send> + Send> Drop for ToItsEnd<W> {
         // Without a runtime nothing goes on.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(work);
-        }
-    }
-}
-
-/// Takes the whole body in, up to the limit.
-pub(super) async fn take_in(api: &Api, request: Request) -> Result<Request, Refusal> {
-    let (parts, body) = request.into_parts();
-    let most = api.limits.body_max_bytes;
-    match to_bytes(body, most).await {
-        Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes))),
-        Err(error) => {
-            let is_too_long = std::error::Error::source(&error)
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            Err(match is_too_long {
-                true => Refusal::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "payload_too_large",
-                    format!("the body is longer than {most} bytes"),
-                ),
-                false => Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "bad_request",
-                    "the body ended before it was complete",
-                ),
-            })
         }
     }
 }

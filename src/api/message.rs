@@ -13,6 +13,7 @@ use crate::engine::NewEvent;
 use crate::history::{EventFilter, EventHistory};
 use crate::model::{
     Application, ApplicationId, Event, EventId, EventType, Mode, Payload, Timestamp, check,
+    escape_json,
 };
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -172,12 +173,13 @@ pub struct MessageOut {
 impl MessageOut {
     /// The message, with its data where that is wanted.
     pub(super) fn new(event: &Event, with_content: bool) -> Self {
-        let payload = if with_content { event.data.as_str() } else { "{}" };
+        // The same JSON, with nothing in it that would drive a terminal.
+        let payload = if with_content { escape_json(event.data.as_str()) } else { "{}".to_owned() };
         Self {
             id: event.id.to_string(),
             event_type: event.event_type.to_string(),
             // A payload is JSON, or it would not be one.
-            payload: RawValue::from_string(payload.to_owned()).unwrap_or_default(),
+            payload: RawValue::from_string(payload).unwrap_or_default(),
             event_id: event.uid.clone(),
             channels: some_items(event.channels.clone()),
             tags: some_items(event.tags.clone()),

@@ -37,6 +37,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use places::Asker;
 use refusal::Refusal;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -96,11 +97,12 @@ fn build(
     let closed = closed.layer(from_fn_with_state(api.clone(), enter));
     let (open, open_document) = health::routes().split_for_parts();
     let document = openapi::document(closed_document, open_document, &api.public_url);
+    let pages = openapi::pages(document).layer(from_fn_with_state(api.clone(), read));
     closed
         .merge(open)
         .layer(from_fn(measured))
         .with_state(api)
-        .merge(openapi::pages(document))
+        .merge(pages)
         .fallback(
             |uri: Uri| async move { Refusal::not_found(format!("no `{}` is here", uri.path())) },
         )
@@ -109,23 +111,35 @@ fn build(
 
 /// Lets a request through to its handler: one layer, since each has its price for every request.
 async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let admitted = access::authenticate(&api, &request)
-        .and_then(|caller| Ok((api.limits.place(caller.0.id)?, caller)));
-    let (place, caller) = match admitted {
+    let caller = match access::authenticate(&api, &request) {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let asker = caller.asker();
+    request.extensions_mut().insert(caller);
+    let taken_in = api.limits.take_in(asker, request).await;
+    let admitted = taken_in.and_then(|request| Ok((api.limits.place(asker)?, request)));
+    let (place, mut request) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
-    request.extensions_mut().insert(caller);
+    // Dropped with this, when the answer is there or the client gone; the work may go on.
+    let (_waits, awaited) = limits::Awaited::new();
+    request.extensions_mut().insert(awaited);
     let limit = api.limits.request_time();
     let work = async move {
-        let _place = place;
-        let answered = match limits::take_in(&api, request).await {
-            Ok(request) => idempotency::once(&api, request, next).await,
-            Err(refusal) => Err(refusal),
-        };
-        answered.unwrap_or_else(IntoResponse::into_response)
+        let answered = idempotency::once(&api, request, next).await;
+        limits::until_written(answered.unwrap_or_else(IntoResponse::into_response), place).await
     };
     limits::bounded(limit, work).await
+}
+
+/// Lets anybody read what needs no token, as far as there is a place for them.
+async fn read(State(api): State<Api>, request: Request, next: Next) -> Response {
+    match api.limits.place(Asker::Anybody) {
+        Ok(place) => limits::until_written(next.run(request).await, place).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// Counts a request, and traces it.

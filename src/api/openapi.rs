@@ -18,11 +18,12 @@ use utoipa::{OpenApi as _, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
 
 /// What every operation may answer besides its own.
-const REFUSALS: [(&str, &str); 9] = [
+const REFUSALS: [(&str, &str); 10] = [
     ("400", "The request could not be read"),
     ("401", "No token, or one that is not known"),
     ("403", "The token may not do this"),
     ("404", "It does not exist, or the token may not see it"),
+    ("408", "The body took too long"),
     ("409", "It contradicts what is there"),
     ("413", "The body is too large"),
     ("415", "The body is not JSON"),
@@ -121,7 +122,7 @@ fn complete(operation: &mut Operation, path: &str, method: &Method, statuses: &[
     for (status, meaning) in REFUSALS.iter().filter(|(status, _)| statuses.contains(status)) {
         let is_possible = match *status {
             "404" => path.contains('{') || path.contains("token") || *method != Method::GET,
-            "413" | "415" => operation.request_body.is_some(),
+            "408" | "413" | "415" => operation.request_body.is_some(),
             _ => true,
         };
         if is_possible {

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::config::ServeConfig;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::patience::Patient;
 use crate::telemetry::Prometheus;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -21,7 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -49,8 +49,9 @@ pub struct Server {
 struct Times {
     /// For its TLS handshake, and for the head of a request.
     head: Duration,
-    /// Until it reads on in an answer: who reads nothing would keep the connection and the answer.
-    stalled: Duration,
+    /// To read an answer, or what a live view has to tell: who does not would keep the connection
+    /// and the answer.
+    reading: Duration,
 }
 
 impl Server {
@@ -95,7 +96,7 @@ impl Server {
             connections,
             times: Times {
                 head: Duration::from_secs(config.api.head_seconds),
-                stalled: Duration::from_secs(config.api.request_seconds),
+                reading: Duration::from_secs(config.api.request_seconds),
             },
             grace: Duration::from_secs(config.engine.close_grace_seconds),
         })
@@ -173,13 +174,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = router.map_request(api::without_trailing_slash);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(times.stalled));
+    let stream = Patient::new(stream, times.reading);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(times.head)
         .max_buf_size(HEAD_MAX_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection of the API ended early");
     }

@@ -51,7 +51,8 @@ impl OutcomeOut {
 /// Watch an application's attempts
 ///
 /// Server-sent events of the name `attempt`, from now on, each with an `OutcomeOut`. A client that
-/// is too slow misses some; the history has them all. A token has eight views open at most.
+/// is too slow misses some; the history has them all. An application's tokens have eight views open
+/// together at most, and so has each token that sees everything.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/outcome/stream", operation_id = "outcome.stream",
     tag = "Attempt", params(AppPath),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
@@ -88,7 +89,7 @@ fn watch(
     application: Option<ApplicationId>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Refusal> {
     let token = caller.0.id;
-    let _place = api.limits.stream(token)?;
+    let _place = api.limits.stream(caller.asker())?;
     let (outcomes, closing) = (api.engine.outcomes(), api.closing.clone());
     let watch = Watch { api: api.clone(), token, application, outcomes, closing, _place };
     let events = unfold(watch, |mut watch| async {

@@ -49,6 +49,9 @@ pub fn write_request(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {
 /// Writes an answer as it came.
 pub fn write_response(response: &Response, out: &mut dyn Write) -> io::Result<()> {
     write_message(&response.headers, &response.body, out)?;
+    if response.headers_cut {
+        indented(out, "(cut: there were more headers than are kept)")?;
+    }
     match response.cut {
         Some(Cut::TooLong) => indented(out, "(cut: the answer was longer than what is kept)"),
         Some(Cut::OutOfTime) => indented(out, "(cut: the answer had not ended in time)"),

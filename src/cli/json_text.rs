@@ -8,6 +8,11 @@ pub fn line(value: &Value) -> String {
     escape_json(&value.to_string())
 }
 
+/// The same with line breaks and indentation.
+pub fn lines(value: &Value) -> String {
+    escape_json(&format!("{value:#}"))
+}
+
 /// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would
 /// write, numbers, escapes, the order of members and repeated ones stay as they are.
 pub fn pretty(json: &str) -> Option<String> {
@@ -61,6 +66,7 @@ mod tests {
         let line = line(&value);
         assert_eq!(line, r#""a\u001b\n\u007f\u009bé\u202e\u2028\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        assert_eq!(lines(&Value::from(vec![value])), format!("[\n  {line}\n]"));
     }
 
     #[test]

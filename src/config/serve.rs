@@ -93,19 +93,20 @@ pub enum LogFormat {
 pub struct ApiConfig {
     /// Bytes of one request's body at most.
     pub body_max_bytes: usize,
-    /// Seconds within which a client has to send the head of its next request, or end its TLS
-    /// handshake; then its connection is closed.
+    /// Seconds within which a client has to send the head of its next request, then the body, or end
+    /// its TLS handshake; then its connection is closed.
     pub head_seconds: u64,
-    /// Seconds within which a request has to be answered, and for which a client may read nothing of
-    /// its answer; then its connection is closed.
+    /// Seconds within which a request has to be answered, and then within which a client has to read
+    /// its answer, or what a live view has to tell; then its connection is closed.
     pub request_seconds: u64,
     /// Open connections at most.
     pub connections_max: usize,
-    /// Requests a second that one access token may make for long.
+    /// Requests a second that the access tokens of one application, or one that sees everything, may
+    /// make for long.
     pub requests_per_second: u32,
-    /// Requests that one access token may make at once after a rest.
+    /// Requests that they may make at once after a rest.
     pub requests_burst: u32,
-    /// Requests that are worked on at once, over all tokens.
+    /// Requests that are worked on at once, over all tokens; a quarter of them for one application.
     pub requests_in_flight_max: usize,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The ranges are those of the IANA special-purpose address registries for IPv4 and IPv6 (RFC 6890
 //! and its later entries) that are not globally reachable, and the metadata addresses of the large
-//! clouds. Of IPv6, only 2000::/3 is in use for the public internet (RFC 4291, section 2.4), so
+//! clouds, which no network that the operator allows opens: they have to be named one by one. Of IPv6, only 2000::/3 is in use for the public internet (RFC 4291, section 2.4), so
 //! everything outside it is refused, with one exception: 64:ff9b::/96, where a network without IPv4
 //! of its own reaches IPv4 (RFC 6052).
 
@@ -73,22 +73,19 @@ impl fmt::Display for Reason {
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// The range that it lies in, where a range decided.
-    pub network: Option<IpNet>,
+    /// The address, where it is what it is refused for.
+    pub address: Option<IpAddr>,
 }
 
 impl Refusal {
-    /// What the operator can do to reach it all the same; empty where nothing would be sensible.
+    /// What the operator can do to reach it all the same: it and nothing else. Empty where nothing
+    /// would be sensible.
     pub fn remedy(&self) -> String {
-        match (self.reason, self.network) {
+        match (self.reason, self.address) {
             (
-                Reason::Loopback
-                | Reason::Private
-                | Reason::LinkLocal
-                | Reason::CarrierNat
-                | Reason::Benchmarking,
-                Some(network),
-            ) => format!("; allow it with `egress.allow = [\"{network}\"]`"),
+                Reason::Loopback | Reason::Private | Reason::CarrierNat | Reason::Benchmarking,
+                Some(address),
+            ) => format!("; allow it with `egress.allow = [\"{}\"]`", IpNet::from(address)),
             _ => String::new(),
         }
     }
@@ -109,10 +106,19 @@ const fn v6(first: [u16; 4], bits: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), bits)
 }
 
+/// A single address, of which only the ends are not zero.
+const fn one_v6(first: [u16; 2], last: [u16; 2]) -> Ipv6Net {
+    let ([a, b], [g, h]) = (first, last);
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, g, h), 128)
+}
+
 /// IPv4 ranges that are not the public internet's; the first that contains an address names it.
 const REFUSED_V4: &[(Ipv4Net, Reason)] = &[
     (v4(169, 254, 169, 254, 32), Reason::Metadata),
     (v4(169, 254, 170, 2, 32), Reason::Metadata), // containers on AWS
+    (v4(169, 254, 170, 23, 32), Reason::Metadata), // pods on AWS
+    (v4(169, 254, 0, 23, 32), Reason::Metadata),  // Tencent
+    (v4(169, 254, 42, 42, 32), Reason::Metadata), // Scaleway
     (v4(100, 100, 100, 200, 32), Reason::Metadata), // Alibaba
     (v4(192, 0, 0, 192, 32), Reason::Metadata),   // Oracle
     (v4(168, 63, 129, 16, 32), Reason::Metadata), // Azure: a public address, answered by the host
@@ -140,13 +146,19 @@ const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0, 0], 3);
 /// Where a translator packs IPv4 addresses of the public internet.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 96);
 
+/// Where a site's own translator packs any (RFC 8215), in its last 32 bits mostly.
+const NAT64_OF_SITE: Ipv6Net = v6([0x64, 0xff9b, 1, 0], 48);
+
 /// IPv6 ranges with a name, or refused although they are within [`PUBLIC_V6`].
 const REFUSED_V6: &[(Ipv6Net, Reason)] = &[
     (v6([0xfd00, 0xec2, 0, 0], 32), Reason::Metadata), // AWS: fd00:ec2::254
     (v6([0xfd20, 0xce, 0, 0], 32), Reason::Metadata),  // Google: fd20:ce::254
+    (one_v6([0xfd00, 0xc1], [0xa9fe, 0xa9fe]), Reason::Metadata), // Oracle
+    (one_v6([0xfd00, 0x42], [0, 0x42]), Reason::Metadata), // Scaleway
+    (one_v6([0xfe80, 0], [0xa9fe, 0xa9fe]), Reason::Metadata), // OpenStack
     (v6([0, 0, 0, 0], 128), Reason::Unspecified),
     (v6([0, 0, 0, 0], 96), Reason::Tunnel), // IPv4-compatible; ::1 is asked for before
-    (v6([0x64, 0xff9b, 1, 0], 48), Reason::Tunnel),
+    (NAT64_OF_SITE, Reason::Tunnel),
     (v6([0x2001, 0, 0, 0], 32), Reason::Tunnel), // Teredo
     (v6([0x2001, 2, 0, 0], 48), Reason::Benchmarking),
     (v6([0x2001, 0, 0, 0], 23), Reason::Reserved),
@@ -161,24 +173,22 @@ const REFUSED_V6: &[(Ipv6Net, Reason)] = &[
 
 /// What an address is, if it is not one of the public internet's.
 fn classify(address: IpAddr) -> Option<Refusal> {
-    let refusal = |network: IpNet, reason| Some(Refusal { reason, network: Some(network) });
-    match address {
+    let reason = match address {
         IpAddr::V4(address) => REFUSED_V4
             .iter()
             .find(|(network, _)| network.contains(&address))
-            .and_then(|(network, reason)| refusal((*network).into(), *reason)),
-        IpAddr::V6(address) if address.is_loopback() => {
-            refusal(Ipv6Net::from(address).into(), Reason::Loopback)
-        }
+            .map(|(_, reason)| *reason),
+        IpAddr::V6(address) if address.is_loopback() => Some(Reason::Loopback),
         IpAddr::V6(address) => REFUSED_V6
             .iter()
             .find(|(network, _)| network.contains(&address))
-            .and_then(|(network, reason)| refusal((*network).into(), *reason))
+            .map(|(_, reason)| *reason)
             .or_else(|| {
                 let public = PUBLIC_V6.contains(&address) || NAT64.contains(&address);
-                (!public).then_some(Refusal { reason: Reason::Reserved, network: None })
+                (!public).then_some(Reason::Reserved)
             }),
-    }
+    };
+    reason.map(|reason| Refusal { reason, address: Some(address) })
 }
 
 /// The IPv4 address that a translator or a tunnel (ISATAP, RFC 5214) makes of an IPv6 address.
@@ -189,7 +199,7 @@ fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
     };
     let [_, _, _, _, flags, mark, high, low] = address.segments();
     let isatap = mark == 0x5efe && flags & !0x0200 == 0;
-    (NAT64.contains(&address) || isatap)
+    (NAT64.contains(&address) || NAT64_OF_SITE.contains(&address) || isatap)
         .then(|| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
 }
 
@@ -226,23 +236,30 @@ impl Policy {
     }
 
     /// Refuses an address that may not be reached. `deny` wins over `allow`, and both over the
-    /// registries.
+    /// registries. An address that leads to another is judged by that one too.
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         // An IPv4 address that is written as IPv6 opens a connection to the IPv4 address.
         let address = address.to_canonical();
         let embedded = embedded_v4(address).map(IpAddr::V4);
         for address in [Some(address), embedded].into_iter().flatten() {
-            if let Some(network) = containing(&self.deny, address) {
-                return Err(Refusal { reason: Reason::Denied, network: Some(network) });
+            if self.deny.iter().any(|network| network.contains(&address)) {
+                return Err(Refusal { reason: Reason::Denied, address: Some(address) });
             }
         }
-        if containing(&self.allow, address).is_some() {
-            return Ok(());
-        }
         match classify(address) {
-            Some(refusal) if !(self.development && is_local(refusal.reason)) => Err(refusal),
+            Some(refusal) if !self.opens(address, refusal.reason) => Err(refusal),
             _ => embedded.map_or(Ok(()), |embedded| self.check(embedded)),
         }
+    }
+
+    /// Whether the operator lets an address be reached that is refused for `reason`. Whoever allows a
+    /// network means the hosts in it, and not the credentials of the machine that this runs on.
+    fn opens(&self, address: IpAddr, reason: Reason) -> bool {
+        let is_one = |network: &IpNet| network.prefix_len() == network.max_prefix_len();
+        let allows = |network: &IpNet| {
+            network.contains(&address) && (reason != Reason::Metadata || is_one(network))
+        };
+        self.allow.iter().any(allows) || (self.development && is_local(reason))
     }
 
     /// Refuses an address or a port that may not be reached, and the engine's own listeners.
@@ -263,7 +280,7 @@ impl Policy {
         if self.ports.is_empty() || self.ports.contains(&port) {
             Ok(())
         } else {
-            Err(Refusal { reason: Reason::Port, network: None })
+            Err(Refusal { reason: Reason::Port, address: None })
         }
     }
 
@@ -274,7 +291,7 @@ impl Policy {
 }
 
 /// The refusal of the engine's own listeners.
-pub(super) const OWN: Refusal = Refusal { reason: Reason::Own, network: None };
+pub(super) const OWN: Refusal = Refusal { reason: Reason::Own, address: None };
 
 /// A network in the form of the addresses that are looked for in it: those of IPv4 are not written as
 /// IPv6, so a network that is would hold none of them.
@@ -288,10 +305,6 @@ fn canonical(network: &IpNet) -> IpNet {
     mapped
         .and_then(|(address, bits)| Ipv4Net::new(address, bits).ok())
         .map_or(*network, IpNet::from)
-}
-
-fn containing(networks: &[IpNet], address: IpAddr) -> Option<IpNet> {
-    networks.iter().find(|network| network.contains(&address)).copied()
 }
 
 /// What development reaches: where a developer's own servers are.

@@ -97,8 +97,8 @@ fn addresses_in_disguise_are_seen_through() {
 #[test]
 fn the_operator_decides_and_deny_wins() {
     let policy = policy(EgressConfig {
-        allow: vec!["10.0.0.0/8".parse().unwrap()],
-        deny: vec!["10.66.0.0/16".parse().unwrap(), "8.8.8.0/24".parse().unwrap()],
+        allow: ["10.0.0.0/8", "64:ff9b::a42:0/112"].map(|held| held.parse().unwrap()).into(),
+        deny: ["10.66.0.0/16", "8.8.8.0/24"].map(|held| held.parse().unwrap()).into(),
         ..EgressConfig::default()
     });
     let check = |address: &str| policy.check(address.parse().unwrap());
@@ -107,8 +107,57 @@ fn the_operator_decides_and_deny_wins() {
     assert_eq!(check("64:ff9b::a01:203"), Ok(()), "leads to an allowed one");
     assert_eq!(check("10.66.0.1").unwrap_err().reason, Reason::Denied);
     assert_eq!(check("64:ff9b::808:808").unwrap_err().reason, Reason::Denied);
+    let within = check("64:ff9b::a42:1").unwrap_err();
+    assert_eq!(within.reason, Reason::Denied, "though what leads there is allowed");
     assert_eq!(check("192.168.0.1").unwrap_err().reason, Reason::Private);
     assert_eq!(check("8.8.4.4"), Ok(()));
+}
+
+/// Networks of every length around an address, the address alone last.
+fn networks_around(address: IpAddr) -> Vec<IpNet> {
+    let longest = IpNet::from(address).max_prefix_len();
+    (0..=longest).map(|bits| IpNet::new(address, bits).unwrap().trunc()).collect()
+}
+
+fn policy_allowing(allow: &[IpNet]) -> Policy {
+    policy(EgressConfig { allow: allow.to_vec(), ..EgressConfig::default() })
+}
+
+#[test]
+fn a_metadata_service_is_reached_only_where_it_is_named_itself() {
+    let metadata = |(reason, address)| (reason == Reason::Metadata).then_some(address);
+    let v4 = REFUSED_V4.iter().map(|(net, reason)| (*reason, IpAddr::from(net.network())));
+    let v6 = REFUSED_V6.iter().map(|(net, reason)| (*reason, IpAddr::from(net.network())));
+    let mut services: Vec<IpAddr> = v4.chain(v6).filter_map(metadata).collect();
+    services.extend(["fd00:ec2::254", "fd20:ce::254"].map(|text| text.parse::<IpAddr>().unwrap()));
+    assert!(services.len() >= 14, "{services:?}");
+    for service in services {
+        let networks = networks_around(service);
+        let (itself, wider) = networks.split_last().unwrap();
+        let refused = policy_allowing(wider).check(service).unwrap_err();
+        assert_eq!((refused.reason, refused.remedy()), (Reason::Metadata, String::new()));
+        assert_eq!(policy_allowing(&[*itself]).check(service), Ok(()), "{service}");
+    }
+    let mapped = policy_allowing(&["::ffff:169.254.169.254/128".parse().unwrap()]);
+    assert_eq!(mapped.check("169.254.169.254".parse().unwrap()), Ok(()));
+    assert!(mapped.check("169.254.170.2".parse().unwrap()).is_err());
+    let network = policy_allowing(&["169.254.0.0/16".parse().unwrap()]);
+    assert_eq!(network.check("169.254.1.1".parse().unwrap()), Ok(()), "its other hosts are open");
+}
+
+#[test]
+fn a_translator_that_is_allowed_leads_only_where_its_addresses_lead() {
+    let nets = ["64:ff9b::/96", "64:ff9b:1::/48", "2606:4700::/32", "192.168.0.0/16"];
+    let policy = policy_allowing(&nets.map(|net| net.parse().unwrap()));
+    let check = |address: &str| policy.check(address.parse().unwrap()).map_err(|held| held.reason);
+    for front in ["64:ff9b::", "64:ff9b:1:7::", "2606:4700::5efe:"] {
+        let at = |last: &str| check(&format!("{front}{last}"));
+        assert_eq!(at("808:808"), Ok(()), "{front}");
+        assert_eq!(at("c0a8:1"), Ok(()), "{front} to what is allowed");
+        assert_eq!(at("a00:1"), Err(Reason::Private), "{front}");
+        assert_eq!(at("7f00:1"), Err(Reason::Loopback), "{front}");
+        assert_eq!(at("a9fe:a9fe"), Err(Reason::Metadata), "{front}");
+    }
 }
 
 #[test]
@@ -150,8 +199,11 @@ fn a_refusal_says_what_would_allow_it() {
     let refusal = policy.check("10.0.0.1".parse().unwrap()).unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "the address is private; allow it with `egress.allow = [\"10.0.0.0/8\"]`"
+        "the address is private; allow it with `egress.allow = [\"10.0.0.1/32\"]`"
     );
+    let remedy = |address: &str| policy.check(address.parse().unwrap()).unwrap_err().remedy();
+    assert!(remedy("fd12::1").contains("[\"fd12::1/128\"]"), "{}", remedy("fd12::1"));
+    assert_eq!((remedy("169.254.1.1"), remedy("fe80::1")), (String::new(), String::new()));
     let metadata = policy.check("169.254.169.254".parse().unwrap()).unwrap_err();
     assert_eq!(metadata.to_string(), "the address is a cloud's metadata service");
 }

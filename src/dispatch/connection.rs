@@ -32,27 +32,37 @@ const SETTLE_MAX: Duration = Duration::from_millis(50);
 /// The smallest read buffer that hyper takes, in bytes.
 const BUFFER_BYTES_MIN: usize = 8192;
 
-/// What is left of the time that an exchange may take.
+/// What is left of the time that an exchange may take. What it waited for places or files of our
+/// own is not the endpoint's time, and does not count.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline {
     watch: Stopwatch,
     limit: Duration,
+    forgiven: Duration,
 }
 
 impl Deadline {
     /// `limit` from now on.
     pub(super) fn after(limit: Duration) -> Self {
-        Self { watch: Stopwatch::start(), limit }
+        Self { watch: Stopwatch::start(), limit, forgiven: Duration::ZERO }
     }
 
     /// The time that is left.
     pub(super) fn remaining(&self) -> Duration {
-        self.limit.saturating_sub(self.watch.elapsed())
+        self.limit.saturating_sub(self.elapsed())
     }
 
     /// The time that has passed.
     pub(super) fn elapsed(&self) -> Duration {
-        self.watch.elapsed()
+        self.watch.elapsed().saturating_sub(self.forgiven)
+    }
+
+    /// Waits for `future`, and does not count that.
+    pub(super) async fn apart<F: Future>(&mut self, future: F) -> F::Output {
+        let watch = Stopwatch::start();
+        let output = future.await;
+        self.forgiven += watch.elapsed();
+        output
     }
 
     /// Runs `future` in the time that is left; `None` when that was not enough.
@@ -211,6 +221,7 @@ pub(super) async fn read(
         headers: readable(&head.headers),
         body: body.into(),
         cut,
+        headers_cut: false,
     }
 }
 

@@ -13,29 +13,26 @@ use super::casing::Casings;
 use super::connection::{self, Connection, Deadline};
 use super::failure::{self, failure};
 use super::identity::ClientIdentity;
+use super::lookups::Lookups;
 use super::pool::Pool;
 use super::resolver::{Resolve, SystemResolver};
+use super::shortage;
 use super::target::{Origin, Target};
 use super::tls::Tls;
 use crate::config::EgressConfig;
 use crate::error::Result;
-use crate::model::{Failure, FailureKind, human_duration};
+use crate::model::{ApplicationId, Failure, FailureKind, human_duration};
 use hyper::client::conn::http1::Builder;
-use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::net::TcpStream;
 use url::Host;
 
 /// Addresses of one name that are tried at most.
 const TRIES_MAX: u32 = 3;
-
-/// How long to wait for a socket where there are too many open files.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// URLs that are kept understood.
 const TARGETS_MAX: usize = 16_384;
@@ -52,7 +49,7 @@ pub(super) struct Inner {
     targets: Cache<String, Arc<Target>>,
     protocol: Builder,
     tls: Tls,
-    resolver: Box<dyn Resolve>,
+    lookups: Lookups,
     /// Whether the last connection that was asked for could not be made for want of files.
     is_short_of_files: AtomicBool,
 }
@@ -63,7 +60,7 @@ impl Egress {
     /// # Errors
     /// Refuses certificate authorities that cannot be read.
     pub fn new(config: &EgressConfig) -> Result<Self> {
-        Self::with_resolver(config, SystemResolver::default())
+        Self::with_resolver(config, SystemResolver)
     }
 
     /// The same, with names looked up by `resolver`.
@@ -79,7 +76,7 @@ impl Egress {
             targets: Cache::new(TARGETS_MAX),
             protocol: connection::protocol(config),
             tls: Tls::new(&config.extra_authorities_pem)?,
-            resolver: Box::new(resolver),
+            lookups: Lookups::new(resolver),
             is_short_of_files: AtomicBool::new(false),
         })))
     }
@@ -117,14 +114,15 @@ impl Inner {
         Ok(target)
     }
 
-    /// Opens a connection to `origin`, showing `identity` where TLS asks for it.
+    /// Opens a connection to `origin` for an application, showing `identity` where TLS asks for it.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
         identity: Option<&ClientIdentity>,
-        deadline: &Deadline,
+        application: Option<ApplicationId>,
+        deadline: &mut Deadline,
     ) -> Result<Connection, Failure> {
-        let addresses = self.addresses(origin, deadline).await?;
+        let addresses = self.addresses(origin, application, deadline).await?;
         let (stream, address) = self.reach(origin, &addresses, deadline).await?;
         // Requests are written at once; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
@@ -149,12 +147,14 @@ impl Inner {
     pub(super) async fn addresses(
         &self,
         origin: &Origin,
-        deadline: &Deadline,
+        application: Option<ApplicationId>,
+        deadline: &mut Deadline,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let host = &origin.host;
-        let found = match (origin.address(), host) {
-            (None, Host::Domain(name)) => deadline
-                .within(self.resolver.resolve(name))
+        let found: Arc<[IpAddr]> = match (origin.address(), host) {
+            (None, Host::Domain(name)) => self
+                .lookups
+                .find(application, name, deadline)
                 .await
                 .ok_or_else(|| out_of_time(&format!("`{host}`"), "no address", deadline))?
                 .map_err(|error| failure(FailureKind::Dns, format!("`{host}`: {error}")))?,
@@ -162,9 +162,9 @@ impl Inner {
         };
         let mut allowed = Vec::new();
         let mut refused = None;
-        for address in &found {
+        for address in found.iter() {
             let address = SocketAddr::new(address.to_canonical(), origin.port);
-            match self.check(address) {
+            match self.check(address, deadline).await {
                 Ok(()) => allowed.push(address),
                 Err(refusal) => refused = refused.or(Some((address, refusal))),
             }
@@ -181,12 +181,21 @@ impl Inner {
         }
     }
 
-    fn check(&self, address: SocketAddr) -> Result<(), Refusal> {
+    async fn check(&self, address: SocketAddr, deadline: &mut Deadline) -> Result<(), Refusal> {
         self.policy.check_socket(address)?;
-        if self.policy.listens_everywhere(address.port()) && is_this_machine(address.ip()) {
-            return Err(OWN);
+        if !self.policy.listens_everywhere(address.port()) {
+            return Ok(());
         }
-        Ok(())
+        loop {
+            match is_this_machine(address.ip()) {
+                Err(error) if shortage::is_meant_by(&error) => {
+                    self.wait_for_files(&error, deadline).await;
+                }
+                // There is no way to an address of another family or network.
+                Ok(false) | Err(_) => return Ok(()),
+                Ok(true) => return Err(OWN),
+            }
+        }
     }
 
     /// Connects to the first of `addresses` that answers.
@@ -194,16 +203,13 @@ impl Inner {
         &self,
         origin: &Origin,
         addresses: &[SocketAddr],
-        deadline: &Deadline,
+        deadline: &mut Deadline,
     ) -> Result<(TcpStream, SocketAddr), Failure> {
         let mut failed = failure(FailureKind::Dns, "the name has no address");
         let tries = u32::try_from(addresses.len()).unwrap_or(TRIES_MAX);
         for (address, tries_left) in addresses.iter().zip((1..=tries).rev()) {
             let place = place(origin, *address);
-            let connecting = self.dial(*address);
-            // One address that swallows packets must not use up the time of the next.
-            let share = deadline.remaining() / tries_left;
-            failed = match crate::clock::within(share, connecting).await {
+            failed = match self.dial(*address, tries_left, deadline).await {
                 Some(Ok(stream)) => return Ok((stream, *address)),
                 Some(Err(error)) => failure::of_connect(&error, &place),
                 None => out_of_time(&place, "no connection", deadline),
@@ -212,22 +218,25 @@ impl Inner {
         Err(failed)
     }
 
-    /// Connects to an address that was checked, as soon as this process may open one more socket:
-    /// that it may not is no fault of the endpoint's, and no attempt of its schedule's.
-    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    /// Connects to an address that was checked, as soon as this process may open one more socket;
+    /// `None` when the time was up.
+    async fn dial(
+        &self,
+        address: SocketAddr,
+        tries_left: u32,
+        deadline: &mut Deadline,
+    ) -> Option<io::Result<TcpStream>> {
         loop {
+            // One address that swallows packets must not use up the time of the next.
+            let share = deadline.remaining() / tries_left;
             #[allow(
                 clippy::disallowed_methods,
                 reason = "the one place that opens sockets to endpoints"
             )]
-            let connected = TcpStream::connect(address).await;
+            let connected = crate::clock::within(share, TcpStream::connect(address)).await;
             match connected {
-                Err(error) if is_out_of_files(&error) => {
-                    if !self.is_short_of_files.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%error, "webhooks wait to be sent");
-                    }
-                    self.pool.close_idle();
-                    crate::clock::pause(SHORTAGE_PAUSE).await;
+                Some(Err(error)) if shortage::is_meant_by(&error) => {
+                    self.wait_for_files(&error, deadline).await;
                 }
                 connected => {
                     self.is_short_of_files.store(false, Ordering::Relaxed);
@@ -236,11 +245,14 @@ impl Inner {
             }
         }
     }
-}
 
-/// Whether the process, or the whole system, has too many files open.
-fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    async fn wait_for_files(&self, error: &io::Error, deadline: &mut Deadline) {
+        if !self.is_short_of_files.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "webhooks wait to be sent");
+        }
+        self.pool.close_idle();
+        deadline.apart(shortage::pause()).await;
+    }
 }
 
 /// Host, port and address, for people.
@@ -287,14 +299,12 @@ fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
 
 /// Whether `address` is one of this machine's: then the system would reach it from itself. Nothing
 /// is sent to find out.
-fn is_this_machine(address: IpAddr) -> bool {
+fn is_this_machine(address: IpAddr) -> io::Result<bool> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((address, 9))?;
-        socket.local_addr()
-    });
-    source.is_ok_and(|source| source.ip() == address)
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((address, 9))?;
+    Ok(socket.local_addr()?.ip() == address)
 }

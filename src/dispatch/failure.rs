@@ -73,3 +73,16 @@ pub(super) fn of_exchange(error: &hyper::Error, place: &str) -> Failure {
 fn source<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     error.source()?.downcast_ref()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_one_short_line_whatever_the_other_side_says() {
+        let said = format!("its certificate is for \u{1b}[2J\r\n\u{9b}1m{}", "a, ".repeat(1000));
+        let told = failure(FailureKind::CertificateWrongName, said);
+        assert_eq!(told.detail.chars().count(), DETAIL_CHARS_MAX);
+        assert!(!told.detail.contains(char::is_control), "{told:?}");
+    }
+}

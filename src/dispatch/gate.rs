@@ -2,7 +2,7 @@
 
 use crate::clock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -37,7 +37,9 @@ impl MemoryBudget {
 pub struct Gate {
     open: AtomicBool,
     room: AtomicI64,
-    /// Told of each place that is given back while there is more room than the low mark.
+    /// How many places were given back, ever.
+    given_back: AtomicU64,
+    /// Told of each place that is given back while there is room for an emit that has waited.
     roomy: Notify,
     budget: Arc<MemoryBudget>,
 }
@@ -46,12 +48,12 @@ impl Gate {
     /// An open gate that shares `budget` with the others.
     pub fn new(budget: Arc<MemoryBudget>) -> Self {
         let (open, room) = (AtomicBool::new(true), AtomicI64::new(LANE_ROOM));
-        Self { open, room, roomy: Notify::new(), budget }
+        Self { open, room, given_back: AtomicU64::new(0), roomy: Notify::new(), budget }
     }
 
     /// Waits for `most` until a crowded lane has room, and says whether it had to; `again` is for
-    /// an emit that has waited for another lane. A lane that gives too little back does not move,
-    /// and is closed: nobody waits for it until it is open again.
+    /// an emit that has waited for another lane. A lane that gives nothing back does not move, and
+    /// is closed: nobody waits for it until it is open again.
     ///
     /// Who emits faster than an endpoint takes is better slowed a little than queued: a place on
     /// disk is written, read and removed, which costs more than the delivery.
@@ -61,6 +63,8 @@ impl Gate {
         if has_room() {
             return false;
         }
+        let given_back = || self.given_back.load(Ordering::Relaxed);
+        let before = given_back();
         // Before it looks again, or it would miss what it is told in between.
         let mut roomy = std::pin::pin!(self.roomy.notified());
         roomy.as_mut().enable();
@@ -69,7 +73,7 @@ impl Gate {
         }
         // Whoever is woken goes on without looking again: a place was given back for it, and those
         // that came between take from what is left.
-        if clock::within(most, roomy).await.is_none() {
+        if clock::within(most, roomy).await.is_none() && given_back() == before {
             self.close();
         }
         true
@@ -105,8 +109,10 @@ impl Gate {
 
     fn give_back(&self, bytes: i64) {
         self.budget.0.fetch_add(bytes, Ordering::Relaxed);
-        if self.room.fetch_add(1, Ordering::Relaxed) + 1 >= LANE_ROOM_LOW {
-            // One for one, in the order in which they came.
+        self.given_back.fetch_add(1, Ordering::Relaxed);
+        if self.room.fetch_add(1, Ordering::Relaxed) + 1 >= LANE_ROOM_LOW_AGAIN {
+            // One for one, in the order in which they came: also those that wait for more, since
+            // emits that have waited elsewhere may keep the room below that for ever.
             self.roomy.notify_one();
         }
     }
@@ -183,6 +189,30 @@ mod tests {
             assert_eq!(waiting.len(), 99 - passed);
             assert_eq!(gate.room.load(Ordering::Relaxed), LANE_ROOM_LOW - 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_moves_is_not_closed_while_others_take_its_room() {
+        let gate = Gate::new(MemoryBudget::new(u64::MAX));
+        (0..LANE_ROOM - LANE_ROOM_LOW_AGAIN).for_each(|_| assert!(gate.admit(1)));
+        let others = async {
+            for _ in 0..3 {
+                gate.release(1);
+                assert!(!gate.wait_for_room(Duration::ZERO, true).await && gate.admit(1));
+            }
+        };
+        let (has_waited, ()) =
+            tokio::join!(gate.wait_for_room(Duration::from_secs(3600), false), others);
+        assert!(has_waited && !gate.is_closed());
+
+        (0..10).for_each(|_| gate.take(1));
+        let moves = async {
+            clock::pause(Duration::from_millis(5)).await;
+            gate.release(1);
+        };
+        let wait = gate.wait_for_room(Duration::from_millis(50), false);
+        let (has_waited, ()) = tokio::join!(wait, moves);
+        assert!(has_waited && !gate.is_closed(), "it gives back, though too little to be told of");
     }
 
     #[test]

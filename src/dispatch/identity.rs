@@ -14,6 +14,11 @@ use std::sync::Arc;
 use x509_parser::prelude::{ASN1Time, FromDer, Validity, X509Certificate};
 use zeroize::Zeroizing;
 
+/// Bytes of a certificate, with its intermediates, or of a key at most, as they are given.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Certificates in one chain at most: each handshake sends them all.
+const CHAIN_MAX: usize = 8;
+
 /// A client certificate with its key, checked to be of use.
 pub struct ClientIdentity {
     certified_key: Arc<CertifiedKey>,
@@ -30,10 +35,21 @@ impl ClientIdentity {
     /// at which the certificate must be valid.
     ///
     /// # Errors
-    /// Says which of the two cannot be read, that one is not RSA, that the key does not fit the
-    /// certificate, or that the certificate is expired or not yet valid.
+    /// Says which of the two cannot be read or is longer than 64 KiB, that there are more than 8
+    /// certificates, that one is not RSA, that the key does not fit the certificate, or that the
+    /// certificate is expired or not yet valid.
     pub fn from_base64_pem(certificate: &str, key: &Secret, now: Timestamp) -> Result<Self> {
-        let first = read_chain(certificate)?.into_iter().next();
+        if certificate.len() > TEXT_BYTES_MAX {
+            return Err(fault(format_args!("it is longer than {TEXT_BYTES_MAX} bytes")));
+        }
+        if key.expose().len() > TEXT_BYTES_MAX {
+            return Err(key_fault(format_args!("it is longer than {TEXT_BYTES_MAX} bytes")));
+        }
+        let chain = read_chain(certificate)?;
+        if chain.len() > CHAIN_MAX {
+            return Err(fault(format_args!("it holds more than {CHAIN_MAX} certificates")));
+        }
+        let first = chain.into_iter().next();
         let first = first.ok_or_else(|| fault("it holds no `CERTIFICATE` section"))?;
         check_certificate(&first, now)?;
         Self::load(certificate, key)

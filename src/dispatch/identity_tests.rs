@@ -60,6 +60,17 @@ fn each_fault_has_its_own_words() {
 }
 
 #[test]
+fn what_is_longer_than_any_certificate_is_refused() {
+    let good = certificate(RSA);
+    assert!(read(&good.repeat(8), RSA).is_ok());
+    assert!(refused(&good.repeat(9), RSA).contains("more than 8 certificates"));
+    let long = format!("{good}{}", "\n".repeat(64 * 1024));
+    assert!(refused(&long, RSA).contains("certificate refused: it is longer than 65536 bytes"));
+    let long = format!("{RSA}{}", "\n".repeat(64 * 1024));
+    assert!(refused(&good, &long).contains("key refused: it is longer than 65536 bytes"));
+}
+
+#[test]
 fn a_certificate_counts_only_in_its_time() {
     let certificate = certificate(RSA);
     let error = read_at(&certificate, RSA, "2030-01-01T00:00:01Z").unwrap_err();

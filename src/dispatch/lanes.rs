@@ -39,7 +39,7 @@ pub struct LanesStatus {
 pub struct Lanes {
     lanes: HashMap<EndpointId, Lane>,
     /// Lanes that may have something to send now, and the places for what is in flight.
-    round: Round,
+    round: Round<EndpointId>,
     /// Lanes that wait for their own rate limit or a pause, by the time it ends.
     timed: BTreeSet<(Timestamp, EndpointId)>,
     /// The limits over all lanes of an application.

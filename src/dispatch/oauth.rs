@@ -5,7 +5,7 @@ use super::egress::Egress;
 use super::failure::failure;
 use super::send::OutboundRequest;
 use super::upload::Upload;
-use crate::model::{EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
+use crate::model::{ApplicationId, EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Method;
 use serde::Deserialize;
@@ -41,6 +41,8 @@ pub struct ClientCredentials<'a> {
     pub client_secret: &'a Secret,
     /// The scope asked for, if any.
     pub scope: Option<&'a str>,
+    /// Whose endpoint it is.
+    pub application: ApplicationId,
 }
 
 /// Tokens by endpoint: fetched when they are needed, and kept until shortly before they expire.
@@ -186,13 +188,14 @@ impl ClientCredentials<'_> {
     }
 
     /// `Basic …`: both parts are form-encoded first (RFC 6749, section 2.3.1).
-    fn authorization(&self) -> String {
+    fn authorization(&self) -> Zeroizing<String> {
         let encode =
             |part: &str| -> String { form_urlencoded::byte_serialize(part.as_bytes()).collect() };
         let id = encode(self.client_id);
         let secret = Zeroizing::new(encode(self.client_secret.expose()));
         let pair = Zeroizing::new(format!("{id}:{}", secret.as_str()));
-        format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+        Zeroizing::new(format!("Basic {}", encoded.as_str()))
     }
 
     fn request(&self) -> OutboundRequest {
@@ -201,11 +204,12 @@ impl ClientCredentials<'_> {
         if let Some(scope) = self.scope {
             form.append_pair("scope", scope);
         }
+        let authorization = self.authorization();
         let headers = [
             ("Content-Type", "application/x-www-form-urlencoded"),
             ("Accept", "application/json"),
             ("User-Agent", concat!("hookwheel/", env!("CARGO_PKG_VERSION"))),
-            ("Authorization", &self.authorization()),
+            ("Authorization", authorization.as_str()),
         ];
         OutboundRequest {
             method: Method::POST,
@@ -216,6 +220,7 @@ impl ClientCredentials<'_> {
             https_only: true,
             identity: None,
             upload: Upload::Whole,
+            application: Some(self.application),
         }
     }
 }

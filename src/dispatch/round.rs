@@ -1,4 +1,5 @@
-//! Whose turn it is: applications in turn, and within each its lanes in turn.
+//! Whose turn it is: applications in turn, and within each its lanes in turn: those of endpoints,
+//! or look-ups of names, each a lane that is served once.
 //!
 //! A pure data structure. An application with a thousand endpoints gets as many turns as one with
 //! one, and none takes all places: it gets one more only while it holds fewer than are left. That
@@ -6,13 +7,13 @@
 //! no number of its own: one application alone has half of all places, of `n` that want more than
 //! they get each has one in `n + 1`, and whoever comes next finds as many free.
 
-use crate::model::{ApplicationId, EndpointId};
+use crate::model::ApplicationId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// The lanes that may have something to send now, and who holds how many places.
-pub(super) struct Round {
+pub(super) struct Round<Lane> {
     free: usize,
-    tenants: HashMap<ApplicationId, Tenant>,
+    tenants: HashMap<ApplicationId, Tenant<Lane>>,
     /// Applications whose turn comes.
     turns: VecDeque<ApplicationId>,
     /// Applications that hold as many places as are left, or more: by that number, and among equals
@@ -23,15 +24,20 @@ pub(super) struct Round {
 }
 
 /// An application with a lane in the round, or a place.
-#[derive(Default)]
-struct Tenant {
+struct Tenant<Lane> {
     held: usize,
-    lanes: VecDeque<EndpointId>,
+    lanes: VecDeque<Lane>,
     /// When it came to the crowded ones, of which it is one while it has lanes and no turn.
     arrival: u64,
 }
 
-impl Round {
+impl<Lane> Default for Tenant<Lane> {
+    fn default() -> Self {
+        Self { held: 0, lanes: VecDeque::new(), arrival: 0 }
+    }
+}
+
+impl<Lane: Copy + PartialEq> Round<Lane> {
     /// Nobody in it, and that many places.
     pub fn new(places: usize) -> Self {
         Self {
@@ -44,7 +50,7 @@ impl Round {
     }
 
     /// Puts a lane that is not in the round behind the others of its application.
-    pub fn enter(&mut self, application: ApplicationId, lane: EndpointId) {
+    pub fn enter(&mut self, application: ApplicationId, lane: Lane) {
         let tenant = self.tenants.entry(application).or_default();
         if tenant.lanes.is_empty() {
             self.turns.push_back(application);
@@ -53,7 +59,7 @@ impl Round {
     }
 
     /// Takes a lane out, if it is in the round.
-    pub fn leave(&mut self, application: ApplicationId, lane: EndpointId) {
+    pub fn leave(&mut self, application: ApplicationId, lane: Lane) {
         let Some(tenant) = self.tenants.get_mut(&application) else { return };
         tenant.lanes.retain(|held| *held != lane);
         if tenant.lanes.is_empty() {
@@ -64,7 +70,7 @@ impl Round {
     }
 
     /// Takes out the lane whose turn it is, of an application that may have one more place.
-    pub fn next(&mut self) -> Option<EndpointId> {
+    pub fn next(&mut self) -> Option<Lane> {
         loop {
             if let Some(&(held, _, application)) = self.crowded.first()
                 && held < self.free
@@ -114,7 +120,7 @@ impl Round {
 
     /// Forgets an application of which nothing is here.
     fn forget(&mut self, application: ApplicationId) {
-        let is_gone = |tenant: &Tenant| tenant.held == 0 && tenant.lanes.is_empty();
+        let is_gone = |tenant: &Tenant<Lane>| tenant.held == 0 && tenant.lanes.is_empty();
         if self.tenants.get(&application).is_some_and(is_gone) {
             self.tenants.remove(&application);
         }
@@ -124,6 +130,7 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::EndpointId;
     use uuid::Uuid;
 
     fn application(number: u128) -> ApplicationId {
@@ -139,21 +146,22 @@ mod tests {
         application(lane.as_u128() / 10)
     }
 
-    fn round(places: usize, lanes: impl IntoIterator<Item = u128>) -> Round {
+    fn round(places: usize, lanes: impl IntoIterator<Item = u128>) -> Round<EndpointId> {
         let mut round = Round::new(places);
         lanes.into_iter().for_each(|number| round.enter(owner(lane(number)), lane(number)));
         round
     }
 
     /// The lanes that get a place, each of which wants one more at once.
-    fn served(round: &mut Round) -> Vec<u128> {
+    fn served(round: &mut Round<EndpointId>) -> Vec<u128> {
         let one = || {
             let lane = round.next()?;
             round.take(owner(lane));
             round.enter(owner(lane), lane);
             Some(lane.as_u128())
         };
-        std::iter::from_fn(one).collect()
+        // More than any has here, so that one without a limit is a failure and no endless loop.
+        std::iter::from_fn(one).take(1000).collect()
     }
 
     #[test]

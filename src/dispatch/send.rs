@@ -9,7 +9,7 @@ use super::pool::Key;
 use super::target::Target;
 use super::upload::{Upload, UploadBody};
 use crate::error::ErrorKind;
-use crate::model::{Failure, FailureKind, Response, human_duration};
+use crate::model::{ApplicationId, Failure, FailureKind, Response, human_duration};
 use bytes::Bytes;
 use http::Method;
 use hyper::body::Incoming;
@@ -30,7 +30,8 @@ pub struct OutboundRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
-    /// Real time for everything, from looking up the name to the last byte of the answer.
+    /// Real time for everything, from looking up the name to the last byte of the answer. Where no
+    /// place or file is left for that, waiting for one does not count.
     pub timeout: Duration,
     /// Whether `http:` is refused.
     pub https_only: bool,
@@ -38,6 +39,9 @@ pub struct OutboundRequest {
     pub identity: Option<Arc<ClientIdentity>>,
     /// How the body goes out.
     pub upload: Upload,
+    /// On whose behalf, if anybody's: while names are looked up for one application, the others keep
+    /// their share of places.
+    pub application: Option<ApplicationId>,
 }
 
 /// What was sent and what came of it. `Debug` shows the names of the headers sent only.
@@ -46,7 +50,7 @@ pub struct Exchange {
     /// The complete head as it is on the wire: `Host` first, `Content-Length` last. It is what would
     /// have been sent where nothing was, and empty where no head could be made.
     pub headers_sent: Vec<(String, String)>,
-    /// How long it took, in real time.
+    /// How long it took, in real time, but for what it waited for files and places of our own.
     pub duration: Duration,
     /// The answer, or why there is none.
     pub result: Result<Response, Failure>,
@@ -63,6 +67,7 @@ impl fmt::Debug for OutboundRequest {
             .field("https_only", &self.https_only)
             .field("identity", &self.identity)
             .field("upload", &self.upload)
+            .field("application", &self.application)
             .finish()
     }
 }
@@ -91,10 +96,10 @@ impl Egress {
     /// closed before any byte of the request was written to it. Where a byte may have left, the
     /// attempt has failed, for the endpoint may have acted on it (RFC 9110, section 9.2.2).
     pub async fn exchange(&self, request: OutboundRequest) -> Exchange {
-        let deadline = Deadline::after(request.timeout);
+        let mut deadline = Deadline::after(request.timeout);
         let mut headers_sent = Vec::new();
         let mut kept = None;
-        let result = self.0.exchange(request, &deadline, &mut headers_sent, &mut kept).await;
+        let result = self.0.exchange(request, &mut deadline, &mut headers_sent, &mut kept).await;
         let duration = deadline.elapsed();
         if let Some((key, connection, idle_max)) = kept {
             self.0.pool.put(key, connection, idle_max).await;
@@ -107,7 +112,7 @@ impl Inner {
     async fn exchange(
         &self,
         request: OutboundRequest,
-        deadline: &Deadline,
+        deadline: &mut Deadline,
         headers_sent: &mut Lines,
         kept: &mut Option<Kept>,
     ) -> Result<Response, Failure> {
@@ -118,7 +123,7 @@ impl Inner {
             };
             failure(kind, error.to_string())
         })?;
-        let identity = request.identity.clone();
+        let (identity, application) = (request.identity.clone(), request.application);
         let key = Key {
             origin: Arc::clone(&target.origin),
             identity: identity.as_ref().map(|identity| identity.fingerprint()),
@@ -131,7 +136,7 @@ impl Inner {
             }
         }
         // Boxed, since few exchanges need it and all would carry its size.
-        let connecting = self.connect(&target.origin, identity.as_deref(), deadline);
+        let connecting = self.connect(&target.origin, identity.as_deref(), application, deadline);
         let mut connection = Box::pin(connecting).await?;
         let sent = connection.send(outgoing, deadline).await;
         self.finish(sent, connection, key, deadline, kept).await

@@ -11,7 +11,7 @@ fn a_refusal_says_what_would_allow_it_and_hides_the_path() {
     assert_eq!(
         error.to_string(),
         "endpoint url `http://10.0.0.1/` refused: the address is private; \
-         allow it with `egress.allow = [\"10.0.0.0/8\"]`"
+         allow it with `egress.allow = [\"10.0.0.1/32\"]`"
     );
     for url in ["https://user:CANARY@example.com/", "https://example.com/CANARY b"] {
         let error = parse(url, &EgressConfig::default()).unwrap_err();

@@ -6,10 +6,11 @@ use crate::engine::checks::{
     checked_rate, checked_settings, checked_text,
 };
 use crate::engine::{EndpointChange, HeaderChange, Inner};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::{Endpoint, check};
 use std::sync::Arc;
+use url::Url;
 
 impl Inner {
     /// An endpoint as it would be with `change`.
@@ -21,6 +22,7 @@ impl Inner {
         let provider = &held.provider;
         let mut endpoint = Endpoint::clone(&held.endpoint);
         let id = endpoint.id;
+        let keeps_credential = change.authentication.is_none();
         if let Some(uid) = change.uid
             && uid != endpoint.uid
         {
@@ -61,6 +63,10 @@ impl Inner {
             change.disable_after_failing_days,
             checked_failing_days,
         )?;
+        if keeps_credential && leads_elsewhere(&held.endpoint.url, &endpoint.url) {
+            about("authentication", check_without_credential(&endpoint))?;
+        }
+        about("authentication", self.check_encrypted(&endpoint))?;
         if begins_anew(&held.endpoint, &endpoint) {
             endpoint.failing_since = None;
         }
@@ -74,6 +80,24 @@ impl Inner {
 /// the endpoint, or nobody asks any more.
 pub(super) fn begins_anew(before: &Endpoint, after: &Endpoint) -> bool {
     after.url != before.url || after.disable_after_failing_days.is_none()
+}
+
+/// Whether requests to one URL reach another scheme, host or port than requests to the other.
+fn leads_elsewhere(before: &str, after: &str) -> bool {
+    let origin = |url| Url::parse(url).map(|parsed| parsed.origin());
+    before != after && origin(before) != origin(after)
+}
+
+/// Refuses to take a credential along to another host: it is shown to nobody, and whoever may change
+/// the URL would have it sent to a host of theirs.
+fn check_without_credential(endpoint: &Endpoint) -> Result<()> {
+    if matches!(endpoint.authentication, SealedAuthentication::None) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the new url has another scheme, host or port, to which the endpoint's authentication would \
+         be sent: give it again with the url, or as `none`",
+    ))
 }
 
 fn set<T, U>(

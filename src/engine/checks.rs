@@ -7,14 +7,23 @@ use crate::error::{Error, Result};
 use crate::model::endpoint::SealedAuthentication;
 use crate::model::secret::Sealed;
 use crate::model::{
-    ApplicationId, Authentication, EndpointId, EventPattern, Payload, Secret, check,
+    ApplicationId, Authentication, Endpoint, EndpointId, EventPattern, Payload, Secret, check,
 };
 use crate::provider::Provider;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use url::Url;
 
 /// Bytes of the schemas of one event type at most.
 const SCHEMAS_BYTES_MAX: usize = 256 * 1024;
+
+// Each request to an endpoint holds what is sent with it, and there may be thousands at once.
+/// Bytes of a user name or a client id at most.
+const NAME_BYTES_MAX: usize = 256;
+/// Bytes of an OAuth2 scope at most.
+const SCOPE_BYTES_MAX: usize = 1024;
+/// Bytes of all of an endpoint's own headers together, names and values, at most.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
 
 impl Inner {
     /// Refuses one endpoint more than an application may have.
@@ -46,8 +55,21 @@ impl Inner {
     }
 
     pub(super) fn checked_url(&self, url: &str, provider: &Provider) -> Result<String> {
-        self.egress.check_url(url, self.https_only(provider))?;
+        self.egress.check_url(url, provider.https_only())?;
         Ok(url.to_owned())
+    }
+
+    /// Refuses to send a credential where everybody on the way can read it, except in development.
+    pub(super) fn check_encrypted(&self, endpoint: &Endpoint) -> Result<()> {
+        let has_credential = !matches!(endpoint.authentication, SealedAuthentication::None);
+        let is_open = Url::parse(&endpoint.url).is_ok_and(|url| url.scheme() == "http");
+        if !has_credential || !is_open || self.config.egress.development {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "the endpoint's authentication would go over the network unencrypted: give an `https:` \
+             url, or no authentication",
+        ))
     }
 
     pub(super) fn checked_authentication(
@@ -75,13 +97,14 @@ impl Inner {
                          character (RFC 7617, section 2)",
                     ));
                 }
+                check_length("user name of basic authentication", username, NAME_BYTES_MAX)?;
                 check_credential("password", password)?;
             }
             Authentication::Header { name, value } => {
                 check_header_name(provider, name, true)?;
                 check_credential("header value", value)?;
             }
-            Authentication::OAuth2 { token_url, client_id, client_secret, .. } => {
+            Authentication::OAuth2 { token_url, client_id, client_secret, scope } => {
                 let https_only = !self.config.egress.development;
                 self.egress
                     .check_url(token_url, https_only)
@@ -89,6 +112,9 @@ impl Inner {
                 if client_id.is_empty() {
                     return Err(Error::invalid("the client id of OAuth2 is empty"));
                 }
+                check_length("client id of OAuth2", client_id, NAME_BYTES_MAX)?;
+                let scope = scope.as_deref().unwrap_or_default();
+                check_length("scope of OAuth2", scope, SCOPE_BYTES_MAX)?;
                 check_credential("client secret", client_secret)?;
             }
         }
@@ -121,10 +147,15 @@ pub(super) fn about<T>(member: &'static str, checked: Result<T>) -> Result<T> {
 }
 
 pub(super) fn checked_text(what: &str, text: String, length_max: usize) -> Result<String> {
+    check_length(what, &text, length_max)?;
+    Ok(text)
+}
+
+fn check_length(what: &str, text: &str, length_max: usize) -> Result<()> {
     if text.len() > length_max {
         return Err(Error::invalid(format!("the {what} is longer than {length_max} bytes")));
     }
-    Ok(text)
+    Ok(())
 }
 
 pub(super) fn checked_application_name(name: String) -> Result<String> {
@@ -194,6 +225,12 @@ pub(super) fn checked_headers(
                  and spaces are allowed"
             )));
         }
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > HEADERS_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the headers have {bytes} bytes together: {HEADERS_BYTES_MAX} is the most"
+        )));
     }
     Ok(headers)
 }

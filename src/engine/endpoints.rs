@@ -100,6 +100,7 @@ impl Engine {
             )?,
             failing_since: None,
         };
+        about("authentication", inner.check_encrypted(&endpoint))?;
         let is_challenged =
             new.enabled && provider.challenge().is_some_and(|held| held.runs_on(Moment::Create));
         if is_challenged || !new.enabled {

@@ -158,7 +158,8 @@ impl NewEndpoint {
 /// What to change of an endpoint; `None` leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointChange {
-    /// Where webhooks go.
+    /// Where webhooks go. For another scheme, host or port, an endpoint that has an authentication
+    /// needs it given again, or none: a credential is not taken along.
     pub url: Option<String>,
     /// What people call it.
     pub name: Option<String>,
@@ -318,7 +319,8 @@ pub struct Emitted {
 pub struct TestEvent {
     /// Its type; `None` for the provider's usual one.
     pub event_type: Option<String>,
-    /// Values to set on top of the sample, by dotted path: `details.cause`, `metadata.checkoutId`.
+    /// Up to 64 values to set on top of the sample, by dotted path: `details.cause`,
+    /// `metadata.checkoutId`.
     pub overrides: Vec<(String, serde_json::Value)>,
     /// Data to send instead of the provider's sample, which then need not exist.
     pub data: Option<Payload>,

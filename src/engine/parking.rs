@@ -33,10 +33,10 @@ impl Inner {
         };
         let request = challenge.request(&recipient.endpoint.url, &challenge.token(&self.chance)?);
         let mut headers = request.headers.clone();
-        let credential = self.credential(recipient).await.map_err(|failure| {
+        let mut credential = self.credential(recipient).await.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
         })?;
-        headers.extend(credential.iter().map(super::sending::Credential::header));
+        headers.extend(credential.iter_mut().map(super::sending::Credential::take_header));
         headers.extend(self.extra_headers());
         let exchange = self
             .egress
@@ -46,9 +46,10 @@ impl Inner {
                 headers,
                 body: Bytes::new(),
                 timeout: recipient.provider.timeout(),
-                https_only: self.https_only(&recipient.provider),
+                https_only: self.https_only(recipient),
                 identity: recipient.identity.clone(),
                 upload: Upload::Whole,
+                application: Some(recipient.endpoint.application),
             })
             .await;
         let answer = exchange.result.map_err(|failure| {

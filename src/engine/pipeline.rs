@@ -175,7 +175,7 @@ impl Inner {
         recipient: Arc<Recipient>,
         mut item: ReadyWebhook,
     ) -> Result<(Record, Aftermath)> {
-        let attempt = self.exchange(&recipient, &item).await?;
+        let mut attempt = self.exchange(&recipient, &item).await?;
         self.meters.attempted(recipient.provider.name(), &attempt);
         tracing::debug!(
             trigger = attempt.trigger.as_str(),
@@ -188,6 +188,8 @@ impl Inner {
         let endpoint = recipient.endpoint.id;
         self.dispatcher.tell(Command::Answered(endpoint, item.webhook));
         let verdict = self.decide(&recipient, &item, &attempt.outcome, ended).await?;
+        // All of them count for what comes next, and not all are kept.
+        attempt.outcome.cut_headers();
         let gives_up = verdict.gives_up();
         let Verdict { state, dequeue, enqueue, progress, stays_first, effect, news } = verdict;
         let effect = self.with_policy(&recipient.endpoint, item.trigger, effect, gives_up, ended);

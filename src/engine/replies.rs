@@ -1,7 +1,8 @@
 //! Answers kept for idempotency keys of the API, so that a repeated call gets the first one's.
 //!
-//! An answer may show a secret, so its body is sealed. It is never sealed anew: after the master
-//! key was replaced it counts as not kept. At most 100,000 answers of 256 MiB together are kept.
+//! An answer may show a secret, so its body is sealed, and with it the digest of the request, by
+//! which a weak secret in that could be guessed. It is never sealed anew: after the master key was
+//! replaced it counts as not kept. At most 100,000 answers of 256 MiB together are kept.
 //! Those to callers that see one application only take half of that at most, and those of one
 //! application 10,000 and 16 MiB: so none uses up what belongs to another, and the platform itself
 //! always has room. Beyond that the calls themselves go on, only their repetitions are not
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroizing;
 
 /// What is kept at most.
 const ALL_MAX: Tally = Tally { answers: 100_000, bytes: 256 * MIB };
@@ -34,8 +36,8 @@ pub struct Reply {
     pub request_digest: [u8; 32],
     /// The HTTP status.
     pub status: u16,
-    /// The body.
-    pub body: Vec<u8>,
+    /// The body, which may show a secret: it is wiped when it is dropped.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 impl fmt::Debug for Reply {
@@ -44,15 +46,29 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// What a stored reply begins with. One that begins otherwise is of an older form, and counts as not
+/// kept.
+const FORM: u8 = 2;
+
 /// A reply as it is stored.
 #[derive(Serialize, Deserialize)]
 struct StoredReply {
-    request_digest: [u8; 32],
     status: u16,
     kept_at: Timestamp,
     /// The only application that its caller sees.
     application: Option<ApplicationId>,
-    body: Sealed,
+    /// The request's digest, and behind it the body.
+    sealed: Sealed,
+}
+
+impl StoredReply {
+    fn write(&self) -> Result<Vec<u8>> {
+        Ok([vec![FORM], codec::encode(self)?].concat())
+    }
+
+    fn read(value: &[u8]) -> Option<Self> {
+        codec::decode("a kept answer", value.strip_prefix(&[FORM])?).ok()
+    }
 }
 
 impl Engine {
@@ -70,13 +86,19 @@ impl Engine {
         let place = place(&name);
         let read = move |store: &dyn Store| store.document(DocumentKind::Reply, &name);
         let Some(value) = inner.blocking(read).await? else { return Ok(None) };
-        let stored: StoredReply = codec::decode("a kept answer", &value)?;
-        let Ok(body) = inner.vault().open_bytes(&place, &stored.body) else {
+        let Some(StoredReply { status, sealed, .. }) = StoredReply::read(&value) else {
+            return Ok(None);
+        };
+        let Ok(opened) = inner.vault().open_bytes(&place, &sealed) else {
             tracing::debug!("an answer was kept under another master key, and is not repeated");
             return Ok(None);
         };
-        let StoredReply { request_digest, status, .. } = stored;
-        Ok(Some(Reply { request_digest, status, body: body.to_vec() }))
+        let parts = opened.split_first_chunk();
+        Ok(parts.map(|(request_digest, body)| Reply {
+            request_digest: *request_digest,
+            status,
+            body: Zeroizing::new(body.to_vec()),
+        }))
     }
 
     /// Keeps the answer to a call for `idempotency_hours`; `application` is the only one that the
@@ -102,10 +124,11 @@ impl Engine {
                 return Ok(());
             }
             let Reply { request_digest, status, body } = reply;
-            let body = inner.vault().seal_bytes(&place(&name), &body)?;
-            let stored = StoredReply { request_digest, status, kept_at, application, body };
+            let whole = Zeroizing::new([request_digest.as_slice(), &body].concat());
+            let sealed = inner.vault().seal_bytes(&place(&name), &whole)?;
+            let stored = StoredReply { status, kept_at, application, sealed };
             // When this fails it may be on disk all the same, so its room stays taken till then.
-            inner.committer.change(vec![document(&name, Some(codec::encode(&stored)?))]).await
+            inner.committer.change(vec![document(&name, Some(stored.write()?))]).await
         })
         .await
     }
@@ -211,9 +234,10 @@ impl Replies {
             let Some((last, _)) = page.last() else { return Ok(replies) };
             after.clone_from(last);
             for (name, value) in page {
-                let stored: StoredReply = codec::decode("a kept answer", &value)?;
-                let StoredReply { kept_at, application, .. } = stored;
-                let held = Held { kept_at, application, bytes: stored.body.0.len() };
+                // What cannot be read has expired: it answers nobody, and goes with the others.
+                let (kept_at, application) = StoredReply::read(&value)
+                    .map_or((Timestamp::EPOCH, None), |held| (held.kept_at, held.application));
+                let held = Held { kept_at, application, bytes: value.len() };
                 replies.state().put(&name, held);
             }
         }

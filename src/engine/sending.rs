@@ -63,7 +63,7 @@ impl Inner {
         };
         let mut headers = rendered.headers;
         headers.extend(endpoint.headers.iter().cloned());
-        let credential = match self.credential(recipient).await {
+        let mut credential = match self.credential(recipient).await {
             Ok(credential) => credential,
             Err(failure) => {
                 attempt.request.headers = headers;
@@ -72,7 +72,7 @@ impl Inner {
                 return Ok(attempt);
             }
         };
-        headers.extend(credential.iter().map(Credential::header));
+        headers.extend(credential.iter_mut().map(Credential::take_header));
         headers.extend(self.extra_headers());
         let exchanging = self.egress.exchange(OutboundRequest {
             method: http::Method::POST,
@@ -80,9 +80,10 @@ impl Inner {
             headers,
             body: rendered.body.clone(),
             timeout: recipient.provider.timeout(),
-            https_only: self.https_only(&recipient.provider),
+            https_only: self.https_only(recipient),
             identity: recipient.identity.clone(),
             upload: manner.upload,
+            application: Some(endpoint.application),
         });
         // Boxed, since it is most of an attempt: as one piece both are larger than what allocators
         // are quick at, and would be moved about.
@@ -113,18 +114,20 @@ impl Inner {
         &self,
         recipient: &Recipient,
     ) -> Result<Option<Credential>, Failure> {
-        let authorization = |value: String, token| {
+        let authorization = |scheme: &str, text: &str, token| {
+            let value = Zeroizing::new(format!("{scheme} {text}"));
             Some(Credential { name: "Authorization".to_owned(), value, token })
         };
         Ok(match &recipient.authentication {
             Authentication::None => None,
             Authentication::Basic { username, password } => {
                 let pair = Zeroizing::new(format!("{username}:{}", password.expose()));
-                authorization(format!("Basic {}", BASE64.encode(pair.as_bytes())), None)
+                let encoded = Zeroizing::new(BASE64.encode(pair.as_bytes()));
+                authorization("Basic", &encoded, None)
             }
             Authentication::Header { name, value } => Some(Credential {
                 name: name.clone(),
-                value: value.expose().to_owned(),
+                value: Zeroizing::new(value.expose().to_owned()),
                 token: None,
             }),
             Authentication::OAuth2 { token_url, client_id, client_secret, scope } => {
@@ -133,12 +136,13 @@ impl Inner {
                     client_id,
                     client_secret,
                     scope: scope.as_deref(),
+                    application: recipient.endpoint.application,
                 };
                 let endpoint = recipient.endpoint.id;
                 let now = self.clock.wall();
                 let token = self.tokens.token(&self.egress, endpoint, &credentials, now);
                 let token = Box::pin(token).await?;
-                authorization(format!("Bearer {}", token.expose()), Some(token))
+                authorization("Bearer", token.expose(), Some(token.clone()))
             }
         })
     }
@@ -149,23 +153,26 @@ impl Inner {
         held.map(|(name, value)| (name.clone(), value.expose().to_owned()))
     }
 
-    /// Whether `http:` is refused for a provider: never when opened for development.
-    pub fn https_only(&self, provider: &crate::provider::Provider) -> bool {
-        provider.https_only() && !self.config.egress.development
+    /// Whether a request is refused that would go over `http:`; in development none is. An endpoint
+    /// that was made then may have a credential without TLS.
+    pub(super) fn https_only(&self, recipient: &Recipient) -> bool {
+        let has_credential = !matches!(recipient.authentication, Authentication::None);
+        recipient.provider.https_only() || has_credential
     }
 }
 
 /// A header that authenticates us.
 pub(super) struct Credential {
     name: String,
-    value: String,
+    value: Zeroizing<String>,
     /// The token in it, to be forgotten when it is refused.
     token: Option<Secret>,
 }
 
 impl Credential {
-    pub fn header(&self) -> (String, String) {
-        (self.name.clone(), self.value.clone())
+    /// The header for the request, which has the only copy of the value from then on.
+    pub fn take_header(&mut self) -> (String, String) {
+        (self.name.clone(), std::mem::take(&mut *self.value))
     }
 }
 

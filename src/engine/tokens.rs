@@ -8,14 +8,13 @@ use crate::engine::checks::{checked_names, checked_text};
 use crate::engine::{Engine, Inner, whole};
 use crate::error::{Error, Result};
 use crate::model::{
-    AccessToken, AccessTokenId, ApplicationId, Secret, Timestamp, base_n::BASE62, base_n::encode,
+    AccessToken, AccessTokenId, ApplicationId, Secret, Timestamp, access_token::TokenDigest,
+    base_n::BASE62, base_n::encode,
 };
 use crate::store::{Change, DocumentKind, Store, codec};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -121,7 +120,7 @@ impl Engine {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let id: AccessTokenId = format!("{}{id}", AccessTokenId::PREFIX).parse().ok()?;
         let token = self.inner.access_tokens.read().get(&id).cloned()?;
-        let is_right: bool = digest(secret).ct_eq(&token.digest).into();
+        let is_right = TokenDigest::of(secret) == token.digest;
         (is_right && !token.is_expired(self.inner.clock.wall())).then_some(token)
     }
 }
@@ -151,7 +150,7 @@ impl Inner {
             read_only: new.read_only,
             portal: new.portal,
             feature_flags: checked_names("feature flags", new.feature_flags)?,
-            digest: digest(&secret),
+            digest: TokenDigest::of(&secret),
             created_at,
             expires_at: new.expires_in.map(|time| created_at.after(time)),
         };
@@ -195,10 +194,6 @@ fn random_text() -> Result<Zeroizing<String>> {
         text.push_str(&number);
     }
     Ok(text)
-}
-
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
 }
 
 fn document(id: AccessTokenId, value: Option<Vec<u8>>) -> Change {

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::query::Page;
 use crate::store::ledger::{self, Ledger};
-use crate::store::{Entry, EntryChange, Owner, Store};
+use crate::store::{Owner, Store};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Attempts are listed as they were recorded, and that is when they ended: this long after they
 /// began at most, or a listing of a time may miss them at its edge.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Bytes of attempts that are read at once, but for the last of them.
+const AT_ONCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Which attempts to list.
 #[derive(Clone, Debug)]
@@ -156,11 +159,11 @@ impl Engine {
     pub async fn attempt(&self, event: EventId, attempt: AttemptId) -> Result<AttemptEntry> {
         let look_up = move |store: &dyn Store| {
             let positions = attempts_of(store, event)?;
-            let entries = store.attempts_at(&positions)?;
-            let is_it = |entry: &Entry| matches!(entry.change, EntryChange::Attempted { id, .. } if id == attempt);
-            for (position, entry) in positions.into_iter().zip(entries) {
-                if let Some(entry) = entry.filter(is_it)
+            // One after the other: replays have no end, and each may be long.
+            for position in positions {
+                if let Some(Some(entry)) = store.attempts_at(&[position], usize::MAX)?.pop()
                     && let Some(found) = entry.attempt
+                    && found.id == attempt
                 {
                     let events = Carried::default().events(store, found.webhook)?;
                     let endpoint = entry.endpoint;
@@ -175,7 +178,7 @@ impl Engine {
 
 /// Where the attempts that carried an event are, as they were recorded.
 fn attempts_of(store: &dyn Store, event: EventId) -> Result<Vec<AttemptPosition>> {
-    let found = store.happened(&[event])?.pop();
+    let found = store.happened(&[event], usize::MAX)?.pop();
     let Some(happened) = found else {
         return Err(Error::not_found(format!("event `{event}` does not exist or has expired")));
     };
@@ -201,8 +204,8 @@ impl Carried {
         }
         // What was expunged was carried all the same.
         let events = match store.formed(webhook)? {
-            Some(formed) => store.happened(&formed.events)?,
-            None => store.happened(&[ledger::single_event(webhook)])?,
+            Some(formed) => store.happened(&formed.events, usize::MAX)?,
+            None => store.happened(&[ledger::single_event(webhook)], usize::MAX)?,
         };
         let events: Vec<_> = events.into_iter().map(|held| held.acceptance.event).collect();
         self.0.insert(webhook, events.clone());
@@ -238,8 +241,9 @@ impl Source {
         Ok(Self::Listed(positions.into()))
     }
 
+    /// The next positions, if what was read before them was gone past.
     fn next(
-        &mut self,
+        &self,
         store: &dyn Store,
         after: Option<AttemptPosition>,
         order: Order,
@@ -247,7 +251,14 @@ impl Source {
     ) -> Result<Vec<AttemptPosition>> {
         match self {
             Self::Endpoint(id) => store.attempts_to(*id, after, order, count),
-            Self::Listed(positions) => Ok(positions.drain(..count.min(positions.len())).collect()),
+            Self::Listed(positions) => Ok(positions.iter().take(count).copied().collect()),
+        }
+    }
+
+    /// Goes past so many positions.
+    fn go_past(&mut self, count: usize) {
+        if let Self::Listed(positions) = self {
+            positions.drain(..count.min(positions.len()));
         }
     }
 }
@@ -257,17 +268,19 @@ fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
     let mut page = Page::new(filter.limit);
     let (mut given_up_at, mut after) = (None, filter.position);
     'pages: loop {
-        let positions = source.next(store, after, filter.order, page.at_once())?;
+        let mut positions = source.next(store, after, filter.order, page.at_once())?;
+        let entries = store.attempts_at(&positions, AT_ONCE_BYTES_MAX)?;
+        positions.truncate(entries.len());
         let Some(last) = positions.last().copied() else { break };
         after = Some(last);
-        let entries = store.attempts_at(&positions)?;
+        source.go_past(positions.len());
         let (count, mut bytes) = (positions.len(), 0);
         // Of these alone, as the data of all that a page looks at may be much.
         let mut carried = Carried::default();
         for (position, entry) in positions.into_iter().zip(entries) {
             let Some(entry) = entry else { continue };
             let (endpoint, Some(attempt)) = (entry.endpoint, entry.attempt) else { continue };
-            bytes += attempt.bodies_len();
+            bytes += attempt.bytes();
             if filter.is_past(&attempt) {
                 break 'pages;
             }
@@ -276,7 +289,7 @@ fn list(store: &dyn Store, filter: &AttemptFilter) -> Result<AttemptPage> {
             }
             let events = carried.events(store, attempt.webhook)?;
             if filter.wants_events(&events) {
-                let own = attempt.bodies_len() + data_len(&events);
+                let own = attempt.bytes() + data_len(&events);
                 page.push(position, AttemptEntry { position, endpoint, events, attempt }, own);
             }
         }

@@ -70,13 +70,13 @@ fn list_events(store: &dyn Store, inner: &Inner, filter: &EventFilter) -> Result
     let mut standings = Standings::new(store);
     let mut count = page.at_once();
     while let Some((last, events)) = walk.step(store, count)? {
-        page.looked_at(count, data_len(&events));
+        page.looked_at(events.len().max(1), bytes(&events));
         for happened in events {
             if filter.wants(&happened.acceptance.event) && !page.is_full() {
                 let mut deliveries = standings.deliveries(&happened)?;
                 deliveries.iter_mut().for_each(|delivery| inner.as_it_is(delivery));
                 let event = happened.acceptance.event;
-                let bytes = event.data.len();
+                let bytes = event.data.len() + size_of_val(deliveries.as_slice());
                 page.push(event.id, EventHistory { event, deliveries }, bytes);
             }
         }
@@ -100,7 +100,7 @@ fn list_deliveries(
     let mut standings = Standings::new(store);
     let mut count = page.at_once();
     while let Some((last, events)) = walk.step(store, count)? {
-        page.looked_at(count, data_len(&events));
+        page.looked_at(events.len().max(1), bytes(&events));
         for happened in events {
             if page.is_full() || !filter.wants_event(&happened.acceptance.event) {
                 continue;
@@ -110,7 +110,7 @@ fn list_deliveries(
             for mut delivery in deliveries {
                 inner.as_it_is(&mut delivery);
                 if filter.wants(&delivery) {
-                    page.push(delivery.id, delivery, 0);
+                    page.push(delivery.id, delivery, size_of::<Delivery>());
                 }
             }
         }
@@ -124,7 +124,7 @@ fn list_deliveries(
     Ok(DeliveryPage { deliveries, next })
 }
 
-/// Bytes of the data of some events.
-fn data_len(events: &[Happened]) -> usize {
-    events.iter().map(|happened| happened.acceptance.event.data.len()).sum()
+/// Bytes of some events.
+fn bytes(events: &[Happened]) -> usize {
+    events.iter().map(Happened::bytes).sum()
 }

@@ -56,6 +56,17 @@ impl Engine {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<DeliveryCounts> {
+        self.statistics_while(endpoint, since, until, || true).await
+    }
+
+    /// The same, as long as somebody waits for it.
+    pub(crate) async fn statistics_while(
+        &self,
+        endpoint: EndpointId,
+        since: Timestamp,
+        until: Timestamp,
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<DeliveryCounts> {
         self.inner.check_owner(Owner::Endpoint(endpoint))?;
         if until.since(since) > STATISTICS_RANGE_MAX {
             return Err(Error::invalid(format!(
@@ -67,6 +78,7 @@ impl Engine {
         let mut walk = Walk::new(Owner::Endpoint(endpoint), range, Order::OldestFirst);
         let mut counts = DeliveryCounts::default();
         loop {
+            check_awaited(&is_awaited)?;
             let inner = Arc::clone(&self.inner);
             let step = self.inner.blocking(move |store| {
                 let Some((_, events)) = walk.step(store, READ_AT_ONCE)? else {
@@ -88,5 +100,51 @@ impl Engine {
             let Some(part) = part else { return Ok(counts) };
             (walk, counts) = (gone_on, part);
         }
+    }
+}
+
+/// Refuses to go on with something long for which nobody waits any more.
+pub(super) fn check_awaited(is_awaited: impl Fn() -> bool) -> Result<()> {
+    match is_awaited() {
+        true => Ok(()),
+        false => Err(Error::unavailable("nobody waits for the count any more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{NewApplication, NewEndpoint, NewEvent};
+    use crate::query::DeliveryFilter;
+    use serde_json::json;
+    use std::cell::Cell;
+
+    #[tokio::test]
+    async fn counting_reads_a_few_mebibytes_at_a_time_while_somebody_waits() {
+        let engine = Engine::builder().in_memory().development().open().await.unwrap();
+        let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+        let mut endpoint = NewEndpoint::new("http://127.0.0.1:9/");
+        endpoint.enabled = false;
+        let id = engine.create_endpoint(shop, endpoint).await.unwrap().endpoint.id;
+        let since = engine.clock().wall();
+        for _ in 0..9 {
+            let data = json!({"note": "x".repeat(1_000_000)});
+            engine.emit(NewEvent::new(shop, "a.b", &data).unwrap()).await.unwrap();
+        }
+        let until = engine.clock().wall().after(Duration::from_secs(1));
+        let asked = &Cell::new(0);
+        let count = |most| {
+            asked.set(0);
+            let is_awaited = move || {
+                asked.set(asked.get() + 1);
+                asked.get() <= most
+            };
+            engine.statistics_while(id, since, until, is_awaited)
+        };
+        assert_eq!(count(9).await.unwrap().skipped, 9);
+        assert_eq!(asked.get(), 3, "five, four, and none");
+        assert!(count(1).await.unwrap_err().is_unavailable());
+        let counted = engine.count_deliveries_while(DeliveryFilter::endpoint(id), || false).await;
+        assert!(counted.unwrap_err().is_unavailable());
     }
 }

@@ -3,13 +3,14 @@
 use crate::engine::Engine;
 use crate::engine::tasks::{Resend, What};
 use crate::error::{Error, Result};
+use crate::history::statistics::check_awaited;
 use crate::model::{
     ApplicationId, EndpointId, Order, Task, TaskId, TaskKind, TaskState, Timestamp,
 };
 use crate::query::{DeliveryFilter, Page};
 use crate::store::Owner;
 
-/// Steps that counting takes at most, of 200 events each.
+/// Steps that counting takes at most, of 200 events each, or of fewer that are long.
 const COUNTED_STEPS_MAX: usize = 500;
 
 /// How many webhooks something would send.
@@ -17,7 +18,7 @@ const COUNTED_STEPS_MAX: usize = 500;
 pub struct DeliveryCount {
     /// How many were counted.
     pub count: u64,
-    /// Whether there may be more: counting ended after 100,000 events.
+    /// Whether there may be more: counting ended after 100,000 events, or about 2 GiB of them.
     pub at_least: bool,
 }
 
@@ -120,14 +121,25 @@ impl Engine {
         self.inner.start_task(task, resend).await
     }
 
-    /// How many webhooks [`Engine::start_replay`] would send, counted over 100,000 events at most.
+    /// How many webhooks [`Engine::start_replay`] would send, counted over 100,000 events, or about
+    /// 2 GiB of them, at most.
     ///
     /// # Errors
     /// As for [`Engine::deliveries`].
     pub async fn count_deliveries(&self, filter: DeliveryFilter) -> Result<DeliveryCount> {
+        self.count_deliveries_while(filter, || true).await
+    }
+
+    /// The same, as long as somebody waits for it.
+    pub(crate) async fn count_deliveries_while(
+        &self,
+        filter: DeliveryFilter,
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<DeliveryCount> {
         let (mut resend, ..) = self.replay_matching(&filter)?;
         let mut count = 0;
         for _ in 0..COUNTED_STEPS_MAX {
+            check_awaited(&is_awaited)?;
             let (gone_on, part) = self.inner.resend_step(resend).await?;
             let Some(part) = part else { return Ok(DeliveryCount { count, at_least: false }) };
             resend = gone_on;

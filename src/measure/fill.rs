@@ -128,6 +128,7 @@ fn attempted(
         headers: vec![header("Content-Length", "0")],
         body: Bytes::new(),
         cut: None,
+        headers_cut: false,
     };
     let attempt = Attempt {
         id,

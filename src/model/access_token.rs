@@ -1,7 +1,9 @@
 //! Who may call the API.
 
+use crate::model::secret::are_alike;
 use crate::model::{AccessTokenId, ApplicationId, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// What the API knows of a token that opens it; the token itself is shown once and kept nowhere.
@@ -21,12 +23,30 @@ pub struct AccessToken {
     /// Which event types a portal's token sees besides those for everybody: the ones with one of
     /// these flags.
     pub feature_flags: Vec<String>,
-    /// SHA-256 of the token's secret part. That has 256 random bits, so a slow hash adds nothing.
-    pub(crate) digest: [u8; 32],
+    /// What is kept of the token's secret part.
+    pub(crate) digest: TokenDigest,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it opens anything; `None` until it is revoked.
     pub expires_at: Option<Timestamp>,
+}
+
+/// SHA-256 of the secret part of a token. That has 256 random bits, so a slow hash adds nothing. Two
+/// are compared as secrets are: in the same time wherever they differ.
+#[derive(Clone, Eq, Serialize, Deserialize)]
+pub(crate) struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// That of `secret`.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+}
+
+impl PartialEq for TokenDigest {
+    fn eq(&self, other: &Self) -> bool {
+        are_alike(&self.0, &other.0)
+    }
 }
 
 impl AccessToken {

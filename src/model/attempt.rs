@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// Bytes of an answer's headers that are kept in the history, names and values together.
+pub const RESPONSE_HEADERS_BYTES_MAX: usize = 8 * 1024;
+
 /// Why an attempt was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Trigger {
@@ -64,9 +67,16 @@ impl Attempt {
         self.outcome.drop_body();
     }
 
-    /// Bytes of the bodies of request and answer.
-    pub(crate) fn bodies_len(&self) -> usize {
-        self.request.body.len() + self.outcome.response().map_or(0, |answer| answer.body.len())
+    /// Bytes of the request and of what came back: URL, headers and bodies.
+    pub(crate) fn bytes(&self) -> usize {
+        let RecordedRequest { url, headers, body, .. } = &self.request;
+        let came_back = match &self.outcome {
+            AttemptOutcome::Accepted(answer) | AttemptOutcome::Rejected(answer) => {
+                headers_len(&answer.headers) + answer.body.len()
+            }
+            AttemptOutcome::Failed(failure) => failure.detail.len(),
+        };
+        url.len() + headers_len(headers) + body.len() + came_back
     }
 }
 
@@ -121,6 +131,21 @@ impl AttemptOutcome {
         }
     }
 
+    /// Leaves out what the history does not keep of an answer's headers: those that do not fit into
+    /// [`RESPONSE_HEADERS_BYTES_MAX`] with the ones before them.
+    pub(crate) fn cut_headers(&mut self) {
+        let (Self::Accepted(response) | Self::Rejected(response)) = self else { return };
+        let (mut room, count) = (RESPONSE_HEADERS_BYTES_MAX, response.headers.len());
+        response.headers.retain(|header| match room.checked_sub(header_len(header)) {
+            Some(rest) => {
+                room = rest;
+                true
+            }
+            None => false,
+        });
+        response.headers_cut |= response.headers.len() < count;
+    }
+
     /// Takes out the answer's body, where there was one.
     pub fn drop_body(&mut self) {
         match self {
@@ -158,6 +183,18 @@ pub struct Response {
     pub body: Bytes,
     /// Why the body is not all there, if it is not.
     pub cut: Option<Cut>,
+    /// Whether there were more headers than are kept ([`RESPONSE_HEADERS_BYTES_MAX`]).
+    // Stored behind the attempt, since it came later.
+    #[serde(skip)]
+    pub headers_cut: bool,
+}
+
+fn headers_len(headers: &[(String, String)]) -> usize {
+    headers.iter().map(header_len).sum()
+}
+
+fn header_len((name, value): &(String, String)) -> usize {
+    name.len() + value.len()
 }
 
 impl Response {
@@ -287,5 +324,54 @@ impl FailureKind {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.kind.explain(), self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_beyond_what_is_kept_are_left_out_and_it_is_told() {
+        let header = |name: &str, bytes| (name.to_owned(), "x".repeat(bytes));
+        let cut = |headers| {
+            let response = Response { headers, ..Response::default() };
+            let mut outcome = AttemptOutcome::Accepted(response);
+            outcome.cut_headers();
+            let AttemptOutcome::Accepted(response) = outcome else { unreachable!() };
+            let names: Vec<_> = response.headers.into_iter().map(|(name, _)| name).collect();
+            (names.join(" "), response.headers_cut)
+        };
+        let most = RESPONSE_HEADERS_BYTES_MAX;
+        assert_eq!(cut(vec![header("a", most - 1)]), ("a".to_owned(), false));
+        let many =
+            vec![header("a", 99), header("b", most - 100), header("c", most), header("d", 0)];
+        assert_eq!(cut(many), ("a d".to_owned(), true));
+    }
+
+    #[test]
+    fn an_attempt_is_as_long_as_all_that_is_told_of_it() {
+        let headers = |count: usize| vec![("n".repeat(10), "v".repeat(90)); count];
+        let attempt = |outcome| Attempt {
+            id: AttemptId::from_uuid(uuid::Uuid::nil()),
+            webhook: WebhookId::from_uuid(uuid::Uuid::nil()),
+            number: 1,
+            trigger: Trigger::Scheduled,
+            started_at: Timestamp::EPOCH,
+            duration: Duration::ZERO,
+            request: RecordedRequest {
+                method: "POST".to_owned(),
+                url: "u".to_owned(),
+                headers: headers(2),
+                body: Bytes::from_static(&[0; 20]),
+            },
+            outcome,
+            expunged: false,
+        };
+        let body = Bytes::from_static(&[0; 3000]);
+        let answer = Response { headers: headers(4), body, ..Response::default() };
+        assert_eq!(attempt(AttemptOutcome::Rejected(answer)).bytes(), 3621);
+        let failure = Failure { kind: FailureKind::Dns, detail: "d".repeat(5000) };
+        assert_eq!(attempt(AttemptOutcome::Failed(failure)).bytes(), 5221);
     }
 }

@@ -24,8 +24,8 @@ pub mod unseen;
 pub use access_token::AccessToken;
 pub use application::Application;
 pub use attempt::{
-    Attempt, AttemptOutcome, Cut, Failure, FailureKind, RecordedRequest, Response, StatusClass,
-    Trigger,
+    Attempt, AttemptOutcome, Cut, Failure, FailureKind, RESPONSE_HEADERS_BYTES_MAX,
+    RecordedRequest, Response, StatusClass, Trigger,
 };
 pub use delivery::{Delivery, DeliveryState, SkipReason};
 pub use endpoint::{Authentication, Endpoint, EndpointState};

@@ -66,39 +66,68 @@ pub(super) fn get<'a>(json: &'a str, path: &[&str]) -> Option<&'a str> {
 /// # Errors
 /// Refuses a path that leads through something that is no object.
 pub(super) fn set(json: &str, path: &[&str], value: &str) -> Result<String> {
+    let mut out = String::with_capacity(json.len() + value.len() + 16);
+    set_within(&mut out, json, path, value)?;
+    Ok(out)
+}
+
+fn set_within(out: &mut String, json: &str, path: &[&str], value: &str) -> Result<()> {
     let Some((name, rest)) = path.split_first() else {
-        return Ok(value.to_owned());
+        out.push_str(value);
+        return Ok(());
     };
-    if !json.trim_start().starts_with('{') {
-        return Err(Error::invalid(format!(
-            "`{}` cannot be set: what holds it is no object",
-            name.escape_debug()
-        )));
+    change(out, json, &[name], |out, _, held| set_within(out, held, rest, value))
+}
+
+/// Writes the object `json` with the members called `names` changed, in one pass: `write` is told
+/// which of the names it is and what it held, `{}` where it is missing. Every other byte stays as it
+/// was.
+///
+/// # Errors
+/// Refuses to change what is no object; those of `write`.
+pub(super) fn change(
+    out: &mut String,
+    json: &str,
+    names: &[&str],
+    mut write: impl FnMut(&mut String, usize, &str) -> Result<()>,
+) -> Result<()> {
+    if let Some(name) = names.first()
+        && !json.trim_start().starts_with('{')
+    {
+        return Err(no_object(name));
     }
-    let places: Vec<Range<usize>> =
-        members(json).filter(|member| member.name == *name).map(|member| member.value).collect();
-    let mut out = String::with_capacity(json.len() + name.len() + value.len() + 4);
+    let mut missing: Vec<(usize, &&str)> = names.iter().enumerate().collect();
     let mut done = 0;
-    // A repeated name is set everywhere: receivers differ in which one they read.
-    for place in &places {
-        out.push_str(json.get(done..place.start).unwrap_or_default());
-        out.push_str(&set(json.get(place.clone()).unwrap_or_default(), rest, value)?);
-        done = place.end;
+    for Member { name, value } in members(json) {
+        let Some(index) = names.iter().position(|held| name == *held) else { continue };
+        // A repeated name is set everywhere: receivers differ in which one they read.
+        missing.retain(|(held, _)| *held != index);
+        out.push_str(json.get(done..value.start).unwrap_or_default());
+        write(out, index, json.get(value.clone()).unwrap_or_default())?;
+        done = value.end;
     }
     let tail = json.get(done..).unwrap_or_default();
-    if !places.is_empty() {
+    if missing.is_empty() {
         out.push_str(tail);
-        return Ok(out);
+        return Ok(());
     }
     out.push_str(tail.trim_end().strip_suffix('}').unwrap_or_default());
-    if !inner(json).trim().is_empty() {
-        out.push(',');
+    let mut is_first = inner(json).trim().is_empty();
+    for (index, name) in missing {
+        if !std::mem::take(&mut is_first) {
+            out.push(',');
+        }
+        push_text(out, name);
+        out.push(':');
+        write(out, index, "{}")?;
     }
-    push_text(&mut out, name);
-    out.push(':');
-    out.push_str(&set("{}", rest, value)?);
     out.push('}');
-    Ok(out)
+    Ok(())
+}
+
+/// The refusal to set `name` in what has no members.
+pub(super) fn no_object(name: &str) -> Error {
+    Error::invalid(format!("`{}` cannot be set: what holds it is no object", name.escape_debug()))
 }
 
 /// Writes `text` as a JSON string.

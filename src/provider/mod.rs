@@ -12,6 +12,7 @@ mod encoding;
 mod envelope;
 mod json;
 mod load;
+mod overlay;
 mod profile;
 mod providers;
 mod render;
@@ -340,7 +341,8 @@ impl Provider {
     /// variants, overrides of what tells them apart (GoCardless' cause and origin) choose one.
     ///
     /// # Errors
-    /// Refuses a type without sample and a variant that does not exist, naming the known ones.
+    /// Refuses a type without sample and a variant that does not exist, naming the known ones, and
+    /// more than 64 overrides.
     pub fn sample(
         &self,
         event_type: &str,

@@ -4,7 +4,11 @@ use crate::error::{Error, Result};
 use crate::model::payload::DEPTH_MAX;
 use crate::model::{EventType, Payload};
 use crate::provider::json;
+use crate::provider::overlay::Overlay;
 use serde_json::Value;
+
+/// Overrides of one sample: each is compared with those before it.
+const OVERRIDES_MAX: usize = 64;
 
 /// The samples of a provider.
 pub(super) struct Samples {
@@ -39,6 +43,12 @@ impl Samples {
                 known.join(", ")
             )));
         };
+        if overrides.len() > OVERRIDES_MAX {
+            return Err(Error::invalid(format!(
+                "{} values are set in the sample: {OVERRIDES_MAX} is the most",
+                overrides.len()
+            )));
+        }
         let mut given: Vec<(Vec<String>, &Value)> = Vec::with_capacity(overrides.len());
         for (path, value) in overrides {
             let path = self.in_data(steps(path)?, &sample.data);
@@ -51,20 +61,21 @@ impl Samples {
         if let Some((member, by)) = &self.variants
             && !sample.variants.is_empty()
         {
-            let wanted: Vec<(&str, &Value)> = overrides
+            let wanted: Vec<(&str, String)> = overrides
                 .iter()
                 .filter_map(|(path, value)| match path.as_slice() {
-                    [first, name] if first == member => Some((name.as_str(), *value)),
+                    [first, name] if first == member => Some((name.as_str(), value.to_string())),
                     _ => None,
                 })
                 .collect();
             let variant = self.choose(sample, member, by, &wanted)?;
             data = json::set(&data, &[member], variant)?;
         }
+        let mut overlay = Overlay::default();
         for (path, value) in &overrides {
-            data = set(&data, path, value)?;
+            overlay.set(path, value)?;
         }
-        Payload::from_text(data)
+        Payload::from_text(overlay.on(&data)?)
     }
 
     /// The path below the data: without the envelope's name for that, unless a member of the data
@@ -86,7 +97,7 @@ impl Samples {
         sample: &'a Sample,
         member: &str,
         by: &[String],
-        wanted: &[(&str, &Value)],
+        wanted: &[(&str, String)],
     ) -> Result<&'a str> {
         // A member that some variant of the provider has belongs only to those that have it.
         let known = |name: &str| {
@@ -96,9 +107,8 @@ impl Samples {
         let mut candidates: Vec<&str> = sample.variants.iter().map(String::as_str).collect();
         for (name, value) in wanted {
             let chooses = by.iter().any(|by| by == name);
-            let text = value.to_string();
             let fits = |variant: &str| match json::get(variant, &[name]) {
-                Some(held) => !chooses || held == text,
+                Some(held) => !chooses || held == value,
                 None => !chooses && !known(name),
             };
             let fitting: Vec<&str> =
@@ -109,10 +119,8 @@ impl Samples {
             candidates = fitting;
         }
         let agreement = |variant: &str| {
-            let agrees = |(name, value): &&(&str, &Value)| {
-                let text = value.to_string();
-                json::get(variant, &[name]) == Some(&text)
-            };
+            let agrees =
+                |(name, value): &&(&str, String)| json::get(variant, &[name]) == Some(value);
             wanted.iter().filter(agrees).count()
         };
         // `max_by_key` keeps the last of equals; the file's order says which is the usual one.
@@ -128,7 +136,7 @@ fn no_variant(
     sample: &Sample,
     member: &str,
     name: &str,
-    value: &Value,
+    value: &str,
     chooses: bool,
     candidates: &[&str],
 ) -> Error {
@@ -155,16 +163,12 @@ fn no_variant(
 /// Refuses what is no JSON object, and paths that are none or lead through a value that is no
 /// object.
 pub fn overridden(data: &str, overrides: &[(String, Value)]) -> Result<Payload> {
-    let mut data = Payload::from_text(data)?.as_str().to_owned();
+    let data = Payload::from_text(data)?;
+    let mut overlay = Overlay::default();
     for (path, value) in overrides {
-        data = set(&data, &steps(path)?, value)?;
+        overlay.set(&steps(path)?, value)?;
     }
-    Payload::from_text(data)
-}
-
-fn set(data: &str, path: &[String], value: &Value) -> Result<String> {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    json::set(data, &path, &value.to_string())
+    Payload::from_text(overlay.on(data.as_str())?)
 }
 
 /// The member names of a dotted path (`details.cause`) or a JSON pointer (`/details/cause`).

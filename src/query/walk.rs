@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use uuid::Uuid;
 
+/// Bytes of events that one step reads, but for the last of them, however many it may go past: no more
+/// than a page of a listing holds.
+const STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The way through the events of an owner in a range, in one direction. What was gone past is out
 /// of its range, so a walk that is stored goes on where it stood.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,8 +58,8 @@ impl Walk {
         self.range.end = self.range.end.min(event);
     }
 
-    /// Goes past the next events, `count` at most, and tells the last of them and what happened to
-    /// those that are still there; `None` at the end.
+    /// Goes past the next events, `count` at most and fewer where they are long, and tells the last
+    /// of them and what happened to those that are still there; `None` at the end.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
@@ -69,9 +73,16 @@ impl Walk {
             Source::All(owner) => store.events_of(owner, range, order, count)?,
             Source::Exhausted(endpoint) => store.exhausted(endpoint, range, order, count)?,
         };
-        let Some(last) = events.last().copied() else { return Ok(None) };
+        let Some(mut last) = events.last().copied() else { return Ok(None) };
+        let happened = store.happened(&events, STEP_BYTES_MAX)?;
+        let bytes: usize = happened.iter().map(Happened::bytes).sum();
+        if bytes >= STEP_BYTES_MAX
+            && let Some(read) = happened.last()
+        {
+            last = read.acceptance.event.id;
+        }
         self.go_on_after(last);
-        Ok(Some((last, store.happened(&events)?)))
+        Ok(Some((last, happened)))
     }
 }
 

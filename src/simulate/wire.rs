@@ -305,6 +305,7 @@ impl Wire {
             timeout,
             https_only: false,
             identity: None,
+            application: None,
             upload: Upload::Whole,
         };
         let exchange = self.egress.exchange(request).await;

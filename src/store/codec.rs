@@ -1,5 +1,6 @@
 //! Records as bytes: a version, then postcard. An unknown version is refused, never guessed.
 
+mod attempt;
 mod body;
 mod endpoint;
 mod expunge;
@@ -8,15 +9,12 @@ pub use endpoint::{decode_endpoint, encode_endpoint};
 pub use expunge::expunge_entries;
 
 use crate::error::{Error, Result};
-use crate::model::attempt::{AttemptOutcome, RecordedRequest};
-use crate::model::{Attempt, AttemptId, EventId, Timestamp, Trigger, WebhookId};
+use crate::model::EventId;
 use crate::store::ledger::{Entry, EntryChange};
 use crate::store::{Acceptance, EndpointId, Record};
-use body::StoredBody;
+use attempt::StoredAttempt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::time::Duration;
 
 /// The version that every record but an endpoint is written in.
 const VERSION: u8 = 1;
@@ -140,19 +138,6 @@ struct LightEntry {
     change: EntryChange,
 }
 
-/// An attempt apart from what its entry says; borrowed when it is written.
-#[derive(Serialize, Deserialize)]
-struct StoredAttempt<'a> {
-    number: u32,
-    started_at: Timestamp,
-    duration: Duration,
-    method: Cow<'a, str>,
-    url: Cow<'a, str>,
-    headers: Cow<'a, [(String, String)]>,
-    body: StoredBody,
-    outcome: Cow<'a, AttemptOutcome>,
-}
-
 /// One entry as it goes into a page, with its attempt already encoded.
 pub struct EncodedEntry {
     light: LightEntry,
@@ -172,18 +157,8 @@ impl EncodedEntry {
     pub fn attempted(record: &Record) -> Result<Self> {
         let attempt = &record.attempt;
         let change = attempted_change(record);
-        let stored = StoredAttempt {
-            number: attempt.number,
-            started_at: attempt.started_at,
-            duration: attempt.duration,
-            method: Cow::Borrowed(&attempt.request.method),
-            url: Cow::Borrowed(&attempt.request.url),
-            headers: Cow::Borrowed(&attempt.request.headers),
-            body: StoredBody::of(record),
-            outcome: Cow::Borrowed(&attempt.outcome),
-        };
         let mut entry = Self::plain(attempt.webhook.as_u128(), record.endpoint, change);
-        entry.attempt = stored.encode()?;
+        entry.attempt = StoredAttempt::of(record).encode()?;
         Ok(entry)
     }
 
@@ -299,8 +274,7 @@ impl LightEntry {
         let &Self { of, endpoint, change } = self;
         let attempt = match change {
             EntryChange::Attempted { id, trigger, .. } => {
-                let stored: StoredAttempt<'_> =
-                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
+                let stored = StoredAttempt::decode(attempt)?;
                 Some(stored.restore(id, trigger, of, data)?)
             }
             _ => None,
@@ -328,34 +302,6 @@ fn attempts_of<'a>(light: &[LightEntry], rest: &'a [u8]) -> Result<Vec<&'a [u8]>
     Err(Error::unreadable(format!("{ENTRIES} in the store is damaged")))
 }
 
-impl StoredAttempt<'_> {
-    fn encode(&self) -> Result<Vec<u8>> {
-        postcard::to_extend(self, Vec::with_capacity(512))
-            .map_err(|error| Error::internal("an attempt could not be written").with_source(error))
-    }
-
-    fn restore(self, id: AttemptId, trigger: Trigger, of: u128, data: &[u8]) -> Result<Attempt> {
-        let expunged = matches!(self.body, StoredBody::Expunged);
-        let body = self.body.restore(data)?;
-        Ok(Attempt {
-            id,
-            webhook: WebhookId::from_uuid(uuid::Uuid::from_u128(of)),
-            number: self.number,
-            trigger,
-            started_at: self.started_at,
-            duration: self.duration,
-            request: RecordedRequest {
-                method: self.method.into_owned(),
-                url: self.url.into_owned(),
-                headers: self.headers.into_owned(),
-                body,
-            },
-            outcome: self.outcome.into_owned(),
-            expunged,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,7 +322,7 @@ mod tests {
         let light = |of| LightEntry {
             of,
             endpoint: EndpointId::from_uuid(uuid::Uuid::from_u128(1)),
-            change: EntryChange::Added { due: Timestamp::default() },
+            change: EntryChange::Added { due: crate::model::Timestamp::default() },
         };
         let page = encode(&([light(1), light(2)], [SerializeBytes(&[])])).unwrap();
         assert!(Entries::new(&page).err().unwrap().to_string().contains("damaged"));

@@ -29,6 +29,13 @@ pub struct Entry {
     pub attempt: Option<Attempt>,
 }
 
+impl Entry {
+    /// Bytes of its attempt, where it has one.
+    pub fn bytes(&self) -> usize {
+        self.attempt.as_ref().map_or(0, Attempt::bytes)
+    }
+}
+
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum EntryChange {
@@ -173,6 +180,12 @@ pub struct Happened {
 }
 
 impl Happened {
+    /// About how many bytes it holds in memory.
+    pub fn bytes(&self) -> usize {
+        let Acceptance { event, deliveries, .. } = &self.acceptance;
+        event.data.len() + size_of_val(deliveries.as_slice()) + size_of_val(self.entries.as_slice())
+    }
+
     /// The endpoints that the event goes to, those first that it went to from the start.
     pub fn endpoints(&self) -> Vec<EndpointId> {
         endpoints(&self.acceptance, &self.entries)

@@ -142,9 +142,21 @@ impl Store for MemoryStore {
         Ok(self.state().attempts_of(of))
     }
 
-    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
-        let state = self.state();
-        Ok(positions.iter().map(|position| state.attempt_at(*position)).collect())
+    fn attempts_at(
+        &self,
+        positions: &[AttemptPosition],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Entry>>> {
+        let (state, mut found, mut bytes) = (self.state(), Vec::new(), 0);
+        for position in positions {
+            let entry = state.attempt_at(*position);
+            bytes += entry.as_ref().map_or(0, Entry::bytes);
+            found.push(entry);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {
@@ -186,12 +198,17 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(application, key.to_owned())).copied())
     }
 
-    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
-        let mut found = Vec::with_capacity(events.len());
+    fn happened(&self, events: &[EventId], bytes_max: usize) -> Result<Vec<Happened>> {
+        let (mut found, mut bytes) = (Vec::with_capacity(events.len()), 0);
         for event in events {
             if let Some(acceptance) = self.acceptance(*event)? {
                 let entries = self.entries(event.as_u128(), false)?;
-                found.push(Happened { acceptance, entries });
+                let happened = Happened { acceptance, entries };
+                bytes += happened.bytes();
+                found.push(happened);
+            }
+            if bytes >= bytes_max {
+                break;
             }
         }
         Ok(found)

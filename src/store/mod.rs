@@ -305,8 +305,10 @@ pub trait Store: Send + Sync + 'static {
     /// An event with its deliveries.
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>>;
 
-    /// What happened to these events, in their order; those that are not there are left out.
-    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>>;
+    /// What happened to these events, in their order; those that are not there are left out. The one
+    /// with which they hold `bytes_max` together ([`Happened::bytes`]) is the last, though more of
+    /// `events` are there.
+    fn happened(&self, events: &[EventId], bytes_max: usize) -> Result<Vec<Happened>>;
 
     /// A webhook that was formed of several events.
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>>;
@@ -330,7 +332,12 @@ pub trait Store: Send + Sync + 'static {
     fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>>;
 
     /// The attempts at `positions`, in their order, in full; `None` for what is not there any more.
-    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>>;
+    /// The one with which they hold `bytes_max` together is the last, though there are more positions.
+    fn attempts_at(
+        &self,
+        positions: &[AttemptPosition],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Entry>>>;
 
     /// Items of an endpoint's queue that are due at `until`, at most `limit`: those that are durable,
     /// since whoever asks sends them.

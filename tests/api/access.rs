@@ -273,6 +273,9 @@ async fn a_body_is_json_or_refused() {
         let refused = post(Some(kind), r#"{"name": "a"}"#).await;
         refused.refused(415, "unsupported_media_type");
     }
+    // The members of an object in their order, as some formats have them.
+    let listed = post(None, r#"["a", null, null, {}]"#).await;
+    assert!(listed.fault(&["body"]).contains("is a list"), "{}", listed.text);
     let mut bytes = br#"{"name": ""#.to_vec();
     bytes.extend([0xff, 0xfe]);
     bytes.extend(br#""}"#);

@@ -264,3 +264,23 @@ async fn what_would_drive_a_terminal_is_escaped() {
     let header = json!({"name": "x-a", "value": "\u{202e}"});
     assert!(attempt["responseHeaders"].as_array().unwrap().contains(&header), "{attempt}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_beyond_what_is_kept_are_left_out_and_it_is_told() {
+    let shop = shop().await;
+    // Twice as many bytes as letters, and on their way no more than a head may have.
+    let answer = Answer::status(200).header("X-Long", "é".repeat(5000)).header("X-Short", "1");
+    shop.receiver.answer_always(Some(answer));
+    shop.order(1).await;
+    let list = shop.client.get(TO_MAIN).await.ok(200);
+    let attempt = &list["data"][0];
+    let headers = attempt["responseHeaders"].as_array().unwrap();
+    let has = |name: &str| headers.iter().any(|header| header["name"] == name);
+    assert!(has("x-short") && !has("x-long"), "{attempt}");
+    assert_eq!(
+        (&attempt["statusText"], &attempt["error"]["kind"]),
+        (&json!("success"), &json!("answer_too_long"))
+    );
+    let detail = attempt["error"]["detail"].as_str().unwrap();
+    assert!(detail.contains("8192 bytes"), "{detail}");
+}

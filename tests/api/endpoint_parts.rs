@@ -73,6 +73,31 @@ async fn headers_are_set_changed_and_sent_and_a_credential_is_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_change_a_url_does_not_get_the_credential_of_it() {
+    let service = service().await;
+    let client = service.shop().await;
+    let credential = json!({"headers": {"Authorization": "Bearer canary"}});
+    receiver(&client, Consumer::Unchecked, credential).await;
+    let access = client.post("/auth/app-portal-access/shop", json!({})).await.ok(200);
+    let owner = service.client_with(access["token"].as_str().unwrap());
+    let theirs = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    let led_away = json!({"url": theirs.url()});
+    for refused in [owner.patch(PATH, led_away.clone()).await, owner.put(PATH, led_away).await] {
+        let words = refused.fault(&["body", "authentication"]);
+        assert!(words.contains("give it again") && !refused.text.contains("canary"), "{words}");
+    }
+    owner.post(&format!("{PATH}/test"), json!({})).await.ok(200);
+    assert_eq!(theirs.requests().len(), 0);
+    let without = json!({"url": theirs.url(), "authentication": {"type": "none"}});
+    assert_eq!(owner.patch(PATH, without).await.ok(200)["authentication"], "none");
+    owner.post(&format!("{PATH}/test"), json!({})).await.ok(200);
+    assert_eq!(header(&theirs.wait_for(1).await.unwrap()[0], "authorization"), None);
+    let own = json!({"url": theirs.url().replace("127.0.0.1", "localhost"),
+        "headers": {"Authorization": "Bearer own"}});
+    assert_eq!(owner.put(PATH, own).await.ok(200)["authentication"], "header");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_shown_rotated_and_the_old_one_signs_for_the_grace() {
     let service = service().await;
     let client = service.shop().await;

@@ -14,7 +14,7 @@ const VIEW: &str = "/outcome/stream";
 const MIB: usize = 1024 * 1024;
 
 /// A service, and a receiver that lets its clients wait.
-async fn slow_shop(
+pub async fn slow_shop(
     set_up: impl FnOnce(&mut hookwheel::config::ServeConfig),
 ) -> (Service, Receiver) {
     let service = service_with(set_up).await;
@@ -155,6 +155,16 @@ async fn a_test_event_is_no_longer_than_an_event_may_be() {
     let long = json!({"set": {"orderId": "x".repeat(MIB)}});
     let refused = shop.client.post(TEST, long).await;
     assert!(refused.fault(&["body"]).contains("`event_data_max_bytes`"), "{}", refused.text);
+    assert_eq!(shop.receiver.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_event_with_more_values_than_its_sample_can_need_is_refused() {
+    let shop = shop().await;
+    let set: serde_json::Map<String, Value> =
+        (0..150_000).map(|number| (format!("m{number}"), json!(1))).collect();
+    let refused = shop.client.post(TEST, json!({"set": set})).await;
+    assert!(refused.fault(&["body"]).contains("64 is the most"), "{}", refused.text);
     assert_eq!(shop.receiver.requests().len(), 0);
 }
 

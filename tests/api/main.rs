@@ -21,6 +21,8 @@ mod payloads;
 mod providers;
 mod secrecy;
 mod serving;
+mod shares;
+mod slow_readers;
 mod streams;
 mod tasks;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use crate::common::{answer, each, members};
 use crate::delivering::{refuses_bad_bodies, refuses_bad_queries, shop, walked};
+use hookwheel::model::is_unseen;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -78,6 +79,30 @@ async fn a_payload_keeps_its_bytes_all_the_way() {
     assert_eq!(attempts["data"].as_array().unwrap().len(), 2);
     for sent in each(&attempts, "requestBody") {
         assert!(sent.contains(payload), "{sent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_would_drive_a_terminal_is_shown_escaped_and_sent_as_it_came() {
+    let shop = shop().await;
+    let payload = "{\r\"note\": \"\u{9b}31m\u{7f}\u{202e}\u{2028}\u{feff}é\"}";
+    let body = format!(r#"{{"eventType":"order.created", "payload": {payload} }}"#);
+    let sent = shop.client.send_text(Method::POST, "/app/shop/msg", &body).await;
+    let received = shop.receiver.wait_for(1).await.unwrap();
+    let arrived = String::from_utf8(received[0].body.clone()).unwrap();
+    assert!(arrived.contains(payload), "{arrived:?}");
+    shop.service.engine.settle().await;
+    let id = sent.json["id"].as_str().unwrap();
+    let shown = shop.client.get(&format!("/app/shop/msg/{id}")).await;
+    let attempts = shop.client.get(&format!("/app/shop/attempt/msg/{id}")).await;
+    assert_eq!(attempts.json["data"][0]["requestBody"], arrived);
+    for answer in [sent, shown, attempts] {
+        assert!(!answer.text.chars().any(is_unseen), "{:?}", answer.text);
+        assert!(answer.text.contains(r"\u009b31m\u007f\u202e\u2028\ufeffé"), "{}", answer.text);
+        if answer.json["payload"] != Value::Null {
+            let data: Value = serde_json::from_str(payload).unwrap();
+            assert_eq!(answer.json["payload"], data);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Nothing that is printed or written may hold it.
 const CANARY: &str = "canary-0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /// What a consumer answers that means harm to whoever looks at the report.
-const HOSTILE: &str = "<script>alert(1)</script>\u{1b}[31m]]>&<b x=\"'";
+const HOSTILE: &str = "<script>alert(1)</script>\u{1b}[31m]]>&<b x=\"'\u{9b}31m\u{202e}";
 
 /// Runs a check to its end, while receivers go on. The secret is given where others cannot see it.
 async fn check(provider: &str, arguments: &[&str]) -> Ran {
@@ -136,6 +136,9 @@ async fn reports_are_harmless_and_hold_no_secret() {
         for hidden in [CANARY, "63616E6172792D", "gate-token-17", "s-17"] {
             assert!(!output.contains(hidden), "{hidden}: {output}");
         }
+    }
+    for output in [&table.out, &json.out] {
+        assert!(!output.replace('\n', "").contains(hookwheel::model::is_unseen), "{output:?}");
     }
     assert!(table.out.to_ascii_lowercase().contains("x-gate: ***"), "{}", table.out);
     assert!(table.out.contains("x-secret: ***"), "{}", table.out);

@@ -1,5 +1,6 @@
 //! Receivers that do wrong, in a process of their own: what they hold is not counted as the engine's.
 
+use crate::tls;
 use hookwheel::clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,10 +57,18 @@ pub enum Vice {
     TlsSilence,
     /// Speaks no TLS where TLS is expected.
     NoTls,
+    /// Speaks no TLS as new as 1.2.
+    TlsOld,
+    /// Shows a certificate that has expired.
+    TlsExpired,
+    /// Shows a certificate for another name.
+    TlsWrongName,
+    /// Shows a certificate that it made itself.
+    TlsSelfSigned,
 }
 
 impl Vice {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::Silence,
         Self::HalfClose,
         Self::Close,
@@ -78,11 +87,21 @@ impl Vice {
         Self::NoHttp,
         Self::TlsSilence,
         Self::NoTls,
+        Self::TlsOld,
+        Self::TlsExpired,
+        Self::TlsWrongName,
+        Self::TlsSelfSigned,
     ];
 
     /// Of the URLs that lead to it.
     pub fn scheme(self) -> &'static str {
-        if matches!(self, Self::TlsSilence | Self::NoTls) { "https" } else { "http" }
+        let is_of_tls = matches!(self, Self::TlsSilence | Self::NoTls | Self::TlsOld);
+        if is_of_tls || self.shakes_hands() { "https" } else { "http" }
+    }
+
+    /// Whether it answers what a TLS client says first.
+    pub fn shakes_hands(self) -> bool {
+        matches!(self, Self::TlsExpired | Self::TlsWrongName | Self::TlsSelfSigned)
     }
 
     /// What the history has to say of it: a kind of failure, or the status and how it was cut.
@@ -100,7 +119,10 @@ impl Vice {
             Self::Bomb | Self::Binary => "200",
             Self::BrokenChunk | Self::BreakOff => "200 Broken",
             Self::TlsSilence => "connect_timeout",
-            Self::NoTls => "tls",
+            Self::NoTls | Self::TlsOld => "tls",
+            Self::TlsExpired => "certificate_expired",
+            Self::TlsWrongName => "certificate_wrong_name",
+            Self::TlsSelfSigned => "certificate_untrusted",
         }
     }
 
@@ -131,6 +153,8 @@ impl Vice {
             Self::Silence | Self::HalfClose | Self::Close | Self::Reset | Self::TlsSilence => {
                 (String::new(), b"")
             }
+            Self::TlsExpired | Self::TlsWrongName | Self::TlsSelfSigned => (String::new(), b""),
+            Self::TlsOld => return (tls::old_hello(), b""),
             Self::SlowHead => (format!("{OK}X-A: "), b"a"),
             Self::SlowBody => (format!("{OK}Content-Length: 100000\r\n\r\n"), b"a"),
             Self::EndlessStatusLine => ("HTTP/1.1 200 ".to_owned(), &[b'a'; 4096]),
@@ -169,8 +193,12 @@ struct Hall {
 
 impl Hall {
     /// Waits for a request, and then for the word.
-    async fn wait(&self, stream: &mut TcpStream) {
-        let _ = stream.read(&mut [0; 16 * 1024]).await;
+    async fn wait(&self, vice: Vice, stream: &mut TcpStream) {
+        let _ = match vice.shakes_hands() {
+            // It is left for who answers it.
+            true => stream.peek(&mut [0]).await,
+            false => stream.read(&mut [0; 16 * 1024]).await,
+        };
         if self.arrived.fetch_add(1, Ordering::Relaxed) + 1 == self.awaited {
             println!("\nall");
         }
@@ -179,11 +207,15 @@ impl Hall {
 }
 
 async fn listen(vice: Vice, listener: TcpListener, hall: Arc<Hall>) {
+    let acceptor = tls::acceptor(vice);
     while let Ok((mut stream, _)) = listener.accept().await {
-        let hall = Arc::clone(&hall);
+        let (hall, acceptor) = (Arc::clone(&hall), acceptor.clone());
         tokio::spawn(async move {
-            hall.wait(&mut stream).await;
-            vice.act(stream).await;
+            hall.wait(vice, &mut stream).await;
+            match acceptor {
+                Some(acceptor) => drop(acceptor.accept(stream).await),
+                None => vice.act(stream).await,
+            }
         });
     }
 }

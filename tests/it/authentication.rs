@@ -1,8 +1,11 @@
 //! How we authenticate towards endpoints, and that no credential is kept in clear.
 
-use crate::common::{Bench, bench, posts, seconds};
+use crate::common::{Bench, bench, bench_with, open_in, posts, seconds, soon, start};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
-use hookwheel::{Authentication, NewEndpoint, Secret};
+use hookwheel::{
+    AttemptOutcome, Authentication, Clock, Config, EndpointChange, Engine, NewApplication,
+    NewEndpoint, Secret, TestEvent,
+};
 
 /// An OpenCard receiver, with an endpoint that authenticates like this.
 async fn authenticated(bench: &Bench, authentication: Authentication) -> Receiver {
@@ -129,4 +132,147 @@ async fn credentials_that_cannot_be_sent_are_refused() {
     endpoint.authentication = basic("a", "b");
     let error = bench.endpoint_refused(endpoint).await;
     assert!(error.to_string().contains("does not authenticate"), "{error}");
+}
+
+fn basic() -> Authentication {
+    Authentication::Basic { username: "hooks".to_owned(), password: Secret::new("CANARY") }
+}
+
+fn to(url: String) -> EndpointChange {
+    EndpointChange { url: Some(url), ..EndpointChange::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_goes_to_no_other_host_unless_it_is_given_again() {
+    let bench = bench().await;
+    let engine = &bench.engine;
+    let kinds = [
+        basic(),
+        Authentication::Header { name: "X-Key".to_owned(), value: Secret::new("CANARY") },
+        Authentication::OAuth2 {
+            token_url: "http://127.0.0.1:9/token".to_owned(),
+            client_id: "platform".to_owned(),
+            client_secret: Secret::new("CANARY"),
+            scope: None,
+        },
+    ];
+    for authentication in kinds {
+        let (own, other) =
+            (bench.listen(Consumer::Unchecked).await, bench.listen(Consumer::Unchecked).await);
+        let mut new = NewEndpoint::new(own.url());
+        new.authentication = authentication;
+        let made = bench.endpoint(new).await.endpoint;
+        for url in [
+            other.url(),
+            own.url().replace("127.0.0.1", "localhost"),
+            own.url().replace("http:", "https:"),
+        ] {
+            let error = engine.update_endpoint(made.id, to(url.clone())).await.unwrap_err();
+            assert!(error.is_invalid() && error.to_string().contains("give it again"), "{error}");
+            assert_eq!(error.member(), Some("authentication"), "{url}");
+        }
+        assert_eq!(engine.endpoint(made.id).unwrap().url, own.url());
+        assert_eq!(other.requests().len(), 0);
+
+        let path = format!("{}?v=2", own.url());
+        assert_eq!(engine.update_endpoint(made.id, to(path.clone())).await.unwrap().url, path);
+        let again = EndpointChange { authentication: Some(basic()), ..to(other.url()) };
+        engine.update_endpoint(made.id, again).await.unwrap();
+        let without =
+            EndpointChange { authentication: Some(Authentication::None), ..to(own.url()) };
+        engine.update_endpoint(made.id, without).await.unwrap();
+        engine.update_endpoint(made.id, to(other.url())).await.unwrap();
+        engine.test(made.id, TestEvent::default()).await.unwrap();
+        assert_eq!(posts(&other)[0].header("Authorization"), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credential_is_taken_for_a_url_without_tls() {
+    let bench = bench_with(|builder| builder.config(Config::default())).await;
+    let engine = &bench.engine;
+    let endpoint = |url: &str, authentication| {
+        let mut new = NewEndpoint::new(url);
+        new.authentication = authentication;
+        new
+    };
+    let refused = |error: hookwheel::Error| {
+        assert!(error.is_invalid() && error.to_string().contains("unencrypted"), "{error}");
+    };
+    for url in ["http://example.com/", "HTTP://example.com/", "http://example.com:443/"] {
+        refused(bench.endpoint_refused(endpoint(url, basic())).await);
+    }
+    let open = bench.endpoint(endpoint("http://example.com/", Authentication::None)).await;
+    let credential = EndpointChange { authentication: Some(basic()), ..EndpointChange::default() };
+    refused(engine.update_endpoint(open.endpoint.id, credential.clone()).await.unwrap_err());
+    let tls = bench.endpoint(endpoint("https://example.com/", basic())).await;
+    let opened = EndpointChange { url: Some("http://example.com/".to_owned()), ..credential };
+    refused(engine.update_endpoint(tls.endpoint.id, opened).await.unwrap_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_a_trial_gets_no_credential_without_tls_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(Consumer::Unchecked, "").await.unwrap();
+    let engine = open_in(folder.path(), start()).await;
+    let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+    let mut new = NewEndpoint::new(receiver.url());
+    new.authentication = basic();
+    let made = engine.create_endpoint(shop, new).await.unwrap().endpoint;
+    engine.test(made.id, TestEvent::default()).await.unwrap();
+    assert_eq!(receiver.requests().len(), 1, "in development");
+    engine.close().await.unwrap();
+    drop(engine);
+
+    let mut config = Config::default();
+    config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
+    let engine = soon(async {
+        loop {
+            let builder = Engine::builder().data_folder(folder.path().join("data"));
+            let builder = builder.config(config.clone()).clock(Clock::manual(start()));
+            match builder.open().await {
+                Err(error) if error.is_in_use() => {}
+                opened => return opened.unwrap(),
+            }
+        }
+    })
+    .await;
+    let attempt = engine.test(made.id, TestEvent::default()).await.unwrap();
+    let AttemptOutcome::Failed(failure) = attempt.outcome else { panic!("{attempt:?}") };
+    assert!(failure.detail.contains("not encrypted"), "{failure}");
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_each_request_would_hold_is_bounded() {
+    let bench = bench().await;
+    let basic = |username: String| Authentication::Basic { username, password: Secret::new("p") };
+    let oauth = |client_id: String, scope: String| Authentication::OAuth2 {
+        token_url: "https://example.com/token".to_owned(),
+        client_id,
+        client_secret: Secret::new("s"),
+        scope: Some(scope),
+    };
+    let (name, scope) = ("n".repeat(256), "s".repeat(1024));
+    let longer = |text: &str| format!("{text}x");
+    for (good, bad, reason) in [
+        (basic(name.clone()), basic(longer(&name)), "user name"),
+        (oauth(name.clone(), String::new()), oauth(longer(&name), String::new()), "client id"),
+        (oauth("n".to_owned(), scope.clone()), oauth("n".to_owned(), longer(&scope)), "scope"),
+    ] {
+        let endpoint = |authentication| {
+            let mut new = NewEndpoint::new("https://example.com/");
+            new.authentication = authentication;
+            new
+        };
+        bench.endpoint(endpoint(good)).await;
+        let error = bench.endpoint_refused(endpoint(bad)).await.to_string();
+        assert!(error.contains(reason) && error.contains("is longer than"), "{error}");
+    }
+    let mut new = NewEndpoint::new("https://example.com/");
+    new.headers = (0..4).map(|n| (format!("X-{n}"), "v".repeat(4093))).collect();
+    bench.endpoint(new.clone()).await;
+    new.headers.push(("X".to_owned(), String::new()));
+    let error = bench.endpoint_refused(new).await.to_string();
+    assert!(error.contains("16385 bytes together: 16384 is the most"), "{error}");
 }

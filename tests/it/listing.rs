@@ -4,7 +4,8 @@ use crate::common::{Bench, bench, hours, minutes, seconds};
 use hookwheel::model::{AttemptPosition, StatusClass};
 use hookwheel::simulate::receiver::{Answer, Consumer};
 use hookwheel::{
-    AttemptFilter, AttemptId, DeliveryCounts, DeliveryFilter, EventFilter, EventId, Order,
+    AttemptFilter, AttemptId, DeliveryCounts, DeliveryFilter, EventFilter, EventId, NewEndpoint,
+    Order,
 };
 use serde_json::json;
 
@@ -248,4 +249,30 @@ async fn deliveries_are_counted_by_state() {
     assert_eq!((counts.waiting, counts.cancelled), (0, 1));
     let error = bench.engine.statistics(id, since.before(hours(24 * 29)), until).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("28 days"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_events_ends_by_their_deliveries_too() {
+    let bench = bench().await;
+    for _ in 0..1000 {
+        let mut endpoint = NewEndpoint::new("http://127.0.0.1:9/");
+        endpoint.enabled = false;
+        bench.endpoint(endpoint).await;
+    }
+    for _ in 0..100 {
+        bench.emit("order.created", json!({})).await;
+    }
+    let mut filter = EventFilter::application(bench.application);
+    filter.limit = 100;
+    let first = bench.engine.events(filter.clone()).await.unwrap();
+    assert!((10..90).contains(&first.events.len()), "{}", first.events.len());
+    assert_eq!(first.events[0].deliveries.len(), 1000);
+    let mut count = first.events.len();
+    filter.position = first.next;
+    while filter.position.is_some() {
+        let page = bench.engine.events(filter.clone()).await.unwrap();
+        count += page.events.len();
+        filter.position = page.next;
+    }
+    assert_eq!(count, 100);
 }

@@ -1,14 +1,20 @@
-//! Secrets are wiped: once nobody holds one, it is nowhere in the memory of the process.
+//! Secrets leave no trace: once nobody holds one it is nowhere in the memory of the process, and how
+//! long a comparison takes tells nothing of one.
 
 use crate::common::{bench, soon};
+use hookwheel::clock::Stopwatch;
 use hookwheel::vault::{MasterKeySource, Vault};
 use hookwheel::{Authentication, NewEndpoint, Secret};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-/// Letters that are nowhere but in the text that is made of them: kept with every bit turned, so that
+/// Letters that are nowhere but in the texts that are made of them: kept with every bit turned, so that
 /// the search does not find itself.
 struct Canary(Vec<u8>);
+
+/// Letters before and behind those. Allocators write notes of their own into the beginning of what was
+/// given back, and would wipe it there.
+const COVER: &str = "cover-cover-cover-cover-cover-cover-cover-cover-";
 
 impl Canary {
     fn new() -> Self {
@@ -17,14 +23,16 @@ impl Canary {
         Self(bytes.into_iter().map(|byte| !(b'a' + byte % 26)).collect())
     }
 
-    /// The text, in one piece of memory.
+    /// A text around them, in one piece of memory.
     fn text(&self) -> String {
-        let mut text = String::with_capacity(self.0.len());
+        let mut text = String::with_capacity(2 * COVER.len() + self.0.len());
+        text.push_str(COVER);
         text.extend(self.0.iter().map(|byte| char::from(!byte)));
+        text.push_str(COVER);
         text
     }
 
-    /// Whether the text is anywhere in what this process can write to.
+    /// Whether they are anywhere in what this process can write to.
     fn is_in_memory(&self) -> bool {
         let memory = File::open("/proc/self/mem").unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -110,4 +118,25 @@ async fn an_engine_that_is_gone_took_its_secrets_along() {
         }
     })
     .await;
+}
+
+#[test]
+fn a_comparison_takes_as_long_wherever_two_secrets_differ() {
+    const LENGTH: usize = 1 << 20;
+    let differing_at = |at: usize| {
+        let mut text = "a".repeat(LENGTH);
+        text.replace_range(at..=at, "b");
+        Secret::new(text)
+    };
+    let secret = Secret::new("a".repeat(LENGTH));
+    let compared = |other: &Secret| {
+        let watch = Stopwatch::start();
+        assert!(secret != *other);
+        watch.elapsed()
+    };
+    // The shortest of several: whatever else the machine does only makes one longer.
+    let shortest = |other: &Secret| (0..9).map(|_| compared(other)).min().unwrap();
+    let (early, late) = (shortest(&differing_at(0)), shortest(&differing_at(LENGTH - 1)));
+    // What ends at the first difference takes a thousandth of the time, at most.
+    assert!(early > late / 50, "{early:?} for the first letter, {late:?} for the last");
 }

@@ -328,6 +328,7 @@ async fn nothing_that_holds_a_secret_shows_it_to_debug() {
         timeout: Duration::from_secs(1),
         https_only: false,
         identity: None,
+        application: None,
         upload: Upload::Whole,
     };
     let exchange = Egress::new(&development().egress).unwrap().exchange(request.clone()).await;

@@ -3,12 +3,12 @@
 
 use crate::world::*;
 use hookwheel::model::{AttemptId, AttemptPosition, EndpointId, Order};
-use hookwheel::store::{Acceptance, Change, Place, Record, Store};
+use hookwheel::store::{Acceptance, Change, Entry, Place, Record, Store};
 use std::sync::Arc;
 
 /// The ids of the attempts at `positions`.
 fn ids_at(store: &dyn Store, positions: &[AttemptPosition]) -> Vec<AttemptId> {
-    let entries = store.attempts_at(positions).unwrap();
+    let entries = store.attempts_at(positions, usize::MAX).unwrap();
     entries.into_iter().flatten().map(|entry| entry.attempt.unwrap().id).collect()
 }
 
@@ -62,10 +62,21 @@ pub fn attempts_are_listed_in_the_order_they_were_recorded(store: &dyn Store) {
         }
     }
     let page = store.attempts_to(endpoint(1), None, Order::NewestFirst, 1).unwrap();
-    let entry = store.attempts_at(&page).unwrap().remove(0).unwrap();
+    let entry = store.attempts_at(&page, usize::MAX).unwrap().remove(0).unwrap();
     assert_eq!(entry.endpoint, endpoint(1));
     assert_eq!(entry.attempt.unwrap(), tried(endpoint(1), &events[1], 298).attempt);
     assert_eq!(store.attempts_to(endpoint(3), None, Order::NewestFirst, 9).unwrap(), []);
+    let page = store.attempts_to(endpoint(1), None, Order::NewestFirst, 99).unwrap();
+    let most = entry_bytes(store, &page[..20]);
+    for (bytes_max, count) in [(1, 1), (most, 20), (most + 1, 21), (usize::MAX, 99)] {
+        let told = store.attempts_at(&page, bytes_max).unwrap();
+        assert_eq!(told, store.attempts_at(&page[..count], usize::MAX).unwrap());
+    }
+}
+
+fn entry_bytes(store: &dyn Store, positions: &[AttemptPosition]) -> usize {
+    let entries = store.attempts_at(positions, usize::MAX).unwrap();
+    entries.iter().flatten().map(Entry::bytes).sum()
 }
 
 pub fn a_large_commit_of_several_events_is_listed_once_in_any_pages(store: &dyn Store) {

@@ -111,8 +111,8 @@ impl<S: Store> Store for Faulty<S> {
     fn acceptance(&self, event: EventId) -> Result<Option<Acceptance>> {
         self.inner.acceptance(event)
     }
-    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
-        self.inner.happened(events)
+    fn happened(&self, events: &[EventId], bytes_max: usize) -> Result<Vec<Happened>> {
+        self.inner.happened(events, bytes_max)
     }
     fn attempts_to(
         &self,
@@ -126,8 +126,12 @@ impl<S: Store> Store for Faulty<S> {
     fn attempts_of(&self, of: u128) -> Result<Vec<AttemptPosition>> {
         self.inner.attempts_of(of)
     }
-    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
-        self.inner.attempts_at(positions)
+    fn attempts_at(
+        &self,
+        positions: &[AttemptPosition],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Entry>>> {
+        self.inner.attempts_at(positions, bytes_max)
     }
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
         self.inner.formed(webhook)

@@ -3,7 +3,7 @@
 use crate::world::*;
 use hookwheel::model::{DeliveryId, QueueItem};
 use hookwheel::model::{EventId, Order, SkipReason};
-use hookwheel::store::{Change, Expiry, Owner, Place, Store, ledger};
+use hookwheel::store::{Change, Expiry, Happened, Owner, Place, Store, ledger};
 use uuid::Uuid;
 
 /// Everything that `owner` has, read in pages of `limit`.
@@ -119,13 +119,21 @@ pub fn what_happened_is_told_for_many_events_at_once(store: &dyn Store) {
     for step in [1, 40, 300] {
         let mut asked: Vec<_> = (1..751).rev().step_by(step).map(event).collect();
         asked.insert(asked.len() / 2, missing);
-        let told = store.happened(&asked).unwrap();
+        let told = store.happened(&asked, usize::MAX).unwrap();
         assert_eq!(told.len(), asked.len() - 1);
         asked.retain(|event| *event != missing);
         for (event, happened) in asked.iter().zip(told) {
             assert_eq!(happened.acceptance, store.acceptance(*event).unwrap().unwrap());
             assert_eq!(happened.entries, store.entries(event.as_u128(), false).unwrap());
         }
+    }
+    // No more than fills so many bytes: one at least, and across pages of the store.
+    let asked: Vec<_> = std::iter::once(missing).chain((1..751).map(event)).collect();
+    let all = store.happened(&asked, usize::MAX).unwrap();
+    for count in [1, 40, 150, 151, 300] {
+        let most: usize = all[..count].iter().map(Happened::bytes).sum();
+        assert_eq!(store.happened(&asked, most).unwrap(), all[..count]);
+        assert_eq!(store.happened(&asked, most + 1).unwrap().len(), count + 1);
     }
 }
 

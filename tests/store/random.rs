@@ -250,7 +250,9 @@ impl Pair {
         else {
             return;
         };
-        let Some(happened) = self.memory.happened(&[event(of)]).unwrap().pop() else { return };
+        let Some(happened) = self.memory.happened(&[event(of)], usize::MAX).unwrap().pop() else {
+            return;
+        };
         if !happened.endpoints().contains(&endpoint) {
             self.deliveries.push((of, endpoint));
             let delivery = DeliveryId { event: event(of), endpoint };

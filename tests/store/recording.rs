@@ -55,6 +55,7 @@ pub fn attempts_come_back_as_they_were(store: &dyn Store) {
         headers: vec![("X-Odd".to_owned(), "é\u{fffd}".to_owned()), (String::new(), String::new())],
         body: Bytes::from_static(&[0, 0xff, b'{']),
         cut,
+        headers_cut: cut == Some(Cut::TooLong),
     };
     let failure = Failure { kind: FailureKind::CertificateExpired, detail: "on 2 May".to_owned() };
     let outcomes = [

@@ -179,6 +179,7 @@ pub fn attempt(n: u64, webhook: WebhookId, number: u32, body: impl Into<Bytes>) 
             headers: vec![("server".to_owned(), "till".to_owned())],
             body: Bytes::from_static(b"out of paper"),
             cut: None,
+            headers_cut: false,
         }),
         expunged: false,
     }

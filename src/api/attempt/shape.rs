@@ -2,8 +2,8 @@
 
 use crate::api::message::MessageOut;
 use crate::model::{
-    Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, SkipReason, Trigger,
-    escape_json,
+    Attempt, AttemptOutcome, Cut, DeliveryState, EndpointId, EventId, RESPONSE_HEADERS_BYTES_MAX,
+    SkipReason, Trigger, escape_json,
 };
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
-/// A text that an endpoint had a hand in. JSON itself escapes a part only of what would drive the
+/// A text that an endpoint or a customer's data had a hand in. JSON itself escapes a part only of what would drive the
 /// terminal of somebody who looks at it.
 struct Foreign(String);
 
@@ -93,7 +93,8 @@ pub struct MessageAttemptOut {
     /// The headers sent.
     request_headers: Vec<HeaderOut>,
     /// The body sent.
-    request_body: String,
+    #[schema(value_type = String)]
+    request_body: Foreign,
     /// The headers of the answer.
     response_headers: Vec<HeaderOut>,
 }
@@ -136,7 +137,7 @@ impl MessageAttemptOut {
             number: attempt.number,
             error: failure(&attempt.outcome),
             request_headers: headers(&attempt.request.headers),
-            request_body: body(&attempt.request.body),
+            request_body: Foreign(body(&attempt.request.body)),
             response_headers: response.map(|held| headers(&held.headers)).unwrap_or_default(),
         }
     }
@@ -161,14 +162,21 @@ fn failure(outcome: &AttemptOutcome) -> Option<FailureOut> {
             detail: Foreign(failure.detail.clone()),
         }),
         AttemptOutcome::Accepted(response) | AttemptOutcome::Rejected(response) => {
-            let (kind, meaning) = match response.cut? {
-                Cut::TooLong => ("answer_too_long", "the answer is longer than what is kept"),
-                Cut::OutOfTime => {
+            let (kind, meaning) = match response.cut {
+                None if !response.headers_cut => return None,
+                None | Some(Cut::TooLong) => {
+                    ("answer_too_long", "the answer is longer than what is kept")
+                }
+                Some(Cut::OutOfTime) => {
                     ("answer_out_of_time", "the answer had not ended when the time was over")
                 }
-                Cut::Broken => ("answer_broken", "the connection broke within the answer"),
+                Some(Cut::Broken) => ("answer_broken", "the connection broke within the answer"),
             };
-            Some(FailureOut { kind, meaning, detail: Foreign(String::new()) })
+            let detail = match response.headers_cut {
+                true => format!("headers beyond {RESPONSE_HEADERS_BYTES_MAX} bytes are left out"),
+                false => String::new(),
+            };
+            Some(FailureOut { kind, meaning, detail: Foreign(detail) })
         }
     }
 }

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"headers": {"X-Region": "eu-1"}}))]
 pub struct EndpointHeadersIn {
-    /// Value by name: 64 at most. `Authorization` is kept encrypted and not shown again.
+    /// Value by name: 64 at most, 16 KiB in all. `Authorization` is kept encrypted and not shown again.
     headers: BTreeMap<String, String>,
 }
 

@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::api::access::{AppPath, EndpointPath, Owned};
 use crate::api::attempt::shape::MessageAttemptOut;
 use crate::api::input::{Body, Query};
+use crate::api::limits::Awaited;
 use crate::api::message::MessageOut;
 use crate::api::query::instant;
 use crate::api::refusal::Refusal;
@@ -11,9 +12,9 @@ use crate::api::task::TaskOut;
 use crate::engine::TestEvent;
 use crate::history::STATISTICS_RANGE_MAX;
 use crate::model::{Attempt, EventId, Payload, Timestamp};
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -29,7 +30,7 @@ pub struct TestIn {
     /// Its type; the provider's usual one when left out.
     #[schema(min_length = 1, max_length = 256)]
     event_type: Option<String>,
-    /// Values to set on top of the sample, by dotted path.
+    /// Up to 64 values to set on top of the sample, by dotted path.
     set: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -210,13 +211,15 @@ pub struct EndpointStats {
 pub(in crate::api) async fn stats(
     State(api): State<Api>,
     owned: Owned,
+    Extension(awaited): Extension<Awaited>,
     Query(query): Query<StatsQuery>,
 ) -> Result<Json<EndpointStats>, Refusal> {
     let until = instant("until", query.until.as_deref())?;
     let until = until.unwrap_or_else(|| api.engine.clock().wall());
     let since = instant("since", query.since.as_deref())?;
     let since = since.unwrap_or_else(|| until.before(STATISTICS_RANGE_MAX));
-    let counts = api.engine.statistics(owned.endpoint.id, since, until).await;
+    let id = owned.endpoint.id;
+    let counts = api.engine.statistics_while(id, since, until, || awaited.is_true()).await;
     let counts = counts.map_err(Refusal::at(["query"]))?;
     Ok(Json(EndpointStats {
         success: counts.succeeded,

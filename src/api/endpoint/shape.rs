@@ -17,15 +17,19 @@ pub enum AuthenticationIn {
     /// `Authorization: Basic …` (RFC 7617).
     Basic {
         /// The user's name.
+        #[schema(max_length = 256)]
         username: String,
         /// The password.
+        #[schema(min_length = 1, max_length = 8192)]
         password: String,
     },
     /// A header.
     Header {
         /// Its name.
+        #[schema(min_length = 1, max_length = 128)]
         name: String,
         /// Its value.
+        #[schema(min_length = 1, max_length = 8192)]
         value: String,
     },
     /// OAuth 2.0 client credentials (RFC 6749, section 4.4).
@@ -33,12 +37,16 @@ pub enum AuthenticationIn {
     #[serde(rename_all = "camelCase")]
     OAuth2 {
         /// Where a token is asked for.
+        #[schema(max_length = 2048)]
         token_url: String,
         /// The client's id.
+        #[schema(min_length = 1, max_length = 256)]
         client_id: String,
         /// The client's secret.
+        #[schema(min_length = 1, max_length = 8192)]
         client_secret: String,
         /// The scope asked for.
+        #[schema(max_length = 1024)]
         scope: Option<String>,
     },
 }
@@ -65,9 +73,11 @@ impl From<AuthenticationIn> for Authentication {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClientCertificateIn {
-    /// The certificate: base64 of PEM.
+    /// The certificate, with up to 7 intermediates behind it: base64 of PEM.
+    #[schema(max_length = 65_536)]
     certificate: String,
     /// Its RSA key: base64 of PEM.
+    #[schema(max_length = 65_536)]
     private_key: String,
 }
 
@@ -119,7 +129,7 @@ pub struct EndpointIn {
     pub concurrency: Option<u32>,
     /// The platform's own notes: 64 at most, 16 KiB in all.
     pub metadata: Option<BTreeMap<String, String>>,
-    /// Headers sent besides the provider's own.
+    /// Headers sent besides the provider's own: 64 at most, 16 KiB in all.
     pub headers: Option<BTreeMap<String, String>>,
     /// Settings that the provider's headers use, like GoCardless' `origin`.
     pub settings: Option<BTreeMap<String, String>>,
@@ -225,7 +235,8 @@ fn check_provider(given: Option<&str>, endpoint: &Endpoint) -> Result<(), Refusa
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"eventTypes": ["order.*"], "throttleRate": 5}))]
 pub struct EndpointPatch {
-    /// Where webhooks go.
+    /// Where webhooks go. With another scheme, host or port an endpoint that has `authentication`
+    /// needs it given again, or as `none`.
     #[schema(min_length = 1, max_length = 2048, format = "uri")]
     url: Option<String>,
     /// The platform's own name for it; null takes it away.

@@ -15,7 +15,7 @@ pub mod test;
 pub mod token;
 
 use crate::cli::table::Table;
-use crate::cli::{Ended, Trouble, arguments, block_on, paint};
+use crate::cli::{Ended, Trouble, arguments, block_on, json_text, paint};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use serde::de::DeserializeOwned;
@@ -95,8 +95,7 @@ fn ask(
 }
 
 fn write_json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
+    writeln!(out, "{}", json_text::lines(value))
 }
 
 /// Asks somebody at a terminal; `None` where nobody is there.

@@ -5,7 +5,7 @@ mod events;
 use crate::cli::client::server::{Server, understood};
 use crate::cli::client::show::{Attempt, harmless, state};
 use crate::cli::client::{Connection, Session, ask};
-use crate::cli::{Ended, Ending, Trouble, paint};
+use crate::cli::{Ended, Ending, Trouble, json_text, paint};
 use crate::model::human_duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
@@ -98,7 +98,7 @@ async fn read(stream: &mut reqwest::Response, session: &mut Session<'_>) -> Resu
             }
             let told: Value = event.json()?;
             if session.json {
-                writeln!(session.out, "{told}")?;
+                writeln!(session.out, "{}", json_text::line(&told))?;
             } else {
                 understood::<Outcome>(told)?.write(session.out)?;
             }

@@ -5,8 +5,11 @@ use crate::clock::Stopwatch;
 use crate::model::Cut;
 use tokio::sync::mpsc;
 
-/// Serves one connection with `serve`, sends a request, and returns what came of it once the
-/// receiver has seen the connection close.
+/// How much longer than its time an exchange may take, on a machine with other things to do.
+pub(super) const LATE_MAX: Duration = Duration::from_secs(20);
+
+/// Serves one connection with `serve`, sends a request, and returns what came of it in that time once
+/// the receiver has seen the connection close.
 pub(super) async fn against<S, F>(serve: S, millis: u64) -> Exchange
 where
     S: Fn(TcpStream) -> F + Send + Sync + 'static,
@@ -28,6 +31,7 @@ where
     soon(is_gone.recv()).await.unwrap();
     assert_eq!(receiver.connections(), 1);
     drop(egress);
+    assert!(exchange.duration < Duration::from_millis(millis) + LATE_MAX, "{exchange:?}");
     exchange
 }
 

@@ -2,6 +2,7 @@
 
 mod heads;
 mod hostile;
+mod lookups;
 mod names;
 mod oauth;
 mod ranges;
@@ -41,6 +42,7 @@ fn post(url: impl Into<String>) -> OutboundRequest {
         https_only: false,
         identity: None,
         upload: Upload::Whole,
+        application: None,
     }
 }
 

@@ -205,6 +205,32 @@ async fn the_engines_own_listeners_are_never_reached() {
     }
 }
 
+/// The address at which others reach this machine; where nobody does, its own. Nothing is sent to
+/// find out.
+fn own_address() -> IpAddr {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let found = socket.connect("198.51.100.1:9").and_then(|()| socket.local_addr());
+    found.map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip())
+}
+
+#[tokio::test]
+async fn a_listener_on_every_address_is_not_reached_at_any() {
+    let own = own_address();
+    let trap = Trap::at(&own.to_string());
+    let config = EgressConfig {
+        own_addresses: vec![format!("0.0.0.0:{}", trap.port()).parse().unwrap()],
+        ..allowing(&["0.0.0.0/0"])
+    };
+    let egress = resolving(&config, &[&[&own.to_string()]]);
+    for host in [own.to_string(), "me.example.com".to_owned()] {
+        let url = format!("http://{host}:{}/", trap.port());
+        let failure = failed(egress.exchange(post(url)).await);
+        assert_kind(&failure, FailureKind::AddressNotAllowed);
+        assert!(failure.detail.contains("itself listens"), "{failure}");
+    }
+    assert!(trap.is_untouched());
+}
+
 #[tokio::test]
 async fn what_the_operator_says_of_networks_and_ports_holds_at_the_connection() {
     let trap = Trap::at("127.0.0.1");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dispatch::{ClientCredentials, TokenCache};
-use crate::model::{EndpointId, Secret, Timestamp};
+use crate::model::{ApplicationId, EndpointId, Secret, Timestamp};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -50,6 +50,7 @@ impl Client {
             client_id: "my:id",
             client_secret: &self.secret,
             scope: Some("hooks write"),
+            application: ApplicationId::from_uuid(Uuid::nil()),
         };
         let now = Timestamp::from_millis(second * 1000);
         self.cache.token(&self.egress, endpoint(), &credentials, now).await

@@ -134,8 +134,8 @@ fn is_refused_at_the_connection(address: IpAddr, port: u16) {
     };
     for host in [own, Host::Domain("somewhere.example.com".to_owned())] {
         let origin = Origin { https: true, host, port };
-        let deadline = Deadline::after(Duration::from_secs(10));
-        let found = runtime.block_on(egress.0.addresses(&origin, &deadline));
+        let mut deadline = Deadline::after(Duration::from_secs(10));
+        let found = runtime.block_on(egress.0.addresses(&origin, None, &mut deadline));
         let kind = found.as_ref().err().map(|failure| failure.kind);
         assert_eq!(kind, Some(FailureKind::AddressNotAllowed), "{address}: {found:?}");
     }

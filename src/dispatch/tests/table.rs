@@ -56,8 +56,8 @@ async fn check_connection(row: &Row, trap: &Trap) {
         return assert_kind(&failure, FailureKind::Unsendable);
     }
     let origin = origin(url, trap.port());
-    let deadline = Deadline::after(Duration::from_secs(10));
-    let found = egress.0.addresses(&origin, &deadline).await;
+    let mut deadline = Deadline::after(Duration::from_secs(10));
+    let found = egress.0.addresses(&origin, None, &mut deadline).await;
     let kind = match row.connected.kind {
         "ok" => {
             let found: Vec<IpAddr> = found.unwrap().iter().map(|held| held.ip()).collect();
@@ -70,7 +70,7 @@ async fn check_connection(row: &Row, trap: &Trap) {
     let failure = found.unwrap_err();
     assert_eq!(failure.kind, kind, "{url:?}: {failure}");
     assert!(failure.detail.contains(row.connected.reason), "{url:?}: {failure}");
-    let connected = egress.0.connect(&origin, None, &deadline).await;
+    let connected = egress.0.connect(&origin, None, None, &mut deadline).await;
     assert_eq!(connected.err().map(|failure| failure.kind), Some(kind), "{url:?}");
     let failure = failed(egress.exchange(post(url)).await);
     assert_eq!(failure.kind, kind, "{url:?}: {failure}");

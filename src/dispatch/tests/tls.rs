@@ -1,5 +1,6 @@
 //! TLS: which certificates are accepted, what is shown, and what is told when it fails.
 
+use super::hostile::LATE_MAX;
 use super::*;
 use crate::dispatch::ClientIdentity;
 use crate::model::{Secret, Timestamp};
@@ -175,7 +176,9 @@ async fn what_speaks_no_tls_or_stalls_is_told_so() {
 
     let silent = Receiver::start(|mut stream, _| async move { closed(&mut stream).await }).await;
     let request = OutboundRequest { timeout: Duration::from_millis(200), ..https(&silent) };
-    let failure = failed(egress().exchange(request).await);
+    let exchange = egress().exchange(request).await;
+    assert!(exchange.duration < LATE_MAX, "{exchange:?}");
+    let failure = failed(exchange);
     assert_kind(&failure, FailureKind::ConnectTimeout);
     assert!(failure.detail.contains("TLS handshake"), "{failure}");
 }

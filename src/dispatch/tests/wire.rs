@@ -1,5 +1,6 @@
 //! What goes over the wire, and over which connection.
 
+use super::names::Fixed;
 use super::*;
 use std::io::{Read, Write};
 use tokio::sync::mpsc;
@@ -124,6 +125,18 @@ async fn an_idle_connection_is_used_again() {
         answered(egress.exchange(post(receiver.url())).await);
     }
     assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn hosts_at_one_address_do_not_share_connections() {
+    let receiver = Receiver::honest().await;
+    let everywhere = Fixed(vec![[127, 0, 0, 1].into()]);
+    let egress = Egress::with_resolver(&development(), everywhere).unwrap();
+    for (name, connections) in [("one", 1), ("other", 2), ("one", 2), ("other", 2)] {
+        let url = format!("http://{name}.example.com:{}/", receiver.port);
+        answered(egress.exchange(post(url)).await);
+        assert_eq!(receiver.connections(), connections, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Events that are looked at in one step.
+/// Events that are looked at in one step; fewer where they are long.
 const STEP: usize = 200;
 
 /// What is sent again.

@@ -106,6 +106,36 @@ fn overrides_are_set_on_top_of_the_sample() {
 }
 
 #[test]
+fn later_overrides_are_set_within_earlier_ones() {
+    let set = [
+        ("metadata", json!({"a": 1})),
+        ("metadata.b", json!([2])),
+        ("new.deep.er", json!(1)),
+        ("new.deep", json!({"x": {}})),
+        ("new.deep.x.y", json!(3)),
+        ("new.last", json!(4)),
+    ];
+    let data = sample("yoco", "payment.succeeded", &set).unwrap();
+    assert_eq!(data["metadata"], json!({"a": 1, "b": [2]}));
+    assert_eq!(data["new"], json!({"deep": {"x": {"y": 3}}, "last": 4}));
+    for through in [json!(1), json!("text"), json!([{}])] {
+        let set = [("metadata", json!({"a": through})), ("metadata.a.b", json!(1))];
+        let error = sample("yoco", "payment.succeeded", &set).unwrap_err().to_string();
+        assert!(error.contains("`b` cannot be set"), "{error}");
+    }
+}
+
+#[test]
+fn more_overrides_than_a_sample_can_need_are_refused() {
+    let names: Vec<String> = (0..65).map(|n| format!("metadata.m{n}")).collect();
+    let set: Vec<(&str, Value)> = names.iter().map(|name| (name.as_str(), json!(1))).collect();
+    let data = sample("yoco", "payment.succeeded", &set[..64]).unwrap();
+    assert!((0..64).all(|n| data["metadata"][format!("m{n}")] == 1));
+    let error = sample("yoco", "payment.succeeded", &set).unwrap_err().to_string();
+    assert!(error.contains("65 values") && error.contains("64 is the most"), "{error}");
+}
+
+#[test]
 fn citizen_ticket_tests_with_one_type_only() {
     let provider = provider("citizen-ticket");
     assert!(provider.check_test_event("test").is_ok());

@@ -1,7 +1,7 @@
 //! A report as JSON: one document, whose members stay what they are.
 
 use super::report::{CheckExchange, CheckResult, ConformanceReport, Pointer, Verdict};
-use crate::model::Cut;
+use crate::model::{Cut, escape_json};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -97,20 +97,8 @@ impl ConformanceReport {
             results: self.results.iter().map(result).collect(),
         };
         // Texts and numbers only, which cannot fail to be written.
-        harmless(&serde_json::to_string_pretty(&document).unwrap_or_default())
+        escape_json(&serde_json::to_string_pretty(&document).unwrap_or_default())
     }
-}
-
-/// The same JSON with the control characters escaped that JSON lets pass: a terminal obeys some.
-fn harmless(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for letter in json.chars() {
-        match letter {
-            '\u{7f}'..='\u{9f}' => safe.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }
 
 fn result(result: &CheckResult) -> ResultView<'_> {

@@ -19,7 +19,8 @@ pub struct FrontsConfig {
     pub connections_max: usize,
     /// Bytes of a request's body at most.
     pub body_max_bytes: usize,
-    /// Seconds in which a request's head, and again the whole request, must be over.
+    /// Seconds in which a request's head, then the whole request, and then the reading of its answer
+    /// must be over.
     pub request_seconds: u64,
 }
 

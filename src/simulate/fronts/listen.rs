@@ -1,9 +1,11 @@
-//! The fronts' listener: who may connect how often, and how long a head may take.
+//! The fronts' listener: who may connect how often, and how long a head may take, and the reading of
+//! an answer.
 
 use super::{FrontsConfig, router};
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::patience::Patient;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -34,10 +36,9 @@ pub async fn serve(
 ) -> Result<()> {
     config.check(&engine)?;
     let places = Arc::new(Semaphore::new(config.connections_max));
+    let time = Duration::from_secs(config.request_seconds);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(config.request_seconds))
-        .max_buf_size(HEAD_MAX_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(HEAD_MAX_BYTES);
     let service = TowerToHyperService::new(router(engine, config));
     let connections = GracefulShutdown::new();
     let accept = async {
@@ -51,7 +52,8 @@ pub async fn serve(
             };
             // Answers are small and complete: nothing is gained by holding them back.
             let _ = stream.set_nodelay(true);
-            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+            let stream = TokioIo::new(Patient::new(stream, time));
+            let connection = http.serve_connection(stream, service.clone());
             let connection = connections.watch(connection);
             tokio::spawn(async move {
                 let _ended = connection.await;

@@ -90,6 +90,7 @@ impl Forwarder {
             timeout: TIME_MAX,
             https_only: false,
             identity: None,
+            application: None,
         };
         Ok(self.egress.exchange(request).await)
     }

@@ -1,9 +1,8 @@
 //! Pages of entries written anew without the bodies of attempts.
 
-use super::{
-    ENTRIES, EncodedEntry, LightEntry, StoredAttempt, StoredBody, attempts_of, damaged,
-    encode_entries, light_entries,
-};
+use super::attempt::StoredAttempt;
+use super::body::StoredBody;
+use super::{EncodedEntry, LightEntry, attempts_of, encode_entries, light_entries};
 use crate::error::Result;
 use crate::model::AttemptId;
 use crate::store::ledger::EntryChange;
@@ -32,8 +31,7 @@ pub fn expunge_entries(
     for (light, attempt) in light.into_iter().zip(attempts) {
         let attempt = match is_meant(&light) {
             true => {
-                let mut stored: StoredAttempt<'_> =
-                    postcard::from_bytes(attempt).map_err(damaged(ENTRIES))?;
+                let mut stored = StoredAttempt::decode(attempt)?;
                 stored.body = StoredBody::Expunged;
                 stored.outcome.to_mut().drop_body();
                 stored.encode()?

@@ -8,8 +8,8 @@ use std::collections::{HashSet, VecDeque};
 
 /// Attempts told at most: a schedule makes few, but replays have no end.
 const ATTEMPTS_MAX: usize = 250;
-/// Bytes of their bodies together, beyond which older ones are told without.
-const BODIES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of them together, beyond which older ones are told without bodies.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Attempts read at once.
 const STEP: usize = 16;
 
@@ -24,7 +24,7 @@ pub struct NewestAttempts {
     pub without_bodies: usize,
 }
 
-/// The newest 250 attempts of a delivery, with bodies of 4 MiB together; `None` when there is no
+/// The newest 250 attempts of a delivery, with bodies while they hold 4 MiB together; `None` when there is no
 /// such delivery.
 ///
 /// # Errors
@@ -44,7 +44,7 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<NewestAttemp
     let (mut newest, mut told) = (NewestAttempts::default(), VecDeque::new());
     let (mut seen, mut bytes) = (HashSet::new(), 0);
     for positions in positions.chunks(STEP) {
-        let entries = store.attempts_at(positions)?.into_iter().flatten();
+        let entries = store.attempts_at(positions, usize::MAX)?.into_iter().flatten();
         let own = entries.filter(|entry: &Entry| entry.endpoint == id.endpoint);
         for mut attempt in own.filter_map(|entry| entry.attempt) {
             if !seen.insert(attempt.id) {
@@ -55,8 +55,8 @@ pub fn attempts(store: &dyn Store, id: DeliveryId) -> Result<Option<NewestAttemp
                 newest.attempts = told.into();
                 return Ok(Some(newest));
             }
-            bytes += attempt.bodies_len();
-            if bytes > BODIES_BYTES_MAX && !told.is_empty() {
+            bytes += attempt.bytes();
+            if bytes > BYTES_MAX && !told.is_empty() {
                 attempt.drop_bodies();
                 newest.without_bodies += 1;
             }

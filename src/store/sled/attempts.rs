@@ -195,8 +195,12 @@ impl Opened {
     }
 
     /// The attempts at `positions`, in their order; each page is read once for neighbours.
-    pub(super) fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
-        let mut found = Vec::with_capacity(positions.len());
+    pub(super) fn attempts_at(
+        &self,
+        positions: &[AttemptPosition],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Entry>>> {
+        let (mut found, mut bytes) = (Vec::with_capacity(positions.len()), 0);
         for page in positions.chunk_by(|a, b| (a.page(), a.commit()) == (b.page(), b.commit())) {
             let Some(first) = page.first() else { continue };
             let key = Key::EntryPage(first.page(), first.commit()).encode();
@@ -206,7 +210,12 @@ impl Opened {
             };
             let value = codec::Entries::new(&value)?;
             for position in page {
-                found.push(self.attempt_in(&value, position.at())?);
+                let entry = self.attempt_in(&value, position.at())?;
+                bytes += entry.as_ref().map_or(0, Entry::bytes);
+                found.push(entry);
+                if bytes >= bytes_max {
+                    return Ok(found);
+                }
             }
         }
         Ok(found)

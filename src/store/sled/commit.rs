@@ -8,6 +8,7 @@ use crate::store::codec::{self, EncodedEntry};
 use crate::store::keys::{Key, decode_number};
 use crate::store::ledger::{self, EntryChange};
 use crate::store::sled::attempts::{Attempted, attempts_in, encode_journal};
+use crate::store::sled::durability::Coming;
 use crate::store::sled::page::{Page, entries_of_a_page};
 use crate::store::sled::replays::Replays;
 use crate::store::sled::{Opened, Writer, failed, record};
@@ -31,6 +32,7 @@ struct Assembly<'a> {
     /// Documents by their keys in the store, each as the last change leaves it.
     documents: BTreeMap<Vec<u8>, Option<&'a [u8]>>,
     replays: Replays,
+    coming: Coming,
 }
 
 impl Opened {
@@ -45,11 +47,12 @@ impl Opened {
             entries: BTreeMap::new(),
             documents: BTreeMap::new(),
             replays: Replays::default(),
+            coming: Coming::new(),
         };
         assembly.accept()?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
         batch.change.iter().try_for_each(|change| assembly.change(change))?;
-        let (mut sled_batch, attempts) = assembly.finish(sequence)?;
+        let (mut sled_batch, coming, attempts) = assembly.finish(sequence)?;
         // Of what was committed before: what this commit adds is listed once it is there, or a
         // listing would go past it.
         let writes_events = self.events().is_due();
@@ -62,7 +65,7 @@ impl Opened {
         if writes_attempts {
             self.attempts.write(&mut sled_batch);
         }
-        self.apply(sled_batch)?;
+        self.apply_with(coming, sled_batch)?;
         self.write_mark(sequence)?;
         // Only this thread adds to the buffers, so they still hold just what was written.
         if writes_events {
@@ -96,7 +99,12 @@ impl Opened {
     /// Applies a batch and makes it durable: sled's flush writes the file, the sync reaches the
     /// disk.
     pub(super) fn apply(&self, batch: ::sled::Batch) -> Result<()> {
-        self.durability.of(|| {
+        self.apply_with(Coming::new(), batch)
+    }
+
+    /// The same with a batch that adds to queues.
+    fn apply_with(&self, coming: Coming, batch: ::sled::Batch) -> Result<()> {
+        self.durability.of(coming, || {
             self.db.apply_batch(batch).map_err(failed)?;
             self.db.flush().map_err(failed)?;
             self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))
@@ -301,6 +309,7 @@ impl<'a> Assembly<'a> {
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
         // What has no attempts yet needs no words.
         self.batch.insert(Key::Queue(endpoint, item).encode(), &[][..]);
+        self.note(endpoint, item);
     }
 
     fn enqueue_tried(
@@ -310,7 +319,13 @@ impl<'a> Assembly<'a> {
         progress: &QueueProgress,
     ) -> Result<()> {
         self.batch.insert(Key::Queue(endpoint, item).encode(), codec::encode(progress)?);
+        self.note(endpoint, item);
         Ok(())
+    }
+
+    fn note(&mut self, endpoint: EndpointId, item: QueueItem) {
+        let earliest = self.coming.entry(endpoint).or_insert(item.due);
+        *earliest = item.due.min(*earliest);
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) -> Result<()> {
@@ -330,7 +345,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// Puts in what could only be gathered so far; with it come the attempts that were recorded.
-    fn finish(mut self, sequence: u64) -> Result<(::sled::Batch, Vec<Attempted>)> {
+    fn finish(mut self, sequence: u64) -> Result<(::sled::Batch, Coming, Vec<Attempted>)> {
         let (mut pages, mut attempts) = (Vec::new(), Vec::new());
         for (page, entries) in std::mem::take(&mut self.entries) {
             let mut rest = entries.as_slice();
@@ -372,6 +387,6 @@ impl<'a> Assembly<'a> {
         self.batch.insert(Key::Meta("sequence").encode(), value);
         // They were gathered page by page, and each page begins to number its parts anew.
         attempts.sort_unstable_by_key(Attempted::position);
-        Ok((self.batch, attempts))
+        Ok((self.batch, self.coming, attempts))
     }
 }

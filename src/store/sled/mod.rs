@@ -228,8 +228,8 @@ impl Store for SledStore {
         self.with(|opened| opened.acceptance(event))
     }
 
-    fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
-        self.with(|opened| opened.happened(events))
+    fn happened(&self, events: &[EventId], bytes_max: usize) -> Result<Vec<Happened>> {
+        self.with(|opened| opened.happened(events, bytes_max))
     }
 
     fn formed(&self, webhook: WebhookId) -> Result<Option<FormedWebhook>> {
@@ -255,8 +255,12 @@ impl Store for SledStore {
         self.with(|opened| opened.attempts_of(of))
     }
 
-    fn attempts_at(&self, positions: &[AttemptPosition]) -> Result<Vec<Option<Entry>>> {
-        self.with(|opened| opened.attempts_at(positions))
+    fn attempts_at(
+        &self,
+        positions: &[AttemptPosition],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Entry>>> {
+        self.with(|opened| opened.attempts_at(positions, bytes_max))
     }
 
     fn queue(&self, endpoint: EndpointId, until: Timestamp, limit: usize) -> Result<QueuePage> {

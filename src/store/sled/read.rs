@@ -87,7 +87,7 @@ impl Opened {
             };
             page.items.push((item, progress));
         }
-        self.durability.wait()?;
+        self.durability.wait(endpoint, until)?;
         Ok(page)
     }
 
@@ -230,8 +230,8 @@ impl Opened {
     }
 
     /// Each page of events is read once for all that are wanted of it.
-    pub(super) fn happened(&self, events: &[EventId]) -> Result<Vec<Happened>> {
-        let mut found = Vec::with_capacity(events.len());
+    pub(super) fn happened(&self, events: &[EventId], bytes_max: usize) -> Result<Vec<Happened>> {
+        let (mut found, mut bytes) = (Vec::with_capacity(events.len()), 0);
         let mut wanted = events.iter().peekable();
         while let Some(first) = wanted.next() {
             let Some((key, stored)) = self.event_page_of(*first)? else { continue };
@@ -244,7 +244,12 @@ impl Opened {
             while let Some(event) = next {
                 if let Some(acceptance) = held.remove(event) {
                     let entries = entries.remove(&event.as_u128()).unwrap_or_default();
-                    found.push(Happened { acceptance, entries });
+                    let happened = Happened { acceptance, entries };
+                    bytes += happened.bytes();
+                    found.push(happened);
+                }
+                if bytes >= bytes_max {
+                    return Ok(found);
                 }
                 next = wanted.next_if(|event| held.contains_key(event));
             }

@@ -58,7 +58,9 @@ impl Opened {
     /// Whether a replay of a webhook waits in an endpoint's queue.
     pub(super) fn replay_waits(&self, endpoint: EndpointId, webhook: WebhookId) -> Result<bool> {
         let waits = self.holds(&Key::Replay(endpoint, webhook))?;
-        self.durability.wait()?;
+        if waits {
+            self.durability.wait(endpoint, Timestamp::from_micros(i64::MAX))?;
+        }
         Ok(waits)
     }
 }

@@ -48,6 +48,23 @@ app_2  Shop 2  -       7  2026-01-15T12:00:00Z
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn json_holds_nothing_that_drives_a_terminal() {
+    let stub = Stub::start().await;
+    let mut hostile = app(1);
+    hostile["name"] = json!("\u{9b}31m\u{7f}\u{202e}\u{2028}é");
+    stub.on("POST /app", 201, hostile.clone());
+    stub.on("GET /app", 200, page(&[hostile.clone()], None));
+    for (arguments, expected) in [
+        (&["app", "create", "Shop", "--json"][..], hostile.clone()),
+        (&["app", "list", "--json"], json!([hostile])),
+    ] {
+        let ran = ask(&stub, arguments).await;
+        assert!(ran.out.contains(r#""\u009b31m\u007f\u202e\u2028é""#), "{}", ran.out);
+        assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_that_fails_ends_badly_with_the_reason() {
     let stub = Stub::start().await;
     stub.on("POST /app/shop/endpoint/main/recover", 202, task("running", 0, None))

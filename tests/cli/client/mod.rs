@@ -2,6 +2,7 @@
 
 mod canned;
 mod commands;
+mod hostile;
 mod real;
 mod refusals;
 mod stub;

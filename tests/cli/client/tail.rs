@@ -65,9 +65,12 @@ async fn outcomes_are_told_as_they_come_and_a_lost_connection_is_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_get_a_line_of_json_for_each() {
     let stub = Stub::start().await;
-    let sent = [outcome(1, 503), outcome(2, 200)];
+    let mut hostile = outcome(2, 200);
+    hostile["response"] = json!("\u{9b}31m\u{7f}\u{202e}\u{2028}é");
+    let sent = [outcome(1, 503), hostile];
     stub.on_text("GET /outcome/stream", 200, "text/event-stream", stream(&sent));
     let lines = first_lines(start(&stub, &["tail", "--json"]), 2).await;
+    assert!(lines[1].contains(r#""\u009b31m\u007f\u202e\u2028é""#), "{}", lines[1]);
     let told: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told, sent);
 }

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -118,6 +118,20 @@ async fn who_says_nothing_or_trickles_is_let_go() {
     soon(trickling.0.read_line(&mut answer)).await.unwrap();
     assert_eq!(answer.trim_end(), "HTTP/1.1 408 Request Timeout");
     soon(silent.0.read_to_end(&mut Vec::new())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "to a listener of this test")]
+async fn who_reads_no_answer_is_let_go() {
+    let bench = crate::common::bench().await;
+    let config = FrontsConfig { request_seconds: 1, ..FrontsConfig::default() };
+    let fronts = bench.fronts(config).await;
+    // Little is kept on this side, and on the other some thousand answers.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut silent = soon(socket.connect(fronts.address)).await.unwrap();
+    let requests = b"GET /webhooks HTTP/1.1\r\nHost: front\r\n\r\n".repeat(1000);
+    soon(async { while silent.write_all(&requests).await.is_ok() {} }).await;
 }
 
 /// A connection that stays open from one request to the next.

@@ -74,7 +74,10 @@ impl Pair {
             }
         }
         let all: Vec<_> = self.events.iter().map(|n| event(*n)).collect();
-        assert_eq!(memory.happened(&all).unwrap(), sled.happened(&all).unwrap());
+        for bytes_max in [1, 500, usize::MAX] {
+            let happened = |store: &dyn Store| store.happened(&all, bytes_max).unwrap();
+            assert_eq!(happened(memory), happened(sled));
+        }
         for n in 1..=self.endpoint_count {
             self.compare_attempts(endpoint(n));
         }
@@ -108,7 +111,7 @@ impl Pair {
             }
         };
         let told = |store: &dyn Store, positions: &[AttemptPosition]| {
-            let entries = store.attempts_at(positions).unwrap().into_iter().flatten();
+            let entries = store.attempts_at(positions, usize::MAX).unwrap().into_iter().flatten();
             let attempts = entries.map(|entry| (entry.endpoint, entry.attempt.unwrap()));
             attempts.collect::<Vec<_>>()
         };

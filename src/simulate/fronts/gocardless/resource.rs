@@ -66,9 +66,9 @@ impl Webhook {
             request_body: String::from_utf8_lossy(&attempt.request.body).into_owned(),
             response_code: response.map(|response| response.status),
             response_headers: response.map(response_headers),
-            // A head is kept whole, or was too long to be an answer at all.
+            // A header is kept whole, or not at all.
             response_headers_content_truncated: response.map(|_| false),
-            response_headers_count_truncated: response.map(|_| false),
+            response_headers_count_truncated: response.map(|response| response.headers_cut),
             response_body: response
                 .map(|response| String::from_utf8_lossy(&response.body).into_owned()),
             response_body_truncated: response.map(|response| response.cut.is_some()),
