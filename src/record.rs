@@ -27,6 +27,14 @@ pub struct Verdict {
     pub news: Option<News>,
 }
 
+impl Verdict {
+    /// Whether no attempt of the schedule is left, and the webhook was not accepted.
+    pub fn gives_up(&self) -> bool {
+        matches!(self.state, Some(DeliveryState::Exhausted { .. }))
+            || matches!(self.effect, Effect::Park(_))
+    }
+}
+
 /// Failed attempts of the schedule from which on a webhook is failing: as many as Svix waits for.
 const FAILING_ATTEMPTS: u32 = 4;
 
@@ -52,8 +60,6 @@ pub enum Effect {
     Disable(String),
     /// The provider keeps the queue until it answers its challenge.
     Park(String),
-    /// Every attempt has failed since then, by the schedule's time, which is to be kept.
-    Failing(Timestamp),
 }
 
 /// What the verdict goes by.

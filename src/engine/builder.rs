@@ -8,7 +8,7 @@ use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
-use crate::engine::failing::FailingRuns;
+use crate::engine::failing::Failing;
 use crate::engine::manner::Director;
 use crate::engine::outcomes::Teller;
 use crate::engine::replies::Replies;
@@ -213,7 +213,7 @@ impl EngineBuilder {
             window,
             outcomes: Teller::default(),
             probes: Arc::default(),
-            failing: FailingRuns::default(),
+            failing: Failing::default(),
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
@@ -353,7 +353,7 @@ impl Inner {
         }
         let id = endpoint.id;
         if let Some(since) = endpoint.failing_since {
-            self.failing.begin(id, since);
+            self.failing.take_up(id, since);
         }
         let recipient = self
             .recipient(endpoint, &owner, gate)

@@ -215,6 +215,8 @@ impl Engine {
                 "endpoint `{id}` got another url while the old one was challenged: enable it again"
             )));
         }
+        // By hand, so whatever failed before, it begins anew.
+        inner.failing.end(id);
         inner.resume(&held).await
     }
 
@@ -291,7 +293,11 @@ impl Inner {
         // The lane first: nothing more goes out while the commit is on its way.
         self.close_lane(&held).await;
         let mut endpoint = Endpoint::clone(&held.endpoint);
+        if self.failing.take_recovered(id) {
+            endpoint.parked_in_a_row = 0;
+        }
         endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
+        endpoint.failing_since = self.failing.since(id);
         endpoint.state = state;
         endpoint.updated_at = self.clock.wall();
         let recipient = self.with_endpoint(&held, endpoint);
@@ -303,14 +309,13 @@ impl Inner {
         Ok(Arc::clone(&recipient.endpoint))
     }
 
-    /// Serves an endpoint that was not served. Whatever failed before, it begins anew.
+    /// Serves an endpoint that was not served.
     pub(super) async fn resume(&self, held: &Recipient) -> Result<Arc<Endpoint>> {
         let mut endpoint = Endpoint::clone(&held.endpoint);
         endpoint.state = EndpointState::Enabled;
-        endpoint.failing_since = None;
+        endpoint.failing_since = self.failing.since(endpoint.id);
         endpoint.updated_at = self.clock.wall();
         let recipient = self.with_endpoint(held, endpoint);
-        self.failing.end(held.endpoint.id);
         self.commit_recipient(&recipient).await?;
         Ok(Arc::clone(&recipient.endpoint))
     }

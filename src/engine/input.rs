@@ -102,8 +102,9 @@ pub struct NewEndpoint {
     pub secret: Option<Secret>,
     /// The signing scheme to make a secret for, like `v1a`; `None` for the provider's usual one.
     pub scheme: Option<String>,
-    /// Days, 1 to 365, after which it is disabled when every attempt fails: by the first attempt
-    /// that fails so long after the first of them. `None` for never.
+    /// Days, 1 to 365, after which it is disabled when every attempt fails: by the first webhook
+    /// that is given up, or challenge that is not answered, so long after the first failure. Test
+    /// events do not count. `None` for never.
     pub disable_after_failing_days: Option<u16>,
 }
 

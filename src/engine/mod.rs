@@ -122,7 +122,7 @@ pub(crate) struct Inner {
     pub window: Window,
     pub outcomes: outcomes::Teller,
     pub probes: Arc<probes::Probes>,
-    pub failing: failing::FailingRuns,
+    pub failing: failing::Failing,
     pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from
     /// reading to commit.
@@ -212,6 +212,7 @@ impl Engine {
                 "closing with requests in flight; they are sent again at the next start"
             );
         }
+        inner.write_failing(Duration::ZERO).await;
         inner.committer.close().await
     }
 }

@@ -152,7 +152,8 @@ impl Inner {
             fail_since: Timestamp::rfc3339(since, 6),
             reason: reason.to_owned(),
         };
-        let key = format!("{DISABLED}/{}/{}", endpoint.id, since.as_micros());
+        // The same until somebody, or this, has changed the endpoint.
+        let key = format!("{DISABLED}/{}/{}", endpoint.id, endpoint.updated_at.as_micros());
         let notice = NewEvent::new(told.id, DISABLED, &data);
         self.tell(endpoint.id, notice.map(|notice| vec![notice.idempotency_key(key)])).await;
     }

@@ -84,29 +84,11 @@ impl Inner {
         EndpointState::Disabled { reason, since: self.clock.wall() }
     }
 
-    /// Takes note that an endpoint accepted something.
-    pub(super) async fn accepted(&self, recipient: &Recipient) {
-        if !recipient.endpoint.has_failed() {
-            return;
-        }
-        let _edit = self.edits.lock().await;
-        let Ok(held) = self.directory.recipient(recipient.endpoint.id) else { return };
-        if held.endpoint.has_failed() {
-            let mut endpoint = Endpoint::clone(&held.endpoint);
-            endpoint.parked_in_a_row = 0;
-            endpoint.failing_since = None;
-            let recipient = self.with_endpoint(&held, endpoint);
-            if let Err(error) = self.commit_recipient(&recipient).await {
-                tracing::warn!(endpoint = %held.endpoint.id, %error, "a recovery was not recorded");
-            }
-        }
-    }
-
     /// Disables an endpoint that said so itself, or that has failed for too long.
     pub(super) async fn disable_for(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
         let _edit = self.edits.lock().await;
         let Ok(held) = self.directory.recipient(endpoint) else { return };
-        if held.endpoint.state != EndpointState::Enabled {
+        if !matches!(held.endpoint.state, EndpointState::Enabled | EndpointState::Parked { .. }) {
             return;
         }
         self.tell_disabled(&held.endpoint, &reason).await;
@@ -196,7 +178,12 @@ impl Inner {
         if let Err(error) = self.challenge(&held, Moment::Resume).await {
             tracing::debug!(%endpoint, %error, "still parked");
             self.probes.failed(endpoint, error.to_string());
-            return false;
+            if let Some(held) = is_parked(self)
+                && let Some(reason) = self.fails(&held.endpoint, self.clock.now())
+            {
+                self.disable_for(endpoint, reason).await;
+            }
+            return is_parked(self).is_none();
         }
         let _edit = self.edits.lock().await;
         let asked = held.endpoint.url.clone();

@@ -190,8 +190,9 @@ impl Inner {
         let verdict = self.decide(&recipient, &item, &attempt.outcome, ended).await?;
         // All of them count for what comes next, and not all are kept.
         attempt.outcome.cut_headers();
+        let gives_up = verdict.gives_up();
         let Verdict { state, dequeue, enqueue, progress, stays_first, effect, news } = verdict;
-        let effect = self.with_policy(&recipient.endpoint, effect, ended);
+        let effect = self.with_policy(&recipient.endpoint, item.trigger, effect, gives_up, ended);
         if let Some(news) = news {
             self.tell_news(news, &recipient.endpoint, &item.events, &attempt).await;
         }
@@ -204,7 +205,7 @@ impl Inner {
     }
 
     /// Lets everybody know what a recorded attempt means for them. It does not wait: where the
-    /// endpoint changes by it, that takes a commit, and a task of its own.
+    /// endpoint is served no more, that takes a commit, and a task of its own.
     fn after_record(
         self: Arc<Self>,
         record: Record,
@@ -214,30 +215,23 @@ impl Inner {
         if after.item.held == Held::Fresh && after.item.trigger != Trigger::Test {
             after.recipient.gate.release(record.events.iter().map(|event| event.data.len()).sum());
         }
-        match after.effect {
-            Effect::Accepted if !after.recipient.endpoint.has_failed() => {}
-            Effect::None => {}
-            _ => {
-                let inner = Arc::clone(&self);
-                self.runtime.spawn(async move {
-                    inner.apply(&after.recipient, &after.effect).await;
-                    then(Ok(inner.pass_on(record, after)));
-                });
-                return;
-            }
+        if matches!(after.effect, Effect::None | Effect::Accepted) {
+            then(Ok(self.pass_on(record, after)));
+            return;
         }
-        then(Ok(self.pass_on(record, after)));
+        let inner = Arc::clone(&self);
+        self.runtime.spawn(async move {
+            inner.apply(record.endpoint, &after.effect).await;
+            then(Ok(inner.pass_on(record, after)));
+        });
     }
 
     /// Changes the endpoint as an attempt demands.
-    async fn apply(self: &Arc<Self>, recipient: &Recipient, effect: &Effect) {
-        let endpoint = recipient.endpoint.id;
+    async fn apply(self: &Arc<Self>, endpoint: EndpointId, effect: &Effect) {
         match effect {
-            Effect::None => {}
-            Effect::Accepted => self.accepted(recipient).await,
+            Effect::None | Effect::Accepted => {}
             Effect::Disable(reason) => self.disable_for(endpoint, reason.clone()).await,
             Effect::Park(reason) => self.park(endpoint, reason.clone()).await,
-            Effect::Failing(since) => self.write_failing(endpoint, *since).await,
         }
     }
 

@@ -1,6 +1,7 @@
-//! What the engine does for itself: the clock kept in step, old history removed.
+//! What the engine does for itself: the clock kept in step, failures written down, old history
+//! removed.
 
-use crate::engine::{Engine, Inner};
+use crate::engine::{Engine, Inner, failing};
 use crate::error::Result;
 use crate::model::{ApplicationId, EndpointId, Timestamp};
 use crate::store::group_commit::ExpiryPlan;
@@ -46,6 +47,7 @@ impl Inner {
                 );
             }
             told = drift > DRIFT_TOLD;
+            inner.write_failing(failing::WRITTEN_AFTER).await;
             rounds += 1;
             if rounds >= ROUNDS_APART {
                 rounds = 0;

@@ -54,7 +54,7 @@ pub struct Endpoint {
     /// it, like what follows, behind what endpoints had at first.
     #[serde(skip)]
     pub disable_after_failing_days: Option<u16>,
-    /// Since when every attempt has failed, by the schedule's time, once that is long ago.
+    /// Since when every attempt has failed, by the schedule's time, as far as that was written down.
     #[serde(skip)]
     pub(crate) failing_since: Option<Timestamp>,
 }

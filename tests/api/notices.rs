@@ -30,18 +30,18 @@ async fn the_platform_is_told_what_its_description_says() {
     let message = json!({"eventType": "order.created", "eventId": "ord-1", "payload": {}});
     client.post("/app/shop/msg", message).await.ok(202);
     service.engine.settle().await;
-    for hours in [1, 1, 1, 24] {
-        service.advance(Duration::from_secs(hours * 3600)).await;
+    for _ in 0..9 {
+        service.advance(Duration::from_secs(27 * 3600)).await;
     }
     let state = client.get("/app/shop/endpoint/main").await.ok(200);
     assert_eq!((&state["disabled"], &state["disableAfterFailingDays"]), (&json!(true), &json!(1)));
 
-    let arrived = notices.wait_for(2).await.unwrap();
+    let arrived = notices.wait_for(3).await.unwrap();
     let description = client.get("/api/v1/openapi.json").await.ok(200);
     let webhooks = &description["webhooks"];
     let names = ["endpoint.disabled", "message.attempt.exhausted", "message.attempt.failing"];
     assert_eq!(members(webhooks), [&names[..], &["message.attempt.recovered"]].concat());
-    for (request, name) in arrived.iter().zip([names[2], names[0]]) {
+    for (request, name) in arrived.iter().zip([names[2], names[1], names[0]]) {
         assert_eq!(request.answered, Some(200), "signed as Standard Webhooks: {request:?}");
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(body["type"], name);
@@ -58,7 +58,7 @@ async fn the_platform_is_told_what_its_description_says() {
     let body: Value = serde_json::from_slice(&arrived[0].body).unwrap();
     assert_eq!(body["data"]["msgEventId"], "ord-1");
     let listed = client.get("/app/platform/msg").await.ok(200);
-    assert_eq!(listed["data"].as_array().unwrap().len(), 2, "on record like any message");
+    assert_eq!(listed["data"].as_array().unwrap().len(), 3, "on record like any message");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +73,9 @@ async fn days_of_failures_are_set_replaced_and_taken_away() {
     let five = json!({"disableAfterFailingDays": 5});
     assert_eq!(days(client.patch(path, five).await.ok(200)), 5);
     assert_eq!(days(client.put(path, new).await.ok(200)), 5, "what is ours stays");
+    let description = client.get("/api/v1/openapi.json").await.ok(200);
+    let replaced = &description["paths"]["/api/v1/app/{app_id}/endpoint/{endpoint_id}"]["put"];
+    assert!(replaced["description"].as_str().unwrap().contains("`disableAfterFailingDays` stay"));
     let seven = json!({"url": url, "uid": "main", "disableAfterFailingDays": 7});
     assert_eq!(days(client.put(path, seven).await.ok(200)), 7);
     for wrong in [json!(0), json!(366), json!(-1), json!("5"), json!(1.5)] {

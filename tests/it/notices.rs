@@ -234,34 +234,44 @@ async fn an_endpoint_that_fails_for_days_is_disabled_told_and_recovered_with_wha
     let (customer, created) = bench.receiver_with(Consumer::TicketNation, policy).await;
     let id = created.endpoint.id;
     customer.answer_always(Some(Answer::status(500)));
-    let exhausted = bench.settled_order(1).await;
+    let early = bench.settled_order(1).await;
     for delay in [seconds(30), minutes(5), minutes(50), hours(118)] {
         bench.advance(delay).await;
     }
-    let waiting = bench.settled_order(2).await;
+    let late = bench.settled_order(2).await;
     assert_eq!(bench.served(id), "enabled", "it has failed for less than five days");
-    bench.advance(hours(2)).await;
+    for delay in [hours(2), minutes(5)] {
+        bench.advance(delay).await;
+    }
+    let waiting = bench.settled_order(3).await;
+    assert_eq!(bench.served(id), "enabled", "order 2 is not given up yet");
+    bench.advance(minutes(50)).await;
     bench.until_served(id, "disabled").await;
     bench.engine.settle().await;
-    let skipped = bench.settled_order(3).await;
-    assert_eq!(told(&notices), ["message.attempt.exhausted", "endpoint.disabled"]);
-    let data = &body(&posts(&notices)[1])["data"];
+    let skipped = bench.settled_order(4).await;
+    let names = ["message.attempt.exhausted", "message.attempt.exhausted", "endpoint.disabled"];
+    assert_eq!(told(&notices), names);
+    let data = &body(&posts(&notices)[2])["data"];
     assert_eq!(data["failSince"], "2026-01-15T12:00:00.000000Z");
     let reason = "every attempt has failed since 2026-01-15T12:00:00.000Z, and \
                   `disable_after_failing_days` is 5";
     assert_eq!(data["reason"], reason);
-    for (delivery, state) in [(exhausted, "exhausted"), (waiting, "waiting"), (skipped, "skipped")]
-    {
+    for (delivery, state) in [early, late, waiting, skipped].into_iter().zip([
+        "exhausted",
+        "exhausted",
+        "waiting",
+        "skipped",
+    ]) {
         assert_eq!(bench.state(delivery).await, state);
     }
 
     customer.answer_always(None);
     let before = posts(&customer).len();
     bench.engine.enable_endpoint(id).await.unwrap();
-    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 2);
+    assert_eq!(bench.engine.recover(id, start(), None).await.unwrap(), 3);
     bench.advance(minutes(5)).await;
     let mut arrived = orders(&posts(&customer)[before..]);
     arrived.sort_unstable();
-    assert_eq!(arrived, [1, 2, 3]);
-    assert_eq!(told(&notices)[2..], ["message.attempt.recovered"]);
+    assert_eq!(arrived, [1, 2, 3, 4]);
+    assert_eq!(told(&notices)[3..], ["message.attempt.recovered", "message.attempt.recovered"]);
 }

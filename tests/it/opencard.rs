@@ -1,6 +1,8 @@
 //! OpenCard: challenged endpoints, and queues that wait until an endpoint is back.
 
-use crate::common::{Bench, bench, body, minutes, orders, posts, posts_arrived, soon, until};
+use crate::common::{
+    Bench, bench, body, minutes, orders, posts, posts_arrived, seconds, soon, until,
+};
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
 use hookwheel::{CreatedEndpoint, EndpointChange, EndpointState, NewEndpoint};
 use std::time::Duration;
@@ -156,6 +158,26 @@ async fn an_endpoint_that_answers_challenges_but_no_events_is_parked_for_longer(
     posts_arrived(&receiver, 5).await;
     bench.engine.settle().await;
     assert_eq!(orders(&posts(&receiver)), [1, 1, 1, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_accepts_an_event_and_is_parked_at_once_is_probed_soon() {
+    let bench = bench().await;
+    let (receiver, created) = bench.parked().await;
+    let id = created.endpoint.id;
+    receiver.resume().await.unwrap();
+    receiver.answer_always(None);
+    bench.engine.enable_endpoint(id).await.unwrap();
+    posts_arrived(&receiver, 2).await;
+    bench.engine.settle().await;
+    receiver.answer_always(Some(Answer::status(500)));
+    bench.settled_order(2).await;
+    for delay in [seconds(10), minutes(1), minutes(5)] {
+        bench.advance(delay).await;
+    }
+    bench.until_served(id, "parked").await;
+    let wait = bench.engine.probe_status(id).unwrap().next.since(bench.clock.now());
+    assert_eq!(wait, minutes(1), "as the first time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,9 +78,10 @@ impl FromRequestParts<Api> for Named {
 /// Replace an endpoint, or make it
 ///
 /// One that is made has the uid of the body or, where that has none, of the path. Of one that is
-/// there, `name`, `concurrency`, `settings`, `headers`, `authentication` and `clientCertificate`
-/// stay where they are left out; `provider`, `secret` and `scheme` cannot be changed in this way.
-/// With another scheme, host or port of `url`, `authentication` has to be given again, or as `none`.
+/// there, `name`, `concurrency`, `settings`, `headers`, `authentication`, `clientCertificate` and
+/// `disableAfterFailingDays` stay where they are left out; `provider`, `secret` and `scheme` cannot
+/// be changed in this way. With another scheme, host or port of `url`, `authentication` has to be
+/// given again, or as `none`.
 #[utoipa::path(put, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
     operation_id = "v1.endpoint.update", tag = "Endpoint", params(AppPath, EndpointPath),
     request_body = EndpointIn, responses((status = 200, body = EndpointOut),

@@ -143,7 +143,9 @@ pub struct EndpointIn {
     /// The signing scheme to make a secret for, like `v1a`; the provider's usual one when left out.
     #[schema(max_length = 32)]
     pub scheme: Option<String>,
-    /// Days after which it is disabled when every attempt fails; never when left out.
+    /// Days after which it is disabled when every attempt fails: by the first webhook that is given
+    /// up, or challenge that is not answered, so long after the first failure. Never where a new
+    /// endpoint leaves it out; one that is replaced without it keeps its own.
     #[schema(minimum = 1, maximum = 365)]
     pub disable_after_failing_days: Option<u16>,
 }
@@ -275,7 +277,8 @@ pub struct EndpointPatch {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<ClientCertificateIn>)]
     client_certificate: Option<Option<ClientCertificateIn>>,
-    /// Days after which it is disabled when every attempt fails; null for never.
+    /// Days after which it is disabled when every attempt fails: by the first webhook that is given
+    /// up, or challenge that is not answered, so long after the first failure; null for never.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<u16>, minimum = 1, maximum = 365)]
     disable_after_failing_days: Option<Option<u16>>,
