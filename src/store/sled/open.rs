@@ -33,12 +33,12 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
             .with_source(error)
     };
-    let watch = Stopwatch::start();
     let acknowledged = read_mark(folder)?;
     // Without the mark, whoever removed it accepts what the store holds.
     if acknowledged > 0 {
         check(folder, &data).map_err(|error| damaged(folder, error))?;
     }
+    let watch = Stopwatch::start();
     let db = open_sled(&data, options.cache_bytes)
         .map_err(|error| error.within(format!("data folder `{}`", folder.display())))?;
     // Most of a long start is this, and grows with the file.
