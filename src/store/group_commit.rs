@@ -225,6 +225,8 @@ struct Gathered {
     uids: HashMap<(ApplicationId, String), EventId>,
     bytes: usize,
     operations: usize,
+    /// What was insisted on and could not be looked at, as the store failed.
+    unread: Vec<(Vec<NewAcceptance>, Reply<Vec<Accepted>>)>,
     /// A step of expiry failed: the commit will fail too, and lead to the store being reopened.
     storage_failed: bool,
     close: Option<Reply<()>>,
@@ -275,10 +277,7 @@ impl Committer {
                 }
                 Err(error) => reply.send(Err(copy(error))),
             },
-            Operation::Insist(events, reply) => {
-                let gathered = self.gather_events(events, reply);
-                self.gathered.insisted.extend(gathered);
-            }
+            Operation::Insist(events, reply) => self.gather_insisted(events, reply),
             Operation::Record(record, reply) => {
                 self.gathered.batch.record.push(*record);
                 self.gathered.recorded.push(reply);
@@ -326,8 +325,7 @@ impl Committer {
             answer(gathered, &Ok(()));
             return;
         }
-        let result = self.commit_batch(&gathered.batch);
-        let Err(error) = result else {
+        let Err(error) = self.commit_gathered(&gathered) else {
             answer(gathered, &Ok(()));
             return;
         };
@@ -335,6 +333,13 @@ impl Committer {
         let kept = Kept::of(&mut gathered);
         answer(gathered, &Err(error));
         self.recover(kept);
+    }
+
+    fn commit_gathered(&self, gathered: &Gathered) -> Result<()> {
+        match gathered.unread.is_empty() {
+            true => self.commit_batch(&gathered.batch),
+            false => Err(Error::unavailable("the store could not be read")),
+        }
     }
 
     /// What was gathered, all but the wish to close.

@@ -26,6 +26,8 @@ pub struct Faulty<S> {
     /// Commits fail from now on, after the batch reached the disk or before.
     failing: AtomicBool,
     after_writing: AtomicBool,
+    /// While commits fail, idempotency keys cannot be read either.
+    pub unreadable: AtomicBool,
     /// There is no room for new events.
     pub full: AtomicBool,
     /// How often it refuses to be opened again.
@@ -40,6 +42,7 @@ impl<S: Store> Faulty<S> {
             inner,
             failing: AtomicBool::new(false),
             after_writing: AtomicBool::new(false),
+            unreadable: AtomicBool::new(false),
             full: AtomicBool::new(false),
             refused_openings: AtomicU32::new(0),
             tried: Notify::new(),
@@ -158,6 +161,9 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.fresh()
     }
     fn idempotency(&self, id: ApplicationId, key: &str) -> Result<Option<IdempotencyRecord>> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            self.check()?;
+        }
         self.inner.idempotency(id, key)
     }
     fn event_by_uid(&self, id: ApplicationId, uid: &str) -> Result<Option<EventId>> {

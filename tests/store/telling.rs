@@ -72,3 +72,17 @@ async fn what_tells_of_an_attempt_is_taken_on_a_full_disk_and_new_events_are_not
     committer.close().await.unwrap();
     assert_eq!(events(&faulty.inner), [told[0].acceptance.event.id]);
 }
+
+#[tokio::test]
+async fn what_tells_of_an_attempt_survives_storage_that_cannot_even_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    faulty.unreadable.store(true, Ordering::SeqCst);
+    faulty.fail(false, 2);
+    let told = insist(&committer, 1, "told");
+    back.notified().await;
+    let told = told.await.unwrap().unwrap();
+    committer.close().await.unwrap();
+    assert_eq!(events(&faulty.inner), [told[0].acceptance.event.id]);
+}

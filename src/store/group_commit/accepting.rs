@@ -15,23 +15,57 @@ impl Committer {
         events: Vec<NewAcceptance>,
         reply: Reply<Vec<Accepted>>,
     ) -> Option<(Vec<Accepted>, Reply<Vec<Accepted>>)> {
+        match self.resolve_all(events) {
+            Ok((accepted, new)) => {
+                self.take_new(new);
+                Some((accepted, reply))
+            }
+            Err(error) => {
+                reply.send(Err(error));
+                None
+            }
+        }
+    }
+
+    /// The same with events that only something about themselves may have refused: where the store
+    /// fails, they are kept.
+    pub(super) fn gather_insisted(
+        &mut self,
+        events: Vec<NewAcceptance>,
+        reply: Reply<Vec<Accepted>>,
+    ) {
+        match self.resolve_all(events.clone()) {
+            Ok((accepted, new)) => {
+                self.take_new(new);
+                self.gathered.insisted.push((accepted, reply));
+            }
+            Err(error) if error.is_unavailable() => {
+                self.gathered.storage_failed = true;
+                self.gathered.unread.push((events, reply));
+            }
+            Err(error) => reply.send(Err(error)),
+        }
+    }
+
+    /// What the events of one request are, and which of them are new: all of them or none, since one
+    /// request is one commit.
+    fn resolve_all(
+        &self,
+        events: Vec<NewAcceptance>,
+    ) -> Result<(Vec<Accepted>, Vec<Arc<Acceptance>>)> {
         let mut accepted = Vec::with_capacity(events.len());
         let mut new = Vec::new();
         for event in events {
-            match self.resolve(event, &new) {
-                Ok(resolved) => {
-                    if !resolved.repeated {
-                        new.push(Arc::clone(&resolved.acceptance));
-                    }
-                    accepted.push(resolved);
-                }
-                // All of them or none: one request is one commit.
-                Err(error) => {
-                    reply.send(Err(error));
-                    return None;
-                }
+            let resolved = self.resolve(event, &new)?;
+            if !resolved.repeated {
+                new.push(Arc::clone(&resolved.acceptance));
             }
+            accepted.push(resolved);
         }
+        Ok((accepted, new))
+    }
+
+    fn take_new(&mut self, new: Vec<Arc<Acceptance>>) {
         for acceptance in new {
             let event = &acceptance.event;
             if let Some(key) = &event.idempotency_key {
@@ -44,7 +78,6 @@ impl Committer {
             self.gathered.bytes += event.data.len();
             self.gathered.batch.accept.push(Acceptance::clone(&acceptance));
         }
-        Some((accepted, reply))
     }
 
     /// Gives the event an id, or finds the one that was accepted under its key.

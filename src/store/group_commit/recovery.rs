@@ -30,7 +30,8 @@ impl Kept {
             (accepted.iter().map(Accepted::anew).collect(), reply)
         };
         let refused = gathered.batch.accept.iter().map(|held| held.event.id).collect();
-        Self { refused, records, insisted: insisted.map(anew).collect() }
+        let unread = std::mem::take(&mut gathered.unread);
+        Self { refused, records, insisted: insisted.map(anew).chain(unread).collect() }
     }
 }
 
@@ -79,13 +80,12 @@ impl Committer {
     /// Commits what was kept. Events that are there already are known by their idempotency keys.
     fn commit_kept(&mut self, kept: &mut Kept) -> Result<()> {
         for (events, reply) in std::mem::take(&mut kept.insisted) {
-            let insisted = self.gather_events(events, reply);
-            self.gathered.insisted.extend(insisted);
+            self.gather_insisted(events, reply);
         }
         let mut gathered = self.take_gathered();
         (gathered.batch.record, gathered.recorded) =
             std::mem::take(&mut kept.records).into_iter().unzip();
-        let committed = self.commit_batch(&gathered.batch);
+        let committed = self.commit_gathered(&gathered);
         match committed {
             Ok(()) => answer(gathered, &Ok(())),
             Err(_) => {

@@ -104,7 +104,12 @@ fn snapshot_and_missing(
     for part in parts? {
         let (begins, offset) = (log.begin_of(part.place), log.begin_of(part.offset));
         let segment = segments.get(&begins).filter(|segment| segment.offset == offset);
-        if segment.is_none() || part.offset + part.bytes > file_bytes {
+        // sled reads it without the segment's header.
+        let is_there = segment.is_some()
+            || log
+                .holds(part.offset, part.bytes, part.place, part.page)
+                .map_err(|error| failed(&data.join(log::FILE), error))?;
+        if !is_there || part.offset + part.bytes > file_bytes {
             let of_segment =
                 missing.entry(begins).or_insert_with(|| Missing { offset, pages: Vec::new() });
             of_segment.pages.push(part.page);

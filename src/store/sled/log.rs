@@ -86,6 +86,14 @@ impl Log {
         Ok(bytes)
     }
 
+    /// Whether at `offset` of the file stands the message about that page that was logged at
+    /// `place`, of so many `bytes`, give or take its header.
+    pub(super) fn holds(&self, offset: u64, bytes: u64, place: u64, page: u64) -> io::Result<bool> {
+        let bytes = self.read(offset, bytes + MESSAGE_HEADER_MAX)?;
+        let number = place / self.segment_bytes;
+        Ok(parse_message(&bytes).is_some_and(|held| held.segment == number && held.page == page))
+    }
+
     /// Calls `see` with the messages from `place` on, which `bytes` hold, to the end of the
     /// segment or to `until`. Returns where it came to: at the first message that is not whole, it
     /// goes no further.

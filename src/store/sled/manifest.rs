@@ -69,7 +69,22 @@ pub(super) fn read(folder: &Path) -> Result<Option<Told>> {
     };
     let mut records = Records(&bytes);
     let head = records.next().unwrap_or_default();
-    let [VERSION, segment_bytes, snapshot] = *head else { return Ok(None) };
+    let (segment_bytes, snapshot) = match *head {
+        [VERSION, segment_bytes, snapshot] => (segment_bytes, snapshot),
+        [version, ..] if version != VERSION => {
+            return Err(Error::unreadable(format!(
+                "`{}` has version {version}: use the release that wrote it",
+                folder.join(NAME).display()
+            )));
+        }
+        _ => {
+            // It is written and synced before it takes its name, so that no crash does this.
+            if !bytes.is_empty() {
+                tracing::warn!("`{}` is damaged, and tells nothing", folder.join(NAME).display());
+            }
+            return Ok(None);
+        }
+    };
     let segments = records.filter_map(|record| match record.as_slice() {
         [begins, offset, pages @ ..] => {
             Some(Pages { begins: *begins, offset: *offset, pages: pages.to_vec() })

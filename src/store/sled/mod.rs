@@ -49,6 +49,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Limits of the embedded store.
@@ -74,6 +75,8 @@ pub struct SledStore {
     lock: Arc<File>,
     /// `None` after a failure, until [`Store::reopen`].
     opened: RwLock<Option<Arc<Opened>>>,
+    /// Whether it failed since it was opened.
+    failed: AtomicBool,
 }
 
 /// Handles and what is known besides the disk; dropped as a whole when anything fails.
@@ -121,6 +124,7 @@ impl SledStore {
             options,
             lock,
             opened: RwLock::new(Some(Arc::new(opened))),
+            failed: AtomicBool::new(false),
         })
     }
 
@@ -140,6 +144,7 @@ impl SledStore {
     }
 
     fn drop_handles(&self) {
+        self.failed.store(true, Ordering::Relaxed);
         let held = self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
         let_go(held);
     }
@@ -186,7 +191,11 @@ impl Store for SledStore {
         let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // A reader may still hold the old handles; sled refuses to open a second time until then.
         let_go(held.take());
+        if self.failed.load(Ordering::Relaxed) {
+            open::forget_cached(&self.folder);
+        }
         *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock)?));
+        self.failed.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -44,14 +44,24 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
     // Most of a long start is this, and grows with the file.
     let milliseconds = watch.elapsed().as_secs_f64() * 1e3;
     tracing::info!(milliseconds, bytes = db.size_on_disk().unwrap_or(0), "{OPENED}");
-    let data_file = File::open(data.join(log::FILE)).map_err(io)?;
-    // The names of new files are durable only once their folder is.
-    File::open(&data).and_then(|data| data.sync_all()).map_err(io)?;
-    let snapshot = snapshot::newest(&data)?.map_or(0, |(place, _)| place);
-    let log = Log::open(&data, segment_bytes(&data)).map_err(io)?;
-    let mut mark_options = OpenOptions::new();
-    let mark_options = mark_options.read(true).write(true).create(true).truncate(false);
-    let mark = mark_options.open(folder.join(MARK)).map_err(io)?;
+    let beside = || {
+        let data_file = File::open(data.join(log::FILE)).map_err(io)?;
+        // The names of new files are durable only once their folder is.
+        File::open(&data).and_then(|data| data.sync_all()).map_err(io)?;
+        let snapshot = snapshot::newest(&data)?.map_or(0, |(place, _)| place);
+        let log = Log::open(&data, segment_bytes(&data)).map_err(io)?;
+        let mut mark_options = OpenOptions::new();
+        let mark_options = mark_options.read(true).write(true).create(true).truncate(false);
+        let mark = mark_options.open(folder.join(MARK)).map_err(io)?;
+        Ok((data_file, mark, Manifest::begin(folder, log, snapshot)?))
+    };
+    let (data_file, mark, manifest) = match beside() {
+        Ok(files) => files,
+        Err(error) => {
+            let_go(db);
+            return Err(error);
+        }
+    };
     let opened = Opened {
         db,
         data_file,
@@ -63,7 +73,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
             last_event: 0,
             recent_pages: BTreeSet::new(),
             expiry: expire::Cursor::default(),
-            manifest: Manifest::begin(folder, log, snapshot)?,
+            manifest,
         }),
         events: Mutex::new(IndexBuffer::new(IndexKind::Events)),
         attempts: AttemptIndex::default(),
@@ -75,6 +85,18 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
             let_go(opened);
             Err(error)
         }
+    }
+}
+
+/// Has the system forget what it keeps of sled's file: what it could not write after all, it shows
+/// all the same, as if it were on the disk.
+pub(super) fn forget_cached(folder: &Path) {
+    let file = File::open(folder.join(DATA).join(log::FILE));
+    let forgotten = file.and_then(|file| {
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(io::Error::from)
+    });
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "what the system keeps of the store's file could not be forgotten");
     }
 }
 
