@@ -58,6 +58,8 @@ pub enum Effect {
     Accepted,
     /// It said that it is gone, in the provider's way: nothing more is sent.
     Disable(String),
+    /// It has failed for as long as its own policy bears.
+    GiveUp(String),
     /// The provider keeps the queue until it answers its challenge.
     Park(String),
 }

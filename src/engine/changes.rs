@@ -66,7 +66,10 @@ impl Inner {
         if keeps_credential && leads_elsewhere(&held.endpoint.url, &endpoint.url) {
             about("authentication", check_without_credential(&endpoint))?;
         }
-        about("authentication", self.check_encrypted(&endpoint))?;
+        // Nothing else that changes has to wait for it: sending refuses it anyway.
+        if !keeps_credential || endpoint.url != held.endpoint.url {
+            about("authentication", self.check_encrypted(&endpoint))?;
+        }
         if begins_anew(&held.endpoint, &endpoint) {
             endpoint.failing_since = None;
         }

@@ -293,7 +293,8 @@ impl Inner {
         // The lane first: nothing more goes out while the commit is on its way.
         self.close_lane(&held).await;
         let mut endpoint = Endpoint::clone(&held.endpoint);
-        if self.failing.take_recovered(id) {
+        let has_recovered = self.failing.take_recovered(id);
+        if has_recovered {
             endpoint.parked_in_a_row = 0;
         }
         endpoint.parked_in_a_row += u32::from(matches!(state, EndpointState::Parked { .. }));
@@ -303,6 +304,9 @@ impl Inner {
         let recipient = self.with_endpoint(&held, endpoint);
         if let Err(error) = self.commit_recipient(&recipient).await {
             // Nothing changed, so it is served as it was.
+            if has_recovered {
+                self.failing.put_recovered(id);
+            }
             self.publish(&held);
             return Err(error);
         }

@@ -87,6 +87,11 @@ impl Failing {
         }
     }
 
+    /// Takes note again of what [`Failing::take_recovered`] told, which could not be written.
+    pub fn put_recovered(&self, endpoint: EndpointId) {
+        self.state().recovered.insert(endpoint);
+    }
+
     /// Whether an endpoint accepted something of which its record does not say yet. Whoever asks
     /// is about to write that.
     pub fn take_recovered(&self, endpoint: EndpointId) -> bool {
@@ -116,7 +121,7 @@ impl Inner {
             return effect;
         }
         match (self.fails(endpoint, now), &effect) {
-            (Some(reason), Effect::None | Effect::Park(_)) if gives_up => Effect::Disable(reason),
+            (Some(reason), Effect::None | Effect::Park(_)) if gives_up => Effect::GiveUp(reason),
             _ => effect,
         }
     }
@@ -131,6 +136,15 @@ impl Inner {
                 "every attempt has failed since {since}, and `disable_after_failing_days` is {days}"
             )
         })
+    }
+
+    /// Whether an endpoint has failed for as many days as it says, as far as is known now.
+    pub(super) fn is_given_up(&self, endpoint: &Endpoint) -> bool {
+        let since = self.failing.since(endpoint.id);
+        endpoint
+            .disable_after_failing_days
+            .zip(since)
+            .is_some_and(|(days, since)| self.clock.now().since(since) >= DAY * u32::from(days))
     }
 
     /// Writes down which endpoints have failed for as long as `lasted`, and which accepted
@@ -150,11 +164,17 @@ impl Inner {
                 |held: &Arc<Recipient>| Change::Endpoint(Box::new(Endpoint::clone(&held.endpoint)));
             let changes = recipients.iter().map(change).collect();
             if let Err(error) = self.committer.change(changes).await {
-                tracing::warn!(%error, "since when endpoints fail was not recorded");
+                // While the store is down, that it is has been said.
+                if !error.is_unavailable() {
+                    tracing::warn!(%error, "since when endpoints fail was not recorded");
+                }
                 self.failing.state().recovered.extend(recovered);
                 return;
             }
-            recipients.iter().for_each(|recipient| self.publish(recipient));
+            // What ends has nobody to serve, and no queue to load.
+            if self.check_open().is_ok() {
+                recipients.iter().for_each(|recipient| self.publish(recipient));
+            }
         }
     }
 
@@ -203,6 +223,7 @@ mod tests {
     use crate::clock::{Clock, within};
     use crate::config::Config;
     use crate::engine::{Engine, NewApplication, NewEndpoint, NewEvent};
+    use crate::model::EndpointState;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -289,5 +310,20 @@ mod tests {
         engine.disable_endpoint(endpoint.id, "for a while").await.unwrap();
         let again = engine.enable_endpoint(endpoint.id).await.unwrap();
         assert_eq!(told(&again).await, 2, "another occasion");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_accepted_meanwhile_keeps_an_endpoint_from_being_given_up() {
+        let (engine, _, id, _) = accepting().await;
+        let inner = &engine.inner;
+        let is_served = || engine.endpoint(id).unwrap().state == EndpointState::Enabled;
+        inner.give_up(id, "failing".to_owned()).await;
+        assert!(is_served(), "it accepted something after the attempt that was the last straw");
+        inner.failing.take_up(id, NOW.before(DAY));
+        inner.give_up(id, "failing".to_owned()).await;
+        assert!(is_served(), "and has failed for a day since");
+        inner.failing.take_up(id, NOW.before(DAY * 2));
+        inner.give_up(id, "failing".to_owned()).await;
+        assert!(!is_served());
     }
 }

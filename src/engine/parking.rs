@@ -84,9 +84,23 @@ impl Inner {
         EndpointState::Disabled { reason, since: self.clock.wall() }
     }
 
-    /// Disables an endpoint that said so itself, or that has failed for too long.
+    /// Disables an endpoint that said so itself.
     pub(super) async fn disable_for(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
         let _edit = self.edits.lock().await;
+        self.disable(endpoint, reason).await;
+    }
+
+    /// Disables an endpoint that has failed for too long, if that is still so: since the attempt that
+    /// showed it, another may have been accepted, or the endpoint moved.
+    pub(super) async fn give_up(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
+        let _edit = self.edits.lock().await;
+        let held = self.directory.recipient(endpoint);
+        if held.is_ok_and(|held| self.is_given_up(&held.endpoint)) {
+            self.disable(endpoint, reason).await;
+        }
+    }
+
+    async fn disable(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
         let Ok(held) = self.directory.recipient(endpoint) else { return };
         if !matches!(held.endpoint.state, EndpointState::Enabled | EndpointState::Parked { .. }) {
             return;
@@ -181,7 +195,7 @@ impl Inner {
             if let Some(held) = is_parked(self)
                 && let Some(reason) = self.fails(&held.endpoint, self.clock.now())
             {
-                self.disable_for(endpoint, reason).await;
+                self.give_up(endpoint, reason).await;
             }
             return is_parked(self).is_none();
         }

@@ -231,6 +231,7 @@ impl Inner {
         match effect {
             Effect::None | Effect::Accepted => {}
             Effect::Disable(reason) => self.disable_for(endpoint, reason.clone()).await,
+            Effect::GiveUp(reason) => self.give_up(endpoint, reason.clone()).await,
             Effect::Park(reason) => self.park(endpoint, reason.clone()).await,
         }
     }

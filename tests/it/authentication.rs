@@ -241,6 +241,12 @@ async fn an_endpoint_of_a_trial_gets_no_credential_without_tls_later() {
     let AttemptOutcome::Failed(failure) = attempt.outcome else { panic!("{attempt:?}") };
     assert!(failure.detail.contains("not encrypted"), "{failure}");
     assert_eq!(receiver.requests().len(), 1);
+
+    // What has nothing to do with it can be changed all the same.
+    let name = EndpointChange { name: Some("Renamed".to_owned()), ..EndpointChange::default() };
+    assert_eq!(engine.update_endpoint(made.id, name).await.unwrap().name, "Renamed");
+    let again = EndpointChange { authentication: Some(basic()), ..EndpointChange::default() };
+    assert!(engine.update_endpoint(made.id, again).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
