@@ -49,6 +49,12 @@ pub(super) struct Limits {
     request_time: Duration,
 }
 
+/// What one asker has of so many requests in flight: a quarter, or a few where that is less, and never
+/// more than half as long as there are two.
+fn share_of_one(in_flight: usize) -> usize {
+    (in_flight / SHARE).max(IN_FLIGHT_OF_ONE.min(in_flight / 2)).max(1)
+}
+
 impl Limits {
     pub fn new(config: &ApiConfig) -> Self {
         let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
@@ -58,12 +64,12 @@ impl Limits {
         let streams = (config.connections_max / STREAMS_SHARE).max(1);
         let bodies = config.body_max_bytes.saturating_mul(BODIES);
         Self {
-            in_flight: Places::new(in_flight, (in_flight / SHARE).max(IN_FLIGHT_OF_ONE)),
+            in_flight: Places::new(in_flight, share_of_one(in_flight)),
             streams: Places::new(streams, STREAMS_OF_ONE),
             bodies: Places::new(bodies, bodies / SHARE),
             by_asker: DefaultKeyedRateLimiter::keyed(quota),
             body_max_bytes: config.body_max_bytes,
-            body_time: Duration::from_secs(config.head_seconds),
+            body_time: Duration::from_secs(config.request_seconds),
             request_time: Duration::from_secs(config.request_seconds),
         }
     }

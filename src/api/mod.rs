@@ -134,9 +134,11 @@ async fn enter(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     limits::bounded(limit, work).await
 }
 
-/// Lets anybody read what needs no token, as far as there is a place for them.
+/// Lets anybody read what needs no token, as often as one tenant may ask and as far as there is a
+/// place for them.
 async fn read(State(api): State<Api>, request: Request, next: Next) -> Response {
-    match api.limits.place(Asker::Anybody) {
+    let counted = api.limits.count(Asker::Anybody);
+    match counted.and_then(|()| api.limits.place(Asker::Anybody)) {
         Ok(place) => limits::until_written(next.run(request).await, place).await,
         Err(refusal) => refusal.into_response(),
     }

@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 const LIMIT_DEFAULT: u16 = 50;
 /// Items on a page at most.
 pub(super) const LIMIT_MAX: u16 = 250;
+/// Bytes of JSON on a page of what is all in memory at most, but for a single item that is longer.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an iterator at most: ours are shorter.
 const ITERATOR_MAX_BYTES: usize = 512;
 
@@ -102,7 +104,7 @@ impl Place {
 }
 
 /// A page of what is all in memory: `items` by key, in ascending order.
-pub(super) fn page_of<I, T: ToSchema>(
+pub(super) fn page_of<I, T: Serialize + ToSchema>(
     items: impl IntoIterator<Item = I>,
     query: &PageQuery,
     key: impl Fn(&I) -> String,
@@ -127,12 +129,30 @@ pub(super) fn page_of<I, T: ToSchema>(
             (end.saturating_sub(limit), end)
         }
     };
-    let done = end >= items.len();
-    let shown: Vec<(String, I)> =
+    let reaches_end = end >= items.len();
+    let mut asked: Vec<(String, I)> =
         items.into_iter().skip(start).take(end.saturating_sub(start)).collect();
+    // What is nearest to the place stays, where not all has room.
+    let is_backward = matches!(place, Place::Before(_));
+    if is_backward {
+        asked.reverse();
+    }
+    let (asked_for, mut bytes, mut shown) = (asked.len(), 0, Vec::new());
+    for (key, item) in asked {
+        let item = show(item);
+        bytes += serde_json::to_vec(&item).map_or(0, |json| json.len());
+        if bytes > PAGE_BYTES_MAX && !shown.is_empty() {
+            break;
+        }
+        shown.push((key, item));
+    }
+    let done = reaches_end && (is_backward || shown.len() == asked_for);
+    if is_backward {
+        shown.reverse();
+    }
     let first = shown.first().map(|(key, _)| key.clone());
     let last = shown.last().map(|(key, _)| key.clone());
-    let data = shown.into_iter().map(|(_, item)| show(item)).collect();
+    let data = shown.into_iter().map(|(_, item)| item).collect();
     // With nothing on this page its own place is where one goes on.
     let last = last.or(match place {
         Place::After(last) => Some(last),
@@ -189,5 +209,22 @@ mod tests {
     fn limits_are_bounded() {
         assert!(limit(Some(0)).is_err() && limit(Some(251)).is_err());
         assert_eq!(limit(None).ok(), Some(50));
+    }
+
+    #[test]
+    fn a_page_ends_before_it_is_too_long_whichever_way_one_goes() {
+        let long = |item: u32| format!("{item}{}", "x".repeat(PAGE_BYTES_MAX / 3));
+        let seen = |iterator: Option<&str>| {
+            let query =
+                PageQuery { iterator: iterator.map(str::to_owned), limit: None, order: None };
+            let page = page_of(1..=5_u32, &query, |item| format!("k{item}"), long);
+            let page = page.unwrap_or_else(|_| panic!("refused"));
+            let items: String = page.data.iter().filter_map(|text| text.chars().next()).collect();
+            (items, page.done)
+        };
+        assert_eq!(seen(None), ("12".to_owned(), false));
+        assert_eq!(seen(Some("k2")), ("34".to_owned(), false));
+        assert_eq!(seen(Some("k4")), ("5".to_owned(), true));
+        assert_eq!(seen(Some("-k5")), ("34".to_owned(), false));
     }
 }
