@@ -26,7 +26,7 @@ const ASKERS_KEPT: usize = 10_000;
 /// One asker has this part of all requests in flight at most, and of the bytes of bodies that are
 /// being read: one over it.
 const SHARE: usize = 4;
-/// Requests in flight that every asker may have, however few there may be in all.
+/// Requests in flight that every asker may have, where that is half of all at most.
 const IN_FLIGHT_OF_ONE: usize = 8;
 /// Bodies that are being read hold as many bytes together as this many of the longest.
 const BODIES: usize = 64;
@@ -45,7 +45,6 @@ pub(super) struct Limits {
     bodies: Places,
     by_asker: DefaultKeyedRateLimiter<Asker>,
     body_max_bytes: usize,
-    body_time: Duration,
     request_time: Duration,
 }
 
@@ -69,12 +68,11 @@ impl Limits {
             bodies: Places::new(bodies, bodies / SHARE),
             by_asker: DefaultKeyedRateLimiter::keyed(quota),
             body_max_bytes: config.body_max_bytes,
-            body_time: Duration::from_secs(config.request_seconds),
             request_time: Duration::from_secs(config.request_seconds),
         }
     }
 
-    /// How long a request may take.
+    /// How long a request may take once its body is there.
     pub fn request_time(&self) -> Duration {
         self.request_time
     }
@@ -121,12 +119,12 @@ impl Limits {
     /// slowly would keep from others: what bounds it is its time, and the bytes that are there.
     pub async fn take_in(&self, asker: Asker, request: Request) -> Result<Request, Refusal> {
         let (parts, body) = request.into_parts();
-        match crate::clock::within(self.body_time, self.whole(asker, body)).await {
+        match crate::clock::within(self.request_time, self.whole(asker, body)).await {
             Some(body) => Ok(Request::from_parts(parts, Body::from(body?))),
             None => Err(Refusal::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
-                format!("the body took longer than {} s", self.body_time.as_secs()),
+                format!("the body took longer than {} s", self.request_time.as_secs()),
             )),
         }
     }

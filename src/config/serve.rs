@@ -93,11 +93,12 @@ pub enum LogFormat {
 pub struct ApiConfig {
     /// Bytes of one request's body at most.
     pub body_max_bytes: usize,
-    /// Seconds within which a client has to send the head of its next request, then the body, or end
-    /// its TLS handshake; then its connection is closed.
+    /// Seconds within which a client has to send the head of its next request, or end its TLS
+    /// handshake; then its connection is closed.
     pub head_seconds: u64,
-    /// Seconds within which a request has to be answered, and then within which a client has to read
-    /// its answer, or what a live view has to tell; then its connection is closed.
+    /// Seconds within which a client has to send a request's body, then within which the request has
+    /// to be answered, and then within which the client has to read the answer, or what a live view
+    /// has to tell; then its connection is closed.
     pub request_seconds: u64,
     /// Open connections at most.
     pub connections_max: usize,

@@ -110,7 +110,7 @@ async fn status(stream: &mut TcpStream) -> String {
 async fn who_sends_bodies_slowly_keeps_no_place_and_is_cut_off() {
     let (service, [own, _], everything) = tenants(|config| {
         config.api.requests_in_flight_max = 1;
-        config.api.head_seconds = 2;
+        config.api.request_seconds = 5;
     })
     .await;
     let mut slow = Vec::new();
@@ -129,7 +129,7 @@ async fn who_sends_bodies_slowly_keeps_no_place_and_is_cut_off() {
 async fn bodies_that_are_read_hold_a_bounded_memory_of_which_no_tenant_has_all() {
     let (service, [own, portal], everything) = tenants(|config| {
         config.api.body_max_bytes = 1000;
-        config.api.head_seconds = 60;
+        config.api.request_seconds = 60;
     })
     .await;
     // All of them together, and of those a quarter, are 64 and 16 bodies of full length.
