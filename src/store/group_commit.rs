@@ -271,10 +271,7 @@ impl Committer {
         self.gathered.operations += 1;
         match operation {
             Operation::Accept(events, reply) => match room {
-                Ok(()) => {
-                    let gathered = self.gather_events(events, reply);
-                    self.gathered.accepted.extend(gathered);
-                }
+                Ok(()) => self.gather_events(events, reply),
                 Err(error) => reply.send(Err(copy(error))),
             },
             Operation::Insist(events, reply) => self.gather_insisted(events, reply),

@@ -8,22 +8,18 @@ use crate::store::Acceptance;
 use std::sync::Arc;
 
 impl Committer {
-    /// Takes the events of one request into the next commit, and tells what they are there; or
-    /// refuses it.
+    /// Takes the events of one request into the next commit, or refuses it.
     pub(super) fn gather_events(
         &mut self,
         events: Vec<NewAcceptance>,
         reply: Reply<Vec<Accepted>>,
-    ) -> Option<(Vec<Accepted>, Reply<Vec<Accepted>>)> {
+    ) {
         match self.resolve_all(events) {
             Ok((accepted, new)) => {
                 self.take_new(new);
-                Some((accepted, reply))
+                self.gathered.accepted.push((accepted, reply));
             }
-            Err(error) => {
-                reply.send(Err(error));
-                None
-            }
+            Err(error) => reply.send(Err(error)),
         }
     }
 
