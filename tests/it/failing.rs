@@ -141,7 +141,7 @@ async fn a_challenge_that_is_answered_does_not_begin_the_days_anew() {
     bench.advance(minutes(1)).await;
     // The event that tries the way is refused.
     posts_arrived(&receiver, 2).await;
-    bench.until_served(id, "parked").await;
+    bench.until_parked(id).await;
     bench.advance(hours(48)).await;
     bench.until_served(id, "disabled").await;
     receiver.answer_always(None);
@@ -160,8 +160,7 @@ async fn a_parked_endpoint_that_answers_no_challenge_for_days_is_disabled() {
     bench.advance(minutes(1)).await;
     until(|| bench.engine.probe_status(id).unwrap().failure.is_some()).await;
     bench.advance(hours(47)).await;
-    until(|| bench.engine.probe_status(id).unwrap().next > bench.clock.now()).await;
-    assert_eq!(bench.served(id), "parked");
+    bench.until_parked(id).await;
     bench.advance(hours(2)).await;
     bench.until_served(id, "disabled").await;
     let skipped = bench.settled_order(2).await;

@@ -101,6 +101,7 @@ async fn a_notice_that_a_crash_parted_from_its_attempt_is_neither_lost_nor_doubl
     let notice = NewEvent::new(platform, name, &data).unwrap();
     let notice = notice.idempotency_key(format!("{name}/{event}/{endpoint}"));
     bench.engine.emit(notice).await.unwrap();
+    bench.engine.settle().await;
     bench.advance(minutes(50)).await;
     assert_eq!(bench.history(delivery).await.attempts.len(), 4);
     assert_eq!(bench.state(delivery).await, "exhausted");

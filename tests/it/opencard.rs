@@ -148,7 +148,7 @@ async fn an_endpoint_that_answers_challenges_but_no_events_is_parked_for_longer(
         assert_eq!(bench.served(id), "parked");
         bench.advance(Duration::from_millis(1)).await;
         posts_arrived(&receiver, before.1 + 1).await;
-        bench.until_served(id, "parked").await;
+        bench.until_parked(id).await;
         bench.engine.settle().await;
         assert_eq!(posts(&receiver).len(), before.1 + 1, "one event tries the way");
     }
@@ -175,7 +175,7 @@ async fn an_endpoint_that_accepts_an_event_and_is_parked_at_once_is_probed_soon(
     for delay in [seconds(10), minutes(1), minutes(5)] {
         bench.advance(delay).await;
     }
-    bench.until_served(id, "parked").await;
+    bench.until_parked(id).await;
     let wait = bench.engine.probe_status(id).unwrap().next.since(bench.clock.now());
     assert_eq!(wait, minutes(1), "as the first time");
 }
@@ -224,7 +224,7 @@ async fn an_endpoint_that_is_parked_again_is_probed_once_each_time() {
     assert_eq!(bench.engine.probe_status(id), None, "it is served");
     // It answers challenges, and refuses the event that tries the way.
     posts_arrived(&receiver, 2).await;
-    bench.until_served(id, "parked").await;
+    bench.until_parked(id).await;
     bench.engine.settle().await;
     let before = challenges(&receiver);
     let wait = bench.engine.probe_status(id).unwrap().next.since(bench.clock.now());

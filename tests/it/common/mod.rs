@@ -116,7 +116,7 @@ impl Bench {
         for delay in [seconds(10), minutes(1), minutes(5)] {
             self.advance(delay).await;
         }
-        assert_eq!(self.served(created.endpoint.id), "parked");
+        self.until_parked(created.endpoint.id).await;
         assert_eq!(self.state(delivery).await, "waiting");
         assert_eq!(self.history(delivery).await.attempts.len(), 4);
         (receiver, created)
@@ -186,6 +186,13 @@ impl Bench {
     /// Waits until an endpoint is in a state.
     pub async fn until_served(&self, endpoint: EndpointId, state: &str) {
         until(|| self.served(endpoint) == state).await;
+    }
+
+    /// Waits until an endpoint is parked and its next challenge is to come: what is known of the
+    /// probes begins after the state.
+    pub async fn until_parked(&self, endpoint: EndpointId) {
+        let next = || self.engine.probe_status(endpoint).map(|status| status.next);
+        until(|| next().is_some_and(|next| next > self.clock.now())).await;
     }
 }
 
