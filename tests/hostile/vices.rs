@@ -15,6 +15,16 @@ const LIFE_MAX: Duration = Duration::from_secs(300);
 /// 1 GiB of zeros, compressed twice.
 const ZEROS: &[u8] = include_bytes!("../data/zeros.gz.gz");
 
+/// Lines of a header, many in a write.
+const HEADERS: [u8; 4096] = {
+    let (line, mut lines, mut at) = (b"X-A: b\r\n", [0; 4096], 0);
+    while at < lines.len() {
+        lines[at] = line[at % line.len()];
+        at += 1;
+    }
+    lines
+};
+
 /// The time between two bytes of one that takes its time.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -158,7 +168,7 @@ impl Vice {
             Self::SlowHead => (format!("{OK}X-A: "), b"a"),
             Self::SlowBody => (format!("{OK}Content-Length: 100000\r\n\r\n"), b"a"),
             Self::EndlessStatusLine => ("HTTP/1.1 200 ".to_owned(), &[b'a'; 4096]),
-            Self::EndlessHeaders => (OK.to_owned(), b"X-A: b\r\n"),
+            Self::EndlessHeaders => (OK.to_owned(), &HEADERS),
             Self::EndlessHeader => (format!("{OK}X-A: "), &[b'a'; 4096]),
             Self::EndlessBody => (format!("{OK}\r\n"), &[b'a'; 4096]),
             Self::EndlessInterim => (String::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n"),

@@ -18,6 +18,7 @@ mod faults;
 mod folder;
 mod forming;
 mod growing;
+mod halves;
 mod keeping;
 mod listing;
 mod queueing;

@@ -8,6 +8,7 @@ use crate::model::{AttemptId, AttemptPosition, EndpointId, EventId, Order, Webho
 use crate::store::keys::{IndexKind, Key};
 use crate::store::ledger::{Entry, EntryChange};
 use crate::store::sled::index::IndexBuffer;
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, failed, record};
 use crate::store::{Attempted, codec};
 use std::collections::HashSet;
@@ -70,11 +71,11 @@ impl AttemptIndex {
         }
     }
 
-    /// Puts what waits to be written into `batch`.
-    pub(super) fn write(&self, batch: &mut ::sled::Batch) {
-        self.buffer().write(batch);
+    /// Puts what waits to be written into `writes`.
+    pub(super) fn write(&self, writes: &mut Writes) {
+        self.buffer().write(writes);
         for commit in &self.recent().journals {
-            batch.remove(Key::Journal(*commit).encode());
+            writes.remove(Key::Journal(*commit).encode());
         }
     }
 

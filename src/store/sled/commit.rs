@@ -1,4 +1,4 @@
-//! One commit: a [`Batch`] as one sled batch, flushed, synced, marked.
+//! What a [`Batch`] writes, put together.
 
 use crate::error::Result;
 use crate::model::{
@@ -11,6 +11,7 @@ use crate::store::sled::attempts::{attempts_in, encode_journal};
 use crate::store::sled::durability::Coming;
 use crate::store::sled::page::{Page, entries_of_a_page};
 use crate::store::sled::replays::Replays;
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, Writer, failed, record};
 use crate::store::{Acceptance, Attempted, Batch, Change, IdempotencyRecord, Place, Record};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ struct Assembly<'a> {
     writer: &'a mut Writer,
     /// What the commit accepts.
     accepted: &'a [Acceptance],
-    batch: ::sled::Batch,
+    writes: Writes,
     entries: BTreeMap<u128, Vec<EncodedEntry>>,
     /// Documents by their keys in the store, each as the last change leaves it.
     documents: BTreeMap<Vec<u8>, Option<&'a [u8]>>,
@@ -43,7 +44,7 @@ impl Opened {
             opened: self,
             writer: &mut writer,
             accepted: &batch.accept,
-            batch: ::sled::Batch::default(),
+            writes: Writes::default(),
             entries: BTreeMap::new(),
             documents: BTreeMap::new(),
             replays: Replays::default(),
@@ -52,20 +53,20 @@ impl Opened {
         assembly.accept()?;
         batch.record.iter().try_for_each(|record| assembly.record(record))?;
         batch.change.iter().try_for_each(|change| assembly.change(change))?;
-        let (mut sled_batch, coming, attempts) = assembly.finish(sequence)?;
+        let (mut writes, coming, attempts) = assembly.finish(sequence)?;
         // Of what was committed before: what this commit adds is listed once it is there, or a
         // listing would go past it.
         let writes_events = self.events().is_due();
         if writes_events {
-            self.write_event_index(writer.last_event, &mut sled_batch);
+            self.write_event_index(writer.last_event, &mut writes);
         }
         // Nor while an attempt comes that the buffer holds: it is known there for the same one.
         let writes_attempts =
             self.attempts.buffer().is_due() && !self.attempts.holds_any(&attempts);
         if writes_attempts {
-            self.attempts.write(&mut sled_batch);
+            self.attempts.write(&mut writes);
         }
-        self.apply_with(&mut writer, coming, sled_batch)?;
+        self.apply_with(&mut writer, coming, writes)?;
         // Only this thread adds to the buffers, so they still hold just what was written.
         if writes_events {
             self.events().clear();
@@ -86,47 +87,12 @@ impl Opened {
     /// Writes the indexes down now.
     pub(super) fn write_indexes(&self) -> Result<()> {
         let mut writer = self.writer();
-        let mut batch = ::sled::Batch::default();
-        self.write_event_index(writer.last_event, &mut batch);
-        self.attempts.write(&mut batch);
-        self.apply(&mut writer, batch)?;
+        let mut writes = Writes::default();
+        self.write_event_index(writer.last_event, &mut writes);
+        self.attempts.write(&mut writes);
+        self.apply(&mut writer, writes)?;
         self.events().clear();
         self.attempts.clear();
-        Ok(())
-    }
-
-    /// Applies a batch under the next number and makes it durable: sled's flush writes the file, the
-    /// sync reaches the disk. Then that is noted beside the log.
-    pub(super) fn apply(&self, writer: &mut Writer, batch: ::sled::Batch) -> Result<()> {
-        self.apply_with(writer, Coming::new(), batch)
-    }
-
-    /// The same with a batch that adds to queues.
-    fn apply_with(
-        &self,
-        writer: &mut Writer,
-        coming: Coming,
-        mut batch: ::sled::Batch,
-    ) -> Result<()> {
-        let sequence = writer.sequence + 1;
-        let value = record::inline(&u128::from(sequence).to_be_bytes());
-        batch.insert(Key::Meta("sequence").encode(), value);
-        self.durability.of(coming, || {
-            self.db.apply_batch(batch).map_err(failed)?;
-            self.db.flush().map_err(failed)?;
-            // Nothing else of sled's tells how far its log is on disk, and where its segments are.
-            let log = &self.db.context.pagecache.log;
-            let stable = log.stable_offset();
-            self.data_file.sync_data().map_err(|error| failed(::sled::Error::Io(error)))?;
-            let held = |from| {
-                let segments = log.iter_from(i64::try_from(from).unwrap_or(i64::MAX)).segments;
-                let place = |begins| u64::try_from(begins).unwrap_or(0);
-                segments.into_iter().map(|(begins, offset)| (place(begins), offset)).collect()
-            };
-            writer.manifest.extend(u64::try_from(stable + 1).unwrap_or(0), held)
-        })?;
-        self.write_mark(sequence)?;
-        writer.sequence = sequence;
         Ok(())
     }
 
@@ -175,11 +141,11 @@ impl<'a> Assembly<'a> {
                 accepted_at: event.accepted_at,
             };
             let key = Key::Idempotency(event.application, key).encode();
-            record::put(&mut self.batch, key, &codec::encode(&held)?);
+            record::put(&mut self.writes, key, &codec::encode(&held)?);
         }
         if let Some(uid) = &event.uid {
             let key = Key::EventUid(event.application, uid).encode();
-            record::put(&mut self.batch, key, &codec::encode(&event.id)?);
+            record::put(&mut self.writes, key, &codec::encode(&event.id)?);
         }
         Ok(())
     }
@@ -190,7 +156,7 @@ impl<'a> Assembly<'a> {
         };
         let first = first.as_u128();
         let value = codec::encode_events(&page.events)?;
-        record::put(&mut self.batch, Key::EventPage(first).encode(), &value);
+        record::put(&mut self.writes, Key::EventPage(first).encode(), &value);
         self.writer.recent_pages.insert(first);
         if self.writer.recent_pages.len() > RECENT_PAGES_MAX {
             self.writer.recent_pages.pop_first();
@@ -221,9 +187,9 @@ impl<'a> Assembly<'a> {
             }
             let key = Key::Exhausted(record.endpoint, event.id).encode();
             match record.state {
-                Some(DeliveryState::Exhausted { .. }) => self.batch.insert(key, &[0_u8][..]),
+                Some(DeliveryState::Exhausted { .. }) => self.writes.insert(key, &[0_u8][..]),
                 // Only what was tried before can be in the list of the exhausted.
-                Some(_) if record.attempt.number > 1 => self.batch.remove(key),
+                Some(_) if record.attempt.number > 1 => self.writes.remove(key),
                 _ => {}
             }
         }
@@ -263,11 +229,11 @@ impl<'a> Assembly<'a> {
         match change {
             Change::Application(application) => {
                 let key = Key::Application(application.id).encode();
-                record::put(&mut self.batch, key, &codec::encode(application)?);
+                record::put(&mut self.writes, key, &codec::encode(application)?);
             }
             Change::Endpoint(endpoint) => {
                 let key = Key::Endpoint(endpoint.id).encode();
-                record::put(&mut self.batch, key, &codec::encode_endpoint(endpoint)?);
+                record::put(&mut self.writes, key, &codec::encode_endpoint(endpoint)?);
                 if matches!(endpoint.state, EndpointState::Deleted { .. }) {
                     self.writer.fresh.retain(|(_, held)| *held != endpoint.id);
                 }
@@ -289,7 +255,7 @@ impl<'a> Assembly<'a> {
                 let change = EntryChange::Moved { state: *state, position: enqueue.due };
                 self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
                 let key = Key::Exhausted(delivery.endpoint, delivery.event).encode();
-                self.batch.remove(key);
+                self.writes.remove(key);
                 let progress = QueueProgress { attempts: *attempts, ..QueueProgress::default() };
                 self.enqueue_tried(delivery.endpoint, *enqueue, &progress)?;
             }
@@ -297,7 +263,7 @@ impl<'a> Assembly<'a> {
                 let change = EntryChange::Added { due: enqueue.due };
                 self.plain_entry(delivery.event.as_u128(), delivery.endpoint, change)?;
                 let key = Key::Added(delivery.endpoint, delivery.event).encode();
-                self.batch.insert(key, &[][..]);
+                self.writes.insert(key, &[][..]);
                 self.enqueue(delivery.endpoint, *enqueue);
             }
             Change::Form { webhook, dequeue } => {
@@ -310,10 +276,10 @@ impl<'a> Assembly<'a> {
                 let item = QueueItem { due: webhook.due, webhook: webhook.id, manual: false };
                 self.enqueue(webhook.endpoint, item);
                 let key = Key::Webhook(webhook.id).encode();
-                record::put(&mut self.batch, key, &codec::encode(webhook)?);
+                record::put(&mut self.writes, key, &codec::encode(webhook)?);
             }
             Change::KeyCheck(check) => {
-                record::put(&mut self.batch, Key::Meta("key_check").encode(), check);
+                record::put(&mut self.writes, Key::Meta("key_check").encode(), check);
             }
             Change::Document { kind, key, value } => {
                 self.documents.insert(Key::Document(*kind, key).encode(), value.as_deref());
@@ -331,7 +297,7 @@ impl<'a> Assembly<'a> {
 
     fn enqueue(&mut self, endpoint: EndpointId, item: QueueItem) {
         // What has no attempts yet needs no words.
-        self.batch.insert(Key::Queue(endpoint, item).encode(), &[][..]);
+        self.writes.insert(Key::Queue(endpoint, item).encode(), &[][..]);
         self.note(endpoint, item);
     }
 
@@ -341,7 +307,7 @@ impl<'a> Assembly<'a> {
         item: QueueItem,
         progress: &QueueProgress,
     ) -> Result<()> {
-        self.batch.insert(Key::Queue(endpoint, item).encode(), codec::encode(progress)?);
+        self.writes.insert(Key::Queue(endpoint, item).encode(), codec::encode(progress)?);
         self.note(endpoint, item);
         Ok(())
     }
@@ -352,7 +318,7 @@ impl<'a> Assembly<'a> {
     }
 
     fn dequeue(&mut self, endpoint: EndpointId, item: QueueItem) -> Result<()> {
-        self.batch.remove(Key::Queue(endpoint, item).encode());
+        self.writes.remove(Key::Queue(endpoint, item).encode());
         match item.manual {
             true => self.replays.end(self.opened, endpoint, item),
             false => Ok(()),
@@ -368,7 +334,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// Puts in what could only be gathered so far; with it come the attempts that were recorded.
-    fn finish(mut self, sequence: u64) -> Result<(::sled::Batch, Coming, Vec<Attempted>)> {
+    fn finish(mut self, sequence: u64) -> Result<(Writes, Coming, Vec<Attempted>)> {
         let (mut pages, mut attempts) = (Vec::new(), Vec::new());
         for (page, entries) in std::mem::take(&mut self.entries) {
             let mut rest = entries.as_slice();
@@ -378,7 +344,7 @@ impl<'a> Assembly<'a> {
             while !rest.is_empty() {
                 let (entries, others) = rest.split_at(entries_of_a_page(rest));
                 let value = codec::encode_entries(entries)?;
-                record::put(&mut self.batch, Key::EntryPage(page, part).encode(), &value);
+                record::put(&mut self.writes, Key::EntryPage(page, part).encode(), &value);
                 let before = attempts.len();
                 attempts.extend(attempts_in((page, part), entries.iter().map(EncodedEntry::light)));
                 if attempts.len() > before {
@@ -388,26 +354,26 @@ impl<'a> Assembly<'a> {
             }
         }
         if !pages.is_empty() {
-            self.batch.insert(Key::Journal(sequence).encode(), encode_journal(&pages));
+            self.writes.insert(Key::Journal(sequence).encode(), encode_journal(&pages));
         }
         for (key, value) in std::mem::take(&mut self.documents) {
             match (value, self.opened.db.get(&key).map_err(failed)?) {
-                (Some(value), _) => self.opened.replace(&mut self.batch, key, value)?,
-                (None, Some(stored)) => self.opened.remove(&mut self.batch, &key, &stored),
+                (Some(value), _) => self.opened.replace(&mut self.writes, key, value)?,
+                (None, Some(stored)) => self.opened.remove(&mut self.writes, &key, &stored),
                 (None, None) => {}
             }
         }
-        std::mem::take(&mut self.replays).write(&mut self.batch)?;
+        std::mem::take(&mut self.replays).write(&mut self.writes)?;
         if sequence.is_multiple_of(LOW_WATER_EVERY) {
             // Without a fresh delivery anywhere, the newest page is the first that may hold one.
             let first_fresh = self.writer.fresh.first().map(|(event, _)| event.as_u128());
             if let Some(low_water) = first_fresh.or(self.writer.recent_pages.last().copied()) {
                 let value = record::inline(&low_water.to_be_bytes());
-                self.batch.insert(Key::Meta("low_water").encode(), value);
+                self.writes.insert(Key::Meta("low_water").encode(), value);
             }
         }
         // They were gathered page by page, and each page begins to number its parts anew.
         attempts.sort_unstable_by_key(|attempt| attempt.position);
-        Ok((self.batch, self.coming, attempts))
+        Ok((self.writes, self.coming, attempts))
     }
 }

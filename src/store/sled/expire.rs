@@ -9,6 +9,7 @@ use crate::store::keys::{
     Key, decode_number, decode_queue, entries_prefix, own_page, queue_prefix,
 };
 use crate::store::ledger::{self, Entry, EntryChange};
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, SledStore, attempts, failed, record};
 use crate::store::{Acceptance, Expired, Expiry, IdempotencyRecord, Owner, Store, codec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -72,18 +73,18 @@ impl Gone {
 
 pub(super) fn step(store: &SledStore, opened: &Opened, expiry: &Expiry<'_>) -> Result<Expired> {
     let mut cursor = std::mem::take(&mut opened.writer().expiry);
-    let mut batch = ::sled::Batch::default();
+    let mut writes = Writes::default();
     let mut expired = Expired::default();
     let at = match cursor.phase {
-        Phase::Keys => opened.expire_keys(expiry, &mut batch)?,
+        Phase::Keys => opened.expire_keys(expiry, &mut writes)?,
         Phase::Events => {
-            opened.expire_events(store, expiry, cursor.at, &mut batch, &mut expired)?
+            opened.expire_events(store, expiry, cursor.at, &mut writes, &mut expired)?
         }
-        Phase::Queues => opened.expire_queues(cursor.at, expiry.step, &mut batch)?,
-        Phase::Applications => opened.expire_applications(store, &mut batch)?,
+        Phase::Queues => opened.expire_queues(cursor.at, expiry.step, &mut writes)?,
+        Phase::Applications => opened.expire_applications(store, &mut writes)?,
     };
     let mut writer = opened.writer();
-    opened.apply(&mut writer, batch)?;
+    opened.apply(&mut writer, writes)?;
     if at.is_none() {
         cursor.phase = match cursor.phase {
             Phase::Keys => Phase::Events,
@@ -108,11 +109,7 @@ fn time_of(id: u128) -> Timestamp {
 impl Opened {
     /// Idempotency keys are found through the events that they were given with; how far they are
     /// swept is remembered for ever.
-    fn expire_keys(
-        &self,
-        expiry: &Expiry<'_>,
-        batch: &mut ::sled::Batch,
-    ) -> Result<Option<Vec<u8>>> {
+    fn expire_keys(&self, expiry: &Expiry<'_>, writes: &mut Writes) -> Result<Option<Vec<u8>>> {
         let swept = self.number("keys_swept")?;
         let (mut looked_at, mut last) = (0, None);
         self.each_event_page(swept.saturating_add(1), |page, acceptances| {
@@ -121,14 +118,14 @@ impl Opened {
                 return Ok(false);
             }
             for held in &acceptances {
-                self.forget_idempotency(held, batch)?;
+                self.forget_idempotency(held, writes)?;
             }
             last = Some(page);
             looked_at += 1;
             Ok(looked_at < expiry.step)
         })?;
         let Some(page) = last else { return Ok(None) };
-        batch.insert(Key::Meta("keys_swept").encode(), record::inline(&page.to_be_bytes()));
+        writes.insert(Key::Meta("keys_swept").encode(), record::inline(&page.to_be_bytes()));
         Ok((looked_at >= expiry.step).then(|| Key::EventPage(page).encode()))
     }
 
@@ -137,7 +134,7 @@ impl Opened {
         store: &SledStore,
         expiry: &Expiry<'_>,
         after: Option<Vec<u8>>,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
         expired: &mut Expired,
     ) -> Result<Option<Vec<u8>>> {
         let from =
@@ -148,7 +145,7 @@ impl Opened {
             if time_of(page) >= expiry.newest_cutoff {
                 return Ok(false);
             }
-            self.expire_page(store, expiry, page, &acceptances, batch, &mut gone)?;
+            self.expire_page(store, expiry, page, &acceptances, writes, &mut gone)?;
             last = Some(page);
             looked_at += 1;
             bytes += acceptances.iter().map(|held| held.event.data.len()).sum::<usize>();
@@ -157,11 +154,11 @@ impl Opened {
             Ok(goes_on)
         })?;
         for (owner, events) in &gone.owners {
-            self.remove_from_index(&self.events, *owner, events, batch)?;
+            self.remove_from_index(&self.events, *owner, events, writes)?;
         }
-        self.forget_webhooks(store, &mut gone, batch)?;
+        self.forget_webhooks(store, &mut gone, writes)?;
         for (endpoint, attempts) in &gone.attempts {
-            self.remove_from_index(&self.attempts.buffer, *endpoint, attempts, batch)?;
+            self.remove_from_index(&self.attempts.buffer, *endpoint, attempts, writes)?;
         }
         expired.events = gone.events.len();
         Ok(last.filter(|_| !goes_on).map(|page| Key::EventPage(page).encode()))
@@ -174,7 +171,7 @@ impl Opened {
         expiry: &Expiry<'_>,
         page: u128,
         acceptances: &[Acceptance],
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
         gone: &mut Gone,
     ) -> Result<()> {
         let is_old =
@@ -194,8 +191,8 @@ impl Opened {
             let shared = shared.remove(&event.as_u128()).unwrap_or_default();
             let entries = self.with_own_entries(event, shared)?;
             if ledger::is_finished(store, held, &entries)? {
-                self.forget_event(held, &entries, batch)?;
-                self.forget_entries(own_page(event.as_u128()), batch, gone)?;
+                self.forget_event(held, &entries, writes)?;
+                self.forget_entries(own_page(event.as_u128()), writes, gone)?;
                 gone.add(held, &entries);
             } else {
                 kept.push(held);
@@ -204,12 +201,12 @@ impl Opened {
         if kept.len() == acceptances.len() {
             return Ok(());
         }
-        self.forget_page(page, batch)?;
+        self.forget_page(page, writes)?;
         if kept.is_empty() {
-            return self.forget_entries(page, batch, gone);
+            return self.forget_entries(page, writes, gone);
         }
         let kept: Result<Vec<_>> = kept.into_iter().map(codec::encode_event).collect();
-        record::put(batch, Key::EventPage(page).encode(), &codec::encode_events(&kept?)?);
+        record::put(writes, Key::EventPage(page).encode(), &codec::encode_events(&kept?)?);
         Ok(())
     }
 
@@ -218,34 +215,34 @@ impl Opened {
         &self,
         held: &Acceptance,
         entries: &[Entry],
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<()> {
         for endpoint in ledger::endpoints(held, entries) {
-            batch.remove(Key::Exhausted(endpoint, held.event.id).encode());
+            writes.remove(Key::Exhausted(endpoint, held.event.id).encode());
         }
         for entry in entries {
             if matches!(entry.change, EntryChange::Added { .. }) {
-                batch.remove(Key::Added(entry.endpoint, held.event.id).encode());
+                writes.remove(Key::Added(entry.endpoint, held.event.id).encode());
             }
         }
         let event = &held.event;
         if let Some(uid) = &event.uid
             && self.event_by_uid(event.application, uid)? == Some(event.id)
         {
-            batch.remove(Key::EventUid(event.application, uid).encode());
+            writes.remove(Key::EventUid(event.application, uid).encode());
         }
-        self.forget_idempotency(held, batch)
+        self.forget_idempotency(held, writes)
     }
 
     /// Removes an event's idempotency key, unless a later event has taken it over.
-    fn forget_idempotency(&self, held: &Acceptance, batch: &mut ::sled::Batch) -> Result<()> {
+    fn forget_idempotency(&self, held: &Acceptance, writes: &mut Writes) -> Result<()> {
         let event = &held.event;
         let Some(key) = &event.idempotency_key else { return Ok(()) };
         let key = Key::Idempotency(event.application, key).encode();
         if let Some(stored) = self.get(&key)? {
             let known: IdempotencyRecord = codec::decode("an idempotency key", &stored)?;
             if known.event == event.id {
-                batch.remove(key);
+                writes.remove(key);
             }
         }
         Ok(())
@@ -256,13 +253,13 @@ impl Opened {
         &self,
         store: &SledStore,
         gone: &mut Gone,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<()> {
         for webhook in std::mem::take(&mut gone.webhooks) {
             let Some(formed) = store.formed(webhook)? else { continue };
             if !self.holds_any(&formed.events, &gone.events)? {
-                self.forget_entries(webhook.as_u128(), batch, gone)?;
-                batch.remove(Key::Webhook(webhook).encode());
+                self.forget_entries(webhook.as_u128(), writes, gone)?;
+                writes.remove(Key::Webhook(webhook).encode());
             }
         }
         Ok(())
@@ -284,16 +281,16 @@ impl Opened {
         Ok(false)
     }
 
-    fn forget_page(&self, page: u128, batch: &mut ::sled::Batch) -> Result<()> {
+    fn forget_page(&self, page: u128, writes: &mut Writes) -> Result<()> {
         let key = Key::EventPage(page).encode();
         if let Some(stored) = self.db.get(&key).map_err(failed)? {
-            self.remove(batch, &key, &stored);
+            self.remove(writes, &key, &stored);
         }
         Ok(())
     }
 
     /// Removes a page of entries, and notes its attempts by endpoint.
-    fn forget_entries(&self, page: u128, batch: &mut ::sled::Batch, gone: &mut Gone) -> Result<()> {
+    fn forget_entries(&self, page: u128, writes: &mut Writes, gone: &mut Gone) -> Result<()> {
         self.each_entry(page, |page, at, entry| {
             if let Some(attempt) = attempts::attempted(page, at, &entry) {
                 let of_endpoint = gone.attempts.entry(attempt.endpoint.as_u128()).or_default();
@@ -302,7 +299,7 @@ impl Opened {
         })?;
         for item in self.db.scan_prefix(entries_prefix(page)) {
             let (key, stored) = item.map_err(failed)?;
-            self.remove(batch, &key, &stored);
+            self.remove(writes, &key, &stored);
             gone.keys += 1;
         }
         Ok(())
@@ -313,7 +310,7 @@ impl Opened {
         &self,
         at: Option<Vec<u8>>,
         step: usize,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<Option<Vec<u8>>> {
         let mut left = step.saturating_mul(KEYS_A_RECORD);
         let endpoints = at.unwrap_or_else(|| ENDPOINTS.start.to_vec())..ENDPOINTS.end.to_vec();
@@ -327,13 +324,13 @@ impl Opened {
             if !matches!(endpoint.state, EndpointState::Deleted { .. }) {
                 continue;
             }
-            left -= self.empty_queue(endpoint.id, left, batch)?;
+            left -= self.empty_queue(endpoint.id, left, writes)?;
             if left == 0 {
                 return Ok(Some(key.to_vec()));
             }
             let owner = Owner::Endpoint(endpoint.id);
             if self.events_of(owner, EventId::all(), Order::NewestFirst, 1)?.is_empty() {
-                self.remove(batch, &key, &stored);
+                self.remove(writes, &key, &stored);
             }
         }
         Ok(None)
@@ -344,15 +341,15 @@ impl Opened {
         &self,
         endpoint: EndpointId,
         limit: usize,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<usize> {
         let mut removed = 0;
         for key in self.db.scan_prefix(queue_prefix(endpoint)).keys().take(limit) {
             let key = key.map_err(failed)?;
             if let Some((to, item)) = decode_queue(&key).filter(|(_, item)| item.manual) {
-                batch.remove(Key::Replay(to, item.webhook).encode());
+                writes.remove(Key::Replay(to, item.webhook).encode());
             }
-            batch.remove(key);
+            writes.remove(key);
             removed += 1;
         }
         Ok(removed)
@@ -362,7 +359,7 @@ impl Opened {
     fn expire_applications(
         &self,
         store: &SledStore,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<Option<Vec<u8>>> {
         let mut deleted: Vec<Application> = store.applications()?;
         deleted.retain(|held| held.deleted_at.is_some());
@@ -374,7 +371,7 @@ impl Opened {
         for application in deleted.iter().filter(|held| !owners.contains(&held.id)) {
             let owner = Owner::Application(application.id);
             if self.events_of(owner, EventId::all(), Order::NewestFirst, 1)?.is_empty() {
-                batch.remove(Key::Application(application.id).encode());
+                writes.remove(Key::Application(application.id).encode());
             }
         }
         Ok(None)

@@ -8,6 +8,7 @@ use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::model::Order;
 use crate::store::keys::{IndexKind, Key, decode_index};
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, failed, record};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -47,13 +48,13 @@ impl<const WIDTH: usize> IndexBuffer<WIDTH> {
         self.items >= ITEMS_MAX || self.since.is_some_and(|since| since.elapsed() >= AGE_MAX)
     }
 
-    /// Puts everything into `batch`. The buffer is emptied when that is committed.
-    pub(super) fn write(&self, batch: &mut ::sled::Batch) {
+    /// Puts everything into `writes`. The buffer is emptied when that is committed.
+    pub(super) fn write(&self, writes: &mut Writes) {
         for (owner, items) in &self.owners {
             for page in items.chunks(PAGE_BYTES_MAX / WIDTH) {
                 let Some(first) = page.first() else { continue };
                 record::put(
-                    batch,
+                    writes,
                     Key::Index(self.kind, *owner, first).encode(),
                     page.as_flattened(),
                 );
@@ -184,7 +185,7 @@ impl Opened {
         buffer: &Mutex<IndexBuffer<WIDTH>>,
         owner: u128,
         gone: &BTreeSet<[u8; WIDTH]>,
-        batch: &mut ::sled::Batch,
+        writes: &mut Writes,
     ) -> Result<()> {
         let kind = {
             let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,9 +204,9 @@ impl Opened {
             let kept: Vec<u8> =
                 items.iter().filter(|item| !gone.contains(*item)).flatten().copied().collect();
             if kept.is_empty() {
-                batch.remove(key);
+                writes.remove(key);
             } else if kept.len() < page.len() {
-                record::put(batch, key, &kept);
+                record::put(writes, key, &kept);
             }
             if before.is_none() {
                 break;

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::model::{EventId, Order};
 use crate::store::keys::Key;
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, record};
 use crate::store::{Acceptance, Owner};
 use std::ops::Range;
@@ -24,12 +25,12 @@ impl Opened {
         }
     }
 
-    /// Puts what waits to be written of the index of events into `batch`; `last` is the last event
+    /// Puts what waits to be written of the index of events into `writes`; `last` is the last event
     /// in it.
-    pub(super) fn write_event_index(&self, last: u128, batch: &mut ::sled::Batch) {
-        self.events().write(batch);
+    pub(super) fn write_event_index(&self, last: u128, writes: &mut Writes) {
+        self.events().write(writes);
         let indexed = record::inline(&last.to_be_bytes());
-        batch.insert(Key::Meta("indexed").encode(), indexed);
+        writes.insert(Key::Meta("indexed").encode(), indexed);
     }
 
     pub(super) fn events_of(

@@ -4,10 +4,11 @@
 //! an I/O error stays until it is reopened. So: one tree and one batch a commit; after `flush` the
 //! data file is synced through a handle of our own; leftovers of a killed open are removed before
 //! the next; large records are split; after any error all handles are dropped and the store is
-//! opened anew. A mark beside the data tells how far was acknowledged, a manifest what the log
+//! opened anew, where a batch that failed half-way is made whole. A mark beside the data tells how far was acknowledged, a manifest what the log
 //! holds: a store that comes up with less is refused, and so is one whose log is damaged in the
 //! middle, which sled passes over.
 
+mod apply;
 mod attempts;
 mod check;
 mod commit;
@@ -18,12 +19,15 @@ mod index;
 mod listing;
 mod log;
 mod manifest;
+mod mark;
 mod open;
 mod page;
 mod read;
 mod record;
+mod redo;
 mod replays;
 mod snapshot;
+mod writes;
 
 use crate::error::{Error, Result};
 use crate::folder::{self, failed};
@@ -44,6 +48,8 @@ use attempts::AttemptIndex;
 use durability::Durability;
 use index::IndexBuffer;
 use manifest::Manifest;
+use mark::Mark;
+use redo::Redo;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
@@ -73,6 +79,7 @@ pub struct SledStore {
     options: SledOptions,
     /// Whoever has it owns the folder.
     lock: Arc<File>,
+    redo: Arc<Redo>,
     /// `None` after a failure, until [`Store::reopen`].
     opened: RwLock<Option<Arc<Opened>>>,
     /// Whether it failed since it was opened.
@@ -84,7 +91,8 @@ struct Opened {
     db: ::sled::Db,
     /// sled's own data file, to sync it.
     data_file: File,
-    mark: File,
+    mark: Mark,
+    redo: Arc<Redo>,
     durability: Durability,
     writer: Mutex<Writer>,
     events: Mutex<IndexBuffer<16>>,
@@ -118,11 +126,13 @@ impl SledStore {
     /// or was written by another version.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self> {
         let lock = folder::lock(folder)?;
-        let opened = open::open(folder, &options, &lock)?;
+        let redo = Arc::new(Redo::new(folder));
+        let opened = open::open(folder, &options, &lock, &redo)?;
         Ok(Self {
             folder: folder.to_owned(),
             options,
             lock,
+            redo,
             opened: RwLock::new(Some(Arc::new(opened))),
             failed: AtomicBool::new(false),
         })
@@ -135,9 +145,10 @@ impl SledStore {
             .ok_or_else(|| Error::unavailable("the store failed and is being reopened: try again"))
     }
 
-    /// Passes the result on, and drops all handles when storage itself failed.
+    /// Passes the result on, and drops all handles when storage itself failed, or may show half of
+    /// what it should.
     fn fault<T>(&self, result: Result<T>) -> Result<T> {
-        if result.as_ref().is_err_and(Error::is_unavailable) {
+        if result.as_ref().is_err_and(|error| error.is_unavailable() || self.redo.is_kept()) {
             self.drop_handles();
         }
         result
@@ -194,7 +205,7 @@ impl Store for SledStore {
         if self.failed.load(Ordering::Relaxed) {
             open::forget_cached(&self.folder);
         }
-        *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock)?));
+        *held = Some(Arc::new(open::open(&self.folder, &self.options, &self.lock, &self.redo)?));
         self.failed.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -10,32 +10,43 @@ use crate::store::sled::durability::Durability;
 use crate::store::sled::index::IndexBuffer;
 use crate::store::sled::log::{self, Log};
 use crate::store::sled::manifest::Manifest;
+use crate::store::sled::mark::{self, Acknowledged, Mark};
+use crate::store::sled::redo::{Pending, Redo};
 use crate::store::sled::{Opened, SledOptions, Writer, expire, failed, let_go, snapshot};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// What is logged once sled has its file open.
 pub const OPENED: &str = "sled has opened its file";
-/// What the folder holds besides its lock.
-const MARK: &str = "mark";
+/// sled's own folder in the data folder.
 const DATA: &str = "sled";
 /// The version of the whole layout.
 const FORMAT: u128 = 1;
 
-/// Opens sled in the locked folder and checks that nothing acknowledged is missing.
-pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Result<Opened> {
+/// Opens sled in the locked folder, checks that nothing acknowledged is missing, and makes whole what
+/// failed half-way.
+pub(super) fn open(
+    folder: &Path,
+    options: &SledOptions,
+    lock: &Arc<File>,
+    redo: &Arc<Redo>,
+) -> Result<Opened> {
     let data = folder.join(DATA);
     let io = |error: io::Error| {
         Error::unavailable(format!("cannot use data folder `{}`: {error}", folder.display()))
             .with_source(error)
     };
-    let acknowledged = read_mark(folder)?;
-    // Without the mark, whoever removed it accepts what the store holds.
-    if acknowledged > 0 {
+    let acknowledged = mark::read(folder)?;
+    let pending = redo.pending()?;
+    if acknowledged.sequence > 0 {
+        if matches!(pending, Pending::Torn)
+            || (acknowledged.in_doubt && matches!(pending, Pending::Nothing))
+        {
+            return Err(half(folder));
+        }
         check(folder, &data).map_err(|error| damaged(folder, error))?;
     }
     let watch = Stopwatch::start();
@@ -50,9 +61,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         File::open(&data).and_then(|data| data.sync_all()).map_err(io)?;
         let snapshot = snapshot::newest(&data)?.map_or(0, |(place, _)| place);
         let log = Log::open(&data, segment_bytes(&data)).map_err(io)?;
-        let mut mark_options = OpenOptions::new();
-        let mark_options = mark_options.read(true).write(true).create(true).truncate(false);
-        let mark = mark_options.open(folder.join(MARK)).map_err(io)?;
+        let mark = Mark::open(folder).map_err(io)?;
         Ok((data_file, mark, Manifest::begin(folder, log, snapshot)?))
     };
     let (data_file, mark, manifest) = match beside() {
@@ -66,6 +75,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         db,
         data_file,
         mark,
+        redo: Arc::clone(redo),
         durability: Durability::default(),
         writer: Mutex::new(Writer {
             sequence: 0,
@@ -79,7 +89,7 @@ pub(super) fn open(folder: &Path, options: &SledOptions, lock: &Arc<File>) -> Re
         attempts: AttemptIndex::default(),
         _lock: Arc::clone(lock),
     };
-    match opened.check(folder, acknowledged) {
+    match opened.check(folder, acknowledged, pending) {
         Ok(()) => Ok(opened),
         Err(error) => {
             let_go(opened);
@@ -100,30 +110,6 @@ pub(super) fn forget_cached(folder: &Path) {
     }
 }
 
-/// The last commit that was acknowledged, as the mark in `folder` says; 0 if none was.
-fn read_mark(folder: &Path) -> Result<u64> {
-    let path = folder.join(MARK);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => {
-            return Err(Error::unavailable("cannot read the commit mark").with_source(error));
-        }
-    };
-    // Before the first commit it is empty.
-    if bytes.is_empty() {
-        return Ok(0);
-    }
-    let mark = bytes.try_into().ok().and_then(|mark| parse_mark(u128::from_be_bytes(mark)));
-    mark.ok_or_else(|| {
-        Error::unreadable(format!(
-            "the commit mark `{}` is damaged: restore the folder from a backup, or remove the file \
-             to accept what the store holds",
-            path.display()
-        ))
-    })
-}
-
 /// What is said of a log that is not as it was written, after where that is.
 fn damaged(folder: &Path, error: Error) -> Error {
     match error.kind() {
@@ -131,17 +117,45 @@ fn damaged(folder: &Path, error: Error) -> Error {
             "data folder `{}` lost what it had acknowledged: it is damaged ({error}). Restore a \
              backup, or remove `{}` to accept the loss",
             folder.display(),
-            folder.join(MARK).display()
+            mark::path(folder).display()
         )),
         _ => error,
     }
 }
 
+/// What is said of half a commit that cannot be made whole.
+fn half(folder: &Path) -> Error {
+    Error::unreadable(format!(
+        "data folder `{}` has half a commit: its disk failed while that was written, and what else \
+         was in it could not be kept. Restore a backup, or remove `{}` to accept what the store \
+         holds",
+        folder.display(),
+        mark::path(folder).display()
+    ))
+}
+
 impl Opened {
-    fn check(&self, folder: &Path, acknowledged: u64) -> Result<()> {
+    fn check(&self, folder: &Path, acknowledged: Acknowledged, pending: Pending) -> Result<()> {
         self.check_format(folder)?;
-        self.check_mark(folder, acknowledged)?;
+        self.check_mark(folder, acknowledged.sequence)?;
+        self.make_whole(acknowledged.sequence, pending)?;
         self.take_up()
+    }
+
+    /// Carries out what failed half-way, unless that was done already.
+    fn make_whole(&self, acknowledged: u64, pending: Pending) -> Result<()> {
+        match pending {
+            Pending::Nothing => return Ok(()),
+            Pending::Half(half) if half.sequence > acknowledged => {
+                tracing::warn!(
+                    commit = half.sequence,
+                    "a commit that failed half-way is made whole"
+                );
+                self.apply(&mut self.writer(), half.writes)?;
+            }
+            Pending::Half(_) | Pending::Torn => {}
+        }
+        self.redo.forget()
     }
 
     fn check_format(&self, folder: &Path) -> Result<()> {
@@ -171,7 +185,7 @@ impl Opened {
                  but commit {acknowledged} was confirmed. Its file was damaged or replaced: \
                  restore a backup, or remove `{}` to accept the loss",
                 folder.display(),
-                folder.join(MARK).display()
+                mark::path(folder).display()
             )));
         }
         self.writer().sequence = held;
@@ -193,25 +207,6 @@ impl Opened {
         writer.last_event = last_event;
         Ok(())
     }
-
-    /// Writes down that everything up to `sequence` is durable. Without a sync of its own: after a
-    /// power cut it may be behind, which is safe, and a killed process loses nothing of it.
-    pub(super) fn write_mark(&self, sequence: u64) -> Result<()> {
-        let bytes = make_mark(sequence).to_be_bytes();
-        self.mark.write_all_at(&bytes, 0).map_err(|error| {
-            Error::unavailable(format!("cannot write the commit mark: {error}")).with_source(error)
-        })
-    }
-}
-
-/// The number with its complement behind it, so that a torn write is seen.
-fn make_mark(sequence: u64) -> u128 {
-    (u128::from(sequence) << 64) | u128::from(!sequence)
-}
-
-fn parse_mark(mark: u128) -> Option<u64> {
-    let sequence = u64::try_from(mark >> 64).ok()?;
-    (make_mark(sequence) == mark).then_some(sequence)
 }
 
 /// Refuses when less than `reserve` bytes, or a tenth of a small disk, are free.

@@ -1,6 +1,7 @@
 //! Values: whole, or split where sled would put them into a file of their own that it never frees.
 
 use crate::error::{Error, Result};
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, failed};
 use std::borrow::Cow;
 
@@ -20,19 +21,19 @@ pub(super) fn inline(value: &[u8]) -> Vec<u8> {
 
 /// Puts `value` at `key`, where there was none or a short one: whole, or in parts under keys of
 /// their own (`z` key, part).
-pub(super) fn put(batch: &mut ::sled::Batch, key: Vec<u8>, value: &[u8]) {
+pub(super) fn put(writes: &mut Writes, key: Vec<u8>, value: &[u8]) {
     if value.len() <= WHOLE_MAX {
-        batch.insert(key, inline(value));
+        writes.insert(key, inline(value));
         return;
     }
     let mut parts = 0_u32;
     for part in value.chunks(WHOLE_MAX) {
-        batch.insert(part_key(&key, parts), part);
+        writes.insert(part_key(&key, parts), part);
         parts += 1;
     }
     let mut stored = vec![SPLIT];
     stored.extend_from_slice(&parts.to_be_bytes());
-    batch.insert(key, stored);
+    writes.insert(key, stored);
 }
 
 fn part_key(key: &[u8], part: u32) -> Vec<u8> {
@@ -86,25 +87,20 @@ impl Opened {
     }
 
     /// Puts `value` at `key` where another one may be. Parts of that would stay for ever otherwise.
-    pub(super) fn replace(
-        &self,
-        batch: &mut ::sled::Batch,
-        key: Vec<u8>,
-        value: &[u8],
-    ) -> Result<()> {
+    pub(super) fn replace(&self, writes: &mut Writes, key: Vec<u8>, value: &[u8]) -> Result<()> {
         if let Some(stored) = self.db.get(&key).map_err(failed)? {
-            self.remove(batch, &key, &stored);
+            self.remove(writes, &key, &stored);
         }
-        put(batch, key, value);
+        put(writes, key, value);
         Ok(())
     }
 
     /// Removes what is at `key`, with its parts.
-    pub(super) fn remove(&self, batch: &mut ::sled::Batch, key: &[u8], stored: &[u8]) {
+    pub(super) fn remove(&self, writes: &mut Writes, key: &[u8], stored: &[u8]) {
         for part in 0..parts(stored).unwrap_or(0) {
-            batch.remove(part_key(key, part));
+            writes.remove(part_key(key, part));
         }
-        batch.remove(key);
+        writes.remove(key);
     }
 
     /// One of the store's own numbers; 0 when it was never set.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::model::{EndpointId, QueueItem, Timestamp, WebhookId};
 use crate::store::codec;
 use crate::store::keys::Key;
+use crate::store::sled::writes::Writes;
 use crate::store::sled::{Opened, record};
 use std::collections::BTreeMap;
 
@@ -43,11 +44,11 @@ impl Replays {
     }
 
     /// Puts the keys in.
-    pub fn write(self, batch: &mut ::sled::Batch) -> Result<()> {
+    pub fn write(self, writes: &mut Writes) -> Result<()> {
         for (key, due) in self.0 {
             match due {
-                Some(due) => record::put(batch, key, &codec::encode(&due)?),
-                None => batch.remove(key),
+                Some(due) => record::put(writes, key, &codec::encode(&due)?),
+                None => writes.remove(key),
             }
         }
         Ok(())

@@ -92,10 +92,15 @@ async fn each_scenario_sends_its_events_in_order() {
 async fn linked_resources_stay_the_same_within_a_run() {
     let bench = bench().await;
     let (fronts, receiver, _) = shop(&bench).await;
-    fronts.run("payment_chargeback_settled", on("PM0001")).await;
-    fronts.run("payment_paid_out", on("PM0001")).await;
-    fronts.run("mandate_transferred", on("MD0001")).await;
-    bench.engine.settle().await;
+    // One after the other: what is sent side by side arrives in any order.
+    for (scenario, resource) in [
+        ("payment_chargeback_settled", "PM0001"),
+        ("payment_paid_out", "PM0001"),
+        ("mandate_transferred", "MD0001"),
+    ] {
+        fronts.run(scenario, on(resource)).await;
+        bench.engine.settle().await;
+    }
     let sent = posts(&receiver);
     let events: Vec<Value> = sent
         .iter()
