@@ -48,16 +48,23 @@ impl Opened {
     fn write_whole(&self, half: Half) -> Result<()> {
         // What failed before takes no part of this one.
         self.db.context.global_error().map_err(failed)?;
-        self.db.apply_batch(half.writes.batch()).map_err(|error| {
-            let doubt = Acknowledged { sequence: half.sequence - 1, in_doubt: true };
-            let kept = self.redo.keep(half).or_else(|error| {
-                tracing::error!(%error, "a commit that failed half-way is kept in memory only");
-                self.mark.write(doubt)
-            });
-            if let Err(error) = kept {
-                tracing::error!(%error, "whoever opens the store next is not told of it");
-            }
-            failed(error)
-        })
+        let Err(error) = self.db.apply_batch(half.writes.batch()) else { return Ok(()) };
+        // After an error of writing sled writes nothing any more, and of what ties a batch together
+        // it has written nothing before its end: none of it is there.
+        if self.db.context.global_error().is_ok() {
+            self.keep(half);
+        }
+        Err(failed(error))
+    }
+
+    fn keep(&self, half: Half) {
+        let doubt = Acknowledged { sequence: half.sequence - 1, in_doubt: true };
+        let kept = self.redo.keep(half).or_else(|error| {
+            tracing::error!(%error, "a commit that failed half-way is kept in memory only");
+            self.mark.write(doubt)
+        });
+        if let Err(error) = kept {
+            tracing::error!(%error, "whoever opens the store next is not told of it");
+        }
     }
 }
