@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The file that is locked.
 const LOCK: &str = "lock";
 
+/// How long sled's threads may take to let go of their file.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+
 /// What is said of data that cannot be read.
 const DAMAGED: &str = "the store's data is damaged: restore the folder from a backup";
 
@@ -127,7 +130,29 @@ pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
             Err(error) => Err(backoff::Error::permanent(failed(error))),
         }
     };
-    backoff::retry(short_waits(Duration::from_secs(3)), open).map_err(last_error)
+    backoff::retry(short_waits(LET_GO_WITHIN), open).map_err(last_error)
+}
+
+/// Waits until sled's threads have let go of its `file`, for as long as [`open_sled`] does: what
+/// they are still writing would look like damage.
+///
+/// # Errors
+/// Fails when they do not, or the file cannot be opened.
+pub(crate) fn wait_until_let_go(file: &Path) -> std::io::Result<()> {
+    let file = match File::open(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let lock = || {
+        file.try_lock().map_err(|refusal| match refusal {
+            TryLockError::WouldBlock => backoff::Error::transient(refusal.into()),
+            TryLockError::Error(error) => backoff::Error::permanent(error),
+        })
+    };
+    // Nobody else opens it meanwhile, for the folder is ours.
+    backoff::retry(short_waits(LET_GO_WITHIN), lock).map_err(last_error)?;
+    file.unlock()
 }
 
 /// Bytes of a segment of the log in `data`: those that it was made with, as sled wrote them down.

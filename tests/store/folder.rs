@@ -5,7 +5,9 @@ use hookwheel::ErrorKind;
 use hookwheel::model::{EventId, Order};
 use hookwheel::store::{Change, Owner, Place, SledStore, Store};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A folder in which that many commits were acknowledged.
@@ -41,6 +43,34 @@ fn a_folder_in_use_is_refused_with_who_uses_it() {
     assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
     drop(store);
     sled_in(folder.path());
+}
+
+#[test]
+fn what_is_still_being_written_is_not_taken_for_damage() {
+    let folder = folder_with(2);
+    let store = sled_in(folder.path());
+    // More than the segment that a crash may tear.
+    for first in (0..3000).step_by(500) {
+        let large = (first..first + 500).map(|n| {
+            let mut large = stored_application(application(n), false);
+            large.name = "x".repeat(2000);
+            Change::Application(large)
+        });
+        store.change(&large.collect::<Vec<_>>());
+    }
+    drop(store);
+    let path = folder.path().join("sled/db");
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    // As sled's threads have it, which write until they let go of it.
+    file.lock().unwrap();
+    let whole = fs::read(&path).unwrap();
+    file.write_all_at(&vec![0; whole.len() / 2], 0).unwrap();
+    let writing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        file.write_all_at(&whole, 0).unwrap();
+    });
+    drop(sled_in(folder.path()));
+    writing.join().unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{open_sled, segment_bytes};
+use crate::folder::{open_sled, segment_bytes, wait_until_let_go};
 use crate::store::keys::{IndexKind, Key};
 use crate::store::sled::attempts::AttemptIndex;
 use crate::store::sled::check::check;
@@ -47,6 +47,7 @@ pub(super) fn open(
         {
             return Err(half(folder));
         }
+        wait_until_let_go(&data.join(log::FILE)).map_err(io)?;
         check(folder, &data).map_err(|error| damaged(folder, error))?;
     }
     let watch = Stopwatch::start();
