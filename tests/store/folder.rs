@@ -66,7 +66,7 @@ fn what_is_still_being_written_is_not_taken_for_damage() {
     let whole = fs::read(&path).unwrap();
     file.write_all_at(&vec![0; whole.len() / 2], 0).unwrap();
     let writing = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
+        hookwheel::clock::rest(Duration::from_millis(300));
         file.write_all_at(&whole, 0).unwrap();
     });
     drop(sled_in(folder.path()));
