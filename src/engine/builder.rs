@@ -336,8 +336,7 @@ impl Inner {
         if self.vault().has_older_keys() {
             self.reseal_everything().await?;
         }
-        self.take_up_fresh(None).await;
-        Ok(())
+        self.take_up_fresh().await
     }
 
     fn take_up_endpoint(

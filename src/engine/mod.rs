@@ -261,7 +261,7 @@ impl Hands {
     /// Takes up again what the store may hold without our knowledge after it failed.
     pub fn store_reopened(&self, runtime: &tokio::runtime::Handle, events: HashSet<EventId>) {
         if let Some(inner) = self.inner() {
-            runtime.spawn(async move { inner.take_up_fresh(Some(events)).await });
+            runtime.spawn(async move { inner.take_up_refused(events).await });
         }
     }
 }

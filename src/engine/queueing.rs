@@ -8,7 +8,7 @@ use crate::model::{
     EndpointId, EventId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
 };
 use crate::store::ledger;
-use crate::store::{Change, FormedWebhook};
+use crate::store::{Acceptance, Change, FormedWebhook, Store};
 use crate::wheel::window;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -115,23 +115,37 @@ impl Inner {
         });
     }
 
-    /// Puts fresh deliveries that the store holds into their lanes: all of them at the start; after
-    /// the store failed only those of `events`, whose emits were refused though their commit may
-    /// have reached the disk.
-    pub async fn take_up_fresh(self: &Arc<Self>, events: Option<HashSet<EventId>>) {
-        let fresh = match self.blocking(|store| store.fresh()).await {
-            Ok(fresh) => fresh,
+    /// Puts the fresh deliveries that the store holds into their lanes: at the start.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn take_up_fresh(self: &Arc<Self>) -> Result<()> {
+        let fresh = self.blocking(|store| store.fresh()).await?;
+        self.put_into_lanes(fresh);
+        Ok(())
+    }
+
+    /// Takes up what the store may hold without anybody's knowing, after it failed: what came of the
+    /// `refused` events, whose commit may have reached the disk all the same.
+    pub async fn take_up_refused(self: &Arc<Self>, refused: HashSet<EventId>) {
+        let look_up = |store: &dyn Store| Ok((store.fresh()?, store.waiting()?));
+        let (mut fresh, waiting) = match self.look_up(look_up).await {
+            Ok(found) => found,
             Err(error) => {
-                tracing::error!(%error, "fresh deliveries could not be read");
+                tracing::error!(%error, "what events that were refused left could not be read");
                 return;
             }
         };
-        let is_wanted = |id| events.as_ref().is_none_or(|events| events.contains(&id));
+        fresh.retain(|(_, acceptance)| refused.contains(&acceptance.event.id));
+        self.put_into_lanes(fresh);
+        for (endpoint, due) in waiting {
+            self.window.tell(window::Command::Waiting(endpoint, due));
+        }
+    }
+
+    fn put_into_lanes(&self, fresh: Vec<(EndpointId, Acceptance)>) {
         let mut items = Vec::new();
         for (endpoint, acceptance) in fresh {
-            if !is_wanted(acceptance.event.id) {
-                continue;
-            }
             let webhook = ledger::single(acceptance.event.id);
             let item = fresh_item(webhook, Arc::clone(&acceptance.event), acceptance.due);
             if let Ok(recipient) = self.directory.recipient(endpoint) {

@@ -22,7 +22,7 @@ use crate::store::{
     Acceptance, Batch, Change, DOCUMENT_KEY_BYTES_MAX, Expired, Expiry, Expunge, Place, Record,
     Store,
 };
-use recovery::Kept;
+use recovery::Failed;
 use reply::Reply;
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender};
@@ -157,10 +157,12 @@ impl GroupCommit {
         self.tell(Operation::Record(Box::new(record), Reply::new(then)));
     }
 
-    /// Commits changes together.
+    /// Commits changes together. When storage fails meanwhile, this returns once it is back and it is
+    /// certain that they are there.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) while storage is failing: then they are not
+    /// there;
     /// [`Invalid`](crate::ErrorKind::Invalid) for the key of a document that is empty or longer than [`DOCUMENT_KEY_BYTES_MAX`].
     pub async fn change(&self, changes: Vec<Change>) -> Result<()> {
         changes.iter().try_for_each(check_key)?;
@@ -220,7 +222,8 @@ struct Gathered {
     accepted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
     insisted: Vec<(Vec<Accepted>, Reply<Vec<Accepted>>)>,
     recorded: Vec<Reply<Record>>,
-    changed: Vec<Reply<()>>,
+    /// Each with how many changes of the batch are its own.
+    changed: Vec<(usize, Reply<()>)>,
     keys: HashMap<(ApplicationId, String), Arc<Acceptance>>,
     uids: HashMap<(ApplicationId, String), EventId>,
     bytes: usize,
@@ -280,8 +283,8 @@ impl Committer {
                 self.gathered.recorded.push(reply);
             }
             Operation::Change(changes, reply) => {
+                self.gathered.changed.push((changes.len(), reply));
                 self.gathered.batch.change.extend(changes);
-                self.gathered.changed.push(reply);
             }
             Operation::Expire(plan, reply) => {
                 let expiry = Expiry {
@@ -317,25 +320,31 @@ impl Committer {
 
     /// Commits what was gathered and answers everybody.
     fn commit(&mut self) {
-        let mut gathered = self.take_gathered();
+        let gathered = self.take_gathered();
         if gathered.batch.is_empty() && !gathered.storage_failed {
-            answer(gathered, &Ok(()));
+            answer(gathered);
             return;
         }
-        let Err(error) = self.commit_gathered(&gathered) else {
-            answer(gathered, &Ok(()));
-            return;
-        };
+        let Err(failed) = self.commit_gathered(gathered) else { return };
+        let error = &failed.error;
         tracing::error!(%error, "the store failed; new events are refused until it is back");
-        let kept = Kept::of(&mut gathered);
-        answer(gathered, &Err(error));
-        self.recover(kept);
+        self.recover(failed);
     }
 
-    fn commit_gathered(&self, gathered: &Gathered) -> Result<()> {
-        match gathered.unread.is_empty() {
+    /// Commits what was gathered, and answers everybody if that succeeds.
+    fn commit_gathered(&self, gathered: Gathered) -> Result<(), Box<Failed>> {
+        // Where the store is not open, nothing will be there.
+        let before = self.store.last_commit().unwrap_or(u64::MAX);
+        let committed = match gathered.unread.is_empty() {
             true => self.commit_batch(&gathered.batch),
             false => Err(Error::unavailable("the store could not be read")),
+        };
+        match committed {
+            Ok(()) => {
+                answer(gathered);
+                Ok(())
+            }
+            Err(error) => Err(Box::new(Failed { gathered, before, error })),
         }
     }
 
@@ -361,18 +370,17 @@ fn check_key(change: &Change) -> Result<()> {
     }
 }
 
-/// Answers everybody who has a part in a commit.
-fn answer(gathered: Gathered, result: &Result<()>) {
-    let result = || result.as_ref().map_err(copy).copied();
+/// Answers everybody who has a part in a commit that is there.
+fn answer(gathered: Gathered) {
     for (accepted, reply) in gathered.accepted.into_iter().chain(gathered.insisted) {
-        reply.send(result().map(|()| accepted));
+        reply.send(Ok(accepted));
     }
     // The attempts are given back, which are on record now, to those that made them.
     for (reply, record) in gathered.recorded.into_iter().zip(gathered.batch.record) {
         reply.send(Ok(record));
     }
-    for reply in gathered.changed {
-        reply.send(result());
+    for (_, reply) in gathered.changed {
+        reply.send(Ok(()));
     }
 }
 

@@ -65,6 +65,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn last_commit(&self) -> Result<u64> {
+        Ok(self.state().commits)
+    }
+
     fn reopen(&self) -> Result<()> {
         Ok(())
     }

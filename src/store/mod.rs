@@ -264,6 +264,13 @@ pub trait Store: Send + Sync + 'static {
     /// else does.
     fn commit(&self, batch: &Batch) -> Result<()>;
 
+    /// The number of the last commit, greater than that of each before. It tells of a commit that
+    /// failed whether it is there after all, once the storage is open again.
+    ///
+    /// # Errors
+    /// Fails while the storage is not open.
+    fn last_commit(&self) -> Result<u64>;
+
     /// Opens the storage again after a failure.
     ///
     /// # Errors

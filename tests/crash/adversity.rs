@@ -5,7 +5,7 @@
 use crate::service::{Service, Stage, until_it_works};
 use hookwheel::clock::Stopwatch;
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -129,6 +129,42 @@ async fn a_disk_that_fails_is_no_reason_to_lie_and_none_to_start_anew() {
     stage.restart(|_| {});
     stage.service.until_succeeded(3).await;
     assert_eq!(stage.service.deliveries("waiting").await.0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_by_a_disk_that_fails_is_so_after_a_kill() {
+    let mut stage = Stage::new().await;
+    for uid in ["deleted", "disabled", "rotated"] {
+        let body = json!({ "url": stage.receiver.url(), "uid": uid });
+        let made = stage.service.post("/app/shop/endpoint", body).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+    }
+    let secret = async |stage: &Stage| stage.service.get("/app/shop/endpoint/rotated/secret").await;
+    let before = secret(&stage).await;
+    for (method, path, body) in [
+        (Method::DELETE, "/app/shop/endpoint/deleted", None),
+        (Method::PATCH, "/app/shop/endpoint/disabled", Some(json!({ "disabled": true }))),
+        (Method::POST, "/app/shop/endpoint/rotated/secret/rotate", Some(json!({}))),
+        (Method::POST, "/app", Some(json!({ "name": "Bar", "uid": "bar" }))),
+    ] {
+        stage.weather.fail_syncs(true);
+        let fair_again = async {
+            hookwheel::clock::pause(Duration::from_millis(500)).await;
+            stage.weather.fail_syncs(false);
+        };
+        let (status, ()) = tokio::join!(stage.service.status(method, path, body), fair_again);
+        assert!(status.is_success(), "{path}: {status}");
+    }
+    let after = secret(&stage).await;
+    assert_ne!(after, before);
+    stage.restart(|_| {});
+    assert_eq!(secret(&stage).await, after);
+    assert_eq!(stage.service.get("/app/shop/endpoint/disabled").await["disabled"], true);
+    for (path, expected) in
+        [("/app/shop/endpoint/deleted", StatusCode::NOT_FOUND), ("/app/bar", StatusCode::OK)]
+    {
+        assert_eq!(stage.service.status(Method::GET, path, None).await, expected, "{path}");
+    }
 }
 
 /// A small file system in memory, unmounted when dropped.

@@ -2,7 +2,7 @@
 
 use hookwheel::clock;
 use hookwheel::simulate::receiver::{Consumer, Receiver};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -160,13 +160,22 @@ impl Service {
         answer
     }
 
+    /// The status of the answer.
+    pub async fn status(&self, method: Method, path: &str, body: Option<Value>) -> StatusCode {
+        self.send_request(method, path, body).await.status()
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let answer = self.send_request(method, path, body).await;
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    async fn send_request(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         let mut request = self.client.request(method, format!("{}/api/v1{path}", self.url));
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.bearer_auth(&self.token).send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap())
+        request.bearer_auth(&self.token).send().await.unwrap()
     }
 
     /// A measured value.

@@ -58,7 +58,7 @@ async fn a_recovery_goes_on_by_itself_and_tells_how_far_it_is() {
     assert!(task.id.to_string().starts_with("qtask_"));
     let task = ended(&bench.engine, task.id).await;
     assert_eq!((task.state, task.done), (TaskState::Finished, 3));
-    assert_eq!(orders(&posts(&receiver)[before..]).len(), 3);
+    assert_eq!(orders(&posts_arrived(&receiver, before + 3).await[before..]).len(), 3);
     let task = bench.engine.start_recovery(id, start(), None).await.unwrap();
     let again = bench.engine.start_recovery(id, start(), None).await.unwrap();
     let task = ended(&bench.engine, task.id).await;
@@ -68,6 +68,7 @@ async fn a_recovery_goes_on_by_itself_and_tells_how_far_it_is() {
     arrived.sort_unstable();
     arrived.dedup();
     assert_eq!(arrived.len(), 304, "everything that was missed");
+    bench.engine.settle().await;
     let counts = bench.engine.statistics(id, start(), bench.clock.now().after(seconds(1))).await;
     assert_eq!(counts.unwrap().succeeded, 304);
 }

@@ -97,6 +97,11 @@ pub fn fresh_deliveries_leave_by_every_way(store: &dyn Store) {
     left.extend(both(&[17]));
     assert_eq!(store.fresh_ids(), left);
 
+    // What has had its attempt is not spilled any more.
+    store.change(&[Change::Spill(one, place(13, 13)), Change::Spill(one, place(10, 10))]);
+    assert_eq!(store.due(one, 100).iter().filter(|held| held.webhook == webhook(13)).count(), 0);
+    assert_eq!(store.due(one, 100).iter().filter(|held| held.webhook == webhook(10)).count(), 1);
+
     // What was spilled and then tried is not back.
     let mut tried = first_attempt(one, &events[2], 25, succeeded(25));
     tried.dequeue = vec![place(12, 12)];

@@ -12,7 +12,7 @@ use hookwheel::store::{
     Acceptance, Attempted, Batch, Change, DocumentKind, Entry, Expired, Expiry, Expunge,
     FormedWebhook, Happened, IdempotencyRecord, Owner, Place, QueuePage, Record, Store, ledger,
 };
-use hookwheel::{Clock, Error, Result};
+use hookwheel::{Clock, Error, ErrorKind, Result};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -30,6 +30,8 @@ pub struct Faulty<S> {
     pub unreadable: AtomicBool,
     /// There is no room for new events.
     pub full: AtomicBool,
+    /// Attempts at this endpoint need what is damaged.
+    damaged: Mutex<Option<EndpointId>>,
     /// How often it refuses to be opened again.
     refused_openings: AtomicU32,
     /// Every batch that is tried while it fails.
@@ -44,6 +46,7 @@ impl<S: Store> Faulty<S> {
             after_writing: AtomicBool::new(false),
             unreadable: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            damaged: Mutex::new(None),
             refused_openings: AtomicU32::new(0),
             tried: Notify::new(),
         })
@@ -72,7 +75,15 @@ impl<S: Store> Store for Faulty<S> {
             self.tried.notify_one();
         }
         self.check()?;
+        let damaged = *self.damaged.lock().unwrap();
+        if batch.record.iter().any(|record| Some(record.endpoint) == damaged) {
+            return Err(Error::new(ErrorKind::Unreadable, "a page is damaged"));
+        }
         self.inner.commit(batch)
+    }
+
+    fn last_commit(&self) -> Result<u64> {
+        self.inner.last_commit()
     }
 
     fn reopen(&self) -> Result<()> {
@@ -292,6 +303,64 @@ async fn attempts_survive_a_failure_before_the_write() {
 #[tokio::test]
 async fn attempts_survive_a_failure_after_the_write() {
     attempts_survive_a_failure(true, tempfile::tempdir().unwrap().path()).await;
+}
+
+async fn a_change_is_answered_when_it_is_certain(after_writing: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    faulty.inner.put_endpoints(&[endpoint(1)]);
+    let before = faulty.last_commit().unwrap();
+    faulty.fail(after_writing, 3);
+    let changing = Arc::clone(&committer);
+    let changing = tokio::spawn(async move {
+        changing.change(vec![Change::Endpoint(Box::new(stored_endpoint(endpoint(1), true)))]).await
+    });
+    faulty.tried.notified().await;
+    let check = Change::KeyCheck(vec![1]);
+    assert!(committer.change(vec![check]).await.unwrap_err().is_unavailable());
+    assert!(!changing.is_finished(), "nobody knows yet");
+    back.notified().await;
+    changing.await.unwrap().unwrap();
+    assert!(faulty.is_deleted(endpoint(1)).unwrap());
+    assert_eq!(faulty.key_check().unwrap(), None, "what was refused is not there");
+    let commits = faulty.last_commit().unwrap() - before;
+    // Whether the store is well is tried with a commit, too.
+    assert_eq!(commits, if after_writing { 2 } else { 1 });
+}
+
+#[tokio::test]
+async fn a_change_that_failed_before_the_write_is_made_and_answered() {
+    a_change_is_answered_when_it_is_certain(false).await;
+}
+
+#[tokio::test]
+async fn a_change_that_failed_after_the_write_is_answered_and_not_made_again() {
+    a_change_is_answered_when_it_is_certain(true).await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(sled_in(folder.path()));
+    let (committer, back) = committer(Arc::clone(&faulty) as Arc<dyn Store>);
+    faulty.inner.put_endpoints(&[endpoint(1), endpoint(2)]);
+    let held = accept(&committer, 1).await.unwrap();
+    *faulty.damaged.lock().unwrap() = Some(endpoint(2));
+    // While the store is failing they gather, and come in one commit.
+    faulty.fail(false, 3);
+    let start = |to, n| {
+        let attempt = first_attempt(endpoint(to), &held, n, succeeded(n));
+        tokio::spawn(record(Arc::clone(&committer), attempt))
+    };
+    let recording = [start(1, 2), start(2, 3), start(1, 4)];
+    back.notified().await;
+    let [first, second, third] = recording;
+    first.await.unwrap().unwrap();
+    assert_eq!(second.await.unwrap().unwrap_err().kind(), ErrorKind::Unreadable);
+    third.await.unwrap().unwrap();
+    accept(&committer, 5).await.unwrap();
+    assert_eq!(on_record(&*faulty, &held), (2, "succeeded"));
 }
 
 #[tokio::test]

@@ -94,8 +94,10 @@ impl State {
             }
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, item),
             Change::Spill(endpoint, item) => {
-                self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
-                self.enqueue(*endpoint, *item, QueueProgress::default());
+                // What has had its attempt meanwhile is where that put it.
+                if self.fresh.remove(&(ledger::single_event(item.webhook), *endpoint)) {
+                    self.enqueue(*endpoint, *item, QueueProgress::default());
+                }
             }
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
                 if !self.is_sendable(delivery.event) => {}

@@ -245,8 +245,10 @@ impl<'a> Assembly<'a> {
             }
             Change::Dequeue(endpoint, item) => self.dequeue(*endpoint, *item)?,
             Change::Spill(endpoint, item) => {
-                self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint));
-                self.enqueue(*endpoint, *item);
+                // What has had its attempt meanwhile is where that put it.
+                if self.writer.fresh.remove(&(ledger::single_event(item.webhook), *endpoint)) {
+                    self.enqueue(*endpoint, *item);
+                }
             }
             Change::Move { delivery, .. } | Change::Deliver { delivery, .. }
                 if !self.is_sendable(delivery.event)? => {}

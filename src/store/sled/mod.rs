@@ -198,6 +198,10 @@ impl Store for SledStore {
         result
     }
 
+    fn last_commit(&self) -> Result<u64> {
+        self.with(|opened| Ok(opened.writer().sequence))
+    }
+
     fn reopen(&self) -> Result<()> {
         let mut held = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // A reader may still hold the old handles; sled refuses to open a second time until then.

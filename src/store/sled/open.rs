@@ -152,7 +152,15 @@ impl Opened {
                     commit = half.sequence,
                     "a commit that failed half-way is made whole"
                 );
-                self.apply(&mut self.writer(), half.writes)?;
+                let applied = self.apply(&mut self.writer(), half.writes);
+                applied.map_err(|error| match error.kind() {
+                    ErrorKind::Unreadable => Error::unreadable(format!(
+                        "half a commit cannot be made whole: {error}. Restore a backup, or remove \
+                         `{}` to accept what the store holds",
+                        self.redo.path().display()
+                    )),
+                    _ => error,
+                })?;
             }
             Pending::Half(_) | Pending::Torn => {}
         }

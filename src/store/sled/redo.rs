@@ -108,7 +108,8 @@ impl Redo {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn path(&self) -> PathBuf {
+    /// Where it is kept.
+    pub fn path(&self) -> PathBuf {
         self.folder.join(NAME)
     }
 
