@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod config;
 mod demo;
+mod echoes;
 mod listen;
 mod providers;
 mod proxies;
