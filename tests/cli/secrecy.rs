@@ -23,6 +23,8 @@ pub const AUTHORIZATION: &str = "CANARYauthorization";
 const SIGNING: &str = "whsec_Q0FOQVJZU2lnbmluZ1NlY3JldDAwMDAw";
 const ROTATED: &str = "whsec_Q0FOQVJZUm90YXRlZFNlY3JldDAwMDAw";
 const OTHER: &str = "whsec_Q0FOQVJZT3RoZXJTZWNyZXQwMDAwMDAw";
+/// A pair for Ed25519: base64 of the seed, 32 bytes. What is shown of it is its public half.
+const PAIR: &str = "whsk_Q0FOQVJZcHJpdmF0ZUtleTAwMDAwMDAwMDAwMDAwMDA=";
 /// Master keys: base64 of 32 bytes.
 pub const MASTER: &str = "Q0FOQVJZbWFzdGVyS2V5MDAwMDAwMDAwMDAwMDAwMDA=";
 const NEW_MASTER: &str = "Q0FOQVJZbmV3TWFzdGVyS2V5MDAwMDAwMDAwMDAwMDA=";
@@ -130,7 +132,7 @@ async fn make_endpoints(service: &Service, receiver: &Receiver, tokens: &Receive
         json!({"provider": "gocardless", "clientCertificate":
             {"certificate": pem(&certificate), "privateKey": pem(RSA)}}),
         json!({"provider": "ticketnation"}),
-        json!({"scheme": "v1a"}),
+        json!({"scheme": "v1a", "secret": PAIR}),
     ];
     let mut names = Vec::new();
     for (number, mut body) in kinds.into_iter().enumerate() {
@@ -305,6 +307,7 @@ async fn no_secret_leaves_the_service_but_where_it_is_shown() {
     assert!(sent.iter().any(|request| request.header("X-Key") == Some(HEADER)));
 
     let constants = [PASSWORD, HEADER, CLIENT_SECRET, OAUTH_TOKEN, AUTHORIZATION, SIGNING, ROTATED];
+    secrets.push(PAIR.to_owned());
     secrets.extend(constants.map(str::to_owned));
     secrets.extend([OTHER, MASTER, NEW_MASTER, &token].map(str::to_owned));
     // A line out of the middle of the private key: as text, and as the bytes that it stands for.
