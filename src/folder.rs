@@ -1,11 +1,15 @@
 //! A data folder: one process has it at a time, and sled is opened in it with care.
 //!
+//! What is kept is for nobody but the owner: what is made here no other user may look into. A folder
+//! that was there may be somebody's choice and stays as it is; in it sled's own is narrowed.
+//!
 //! sled 0.34 has traps that its manual does not name; who keeps something in it opens it here.
 
 use crate::error::{Error, ErrorKind, Result};
 use backoff::ExponentialBackoff;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +37,7 @@ impl TemporaryFolder {
         let name = |number: u32| parent.join(format!("hookwheel-{for_what}-{process}-{number}"));
         // What a killed one left behind is in nobody's way.
         let path = (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
-        fs::create_dir(&path).map_err(|error| {
+        DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
             Error::unavailable(format!("folder {} cannot be made: {error}", path.display()))
                 .with_source(error)
         })?;
@@ -60,12 +64,12 @@ impl Drop for TemporaryFolder {
 /// # Errors
 /// [`ErrorKind::InUse`] when another process has it.
 pub(crate) fn lock(folder: &Path) -> Result<Arc<File>> {
-    let cannot = |what: &str, error: std::io::Error| {
+    let cannot = |what: &str, error: io::Error| {
         Error::unavailable(format!("cannot {what} data folder `{}`: {error}", folder.display()))
             .with_source(error)
     };
-    fs::create_dir_all(folder).map_err(|error| cannot("make", error))?;
-    let mut options = OpenOptions::new();
+    make_private(folder).map_err(|error| cannot("make", error))?;
+    let mut options = private_file();
     let options = options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(folder.join(LOCK)).map_err(|error| cannot("use", error))?;
     // An engine that is just being dropped, or a child that is just being started and still holds
@@ -102,18 +106,50 @@ pub(crate) fn lock(folder: &Path) -> Result<Arc<File>> {
     Ok(Arc::new(file))
 }
 
+/// Makes a folder, for its owner only; one that exists stays as it is.
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// How a file is opened that is for its owner only, should it be made.
+pub(crate) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Makes a folder of ours, or leaves it to its owner, whoever could look into it before.
+fn narrow(folder: &Path) -> Result<()> {
+    let narrowed = make_private(folder).and_then(|()| fs::metadata(folder)).and_then(|held| {
+        match held.permissions().mode() & 0o077 {
+            0 => Ok(()),
+            _ => fs::set_permissions(folder, Permissions::from_mode(0o700)),
+        }
+    });
+    narrowed.map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::PermissionDenied => ErrorKind::Invalid,
+            _ => ErrorKind::Unavailable,
+        };
+        let words = "it cannot be left to this user alone";
+        Error::new(kind, format!("folder `{}`: {words}: {error}", folder.display()))
+            .with_source(error)
+    })
+}
+
 /// Bytes of a segment of sled's log. A node of its tree holds up to 16 values, and one that is longer
 /// than a quarter of this is written to a file of its own, which is never synced and not always
 /// removed. With values of 16 KiB at most there is none. sled's buffers have this size, too.
 const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
-/// Opens sled in `data`, a folder below a locked one. That is ours, but sled's own threads let go of
-/// their file a moment after the last handle is dropped, so a file that is locked is asked for again
-/// for a while.
+/// Opens sled in `data`, a folder below a locked one, which no other user can look into from then on.
+/// It is ours, but sled's own threads let go of their file a moment after the last handle is dropped,
+/// so a file that is locked is asked for again for a while.
 ///
 /// # Errors
 /// [`ErrorKind::Unreadable`] when it is damaged.
 pub(crate) fn open_sled(data: &Path, cache_bytes: u64) -> Result<::sled::Db> {
+    narrow(data)?;
     remove_leftovers(data)?;
     let config = ::sled::Config::new()
         .path(data)
@@ -213,10 +249,10 @@ pub(crate) fn failed(error: ::sled::Error) -> Error {
             (ErrorKind::Unreadable, DAMAGED)
         }
         // The file ends before what it should hold.
-        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+        ::sled::Error::Io(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
             (ErrorKind::Unreadable, DAMAGED)
         }
-        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+        ::sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => {
             (ErrorKind::Unavailable, "the disk is full")
         }
         _ => (ErrorKind::Unavailable, "the store failed"),

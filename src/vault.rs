@@ -4,6 +4,8 @@
 //! bytes and the ciphertext; the place that it belongs to is authenticated with it, so that a
 //! sealed secret copied to another record does not open.
 
+pub(crate) mod key_file;
+
 use crate::chance::fill_random;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Secret;
@@ -14,10 +16,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -97,26 +96,19 @@ impl Vault {
     pub fn open(source: MasterKeySource, anything_sealed: bool) -> Result<Self> {
         let text = match &source {
             MasterKeySource::Given(keys) => Zeroizing::new(keys.expose().to_owned()),
-            MasterKeySource::File(path) => match fs::read_to_string(path) {
-                Ok(text) => Zeroizing::new(text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    if anything_sealed {
-                        return Err(Error::unreadable(format!(
-                            "master key file `{}` is missing, but the data folder holds encrypted \
-                             secrets: put the file back; a new key could not open them",
-                            path.display()
-                        )));
-                    }
-                    let key = MasterKey::random()?;
-                    write_key_file(path, &[&key])?;
-                    return Ok(Self { keys: vec![key], source });
-                }
-                Err(error) => {
+            MasterKeySource::File(path) => match key_file::read(path)? {
+                Some(text) => text,
+                None if anything_sealed => {
                     return Err(Error::unreadable(format!(
-                        "cannot read master key file `{}`: {error}",
+                        "master key file `{}` is missing, but the data folder holds encrypted \
+                         secrets: put the file back; a new key could not open them",
                         path.display()
-                    ))
-                    .with_source(error));
+                    )));
+                }
+                None => {
+                    let key = MasterKey::random()?;
+                    key_file::write(path, &[key.text()])?;
+                    return Ok(Self { keys: vec![key], source });
                 }
             },
         };
@@ -222,8 +214,8 @@ impl Vault {
             ));
         };
         let key = MasterKey::random()?;
-        let all: Vec<&MasterKey> = std::iter::once(&key).chain(&self.keys).collect();
-        write_key_file(path, &all)?;
+        let all: Vec<_> = std::iter::once(&key).chain(&self.keys).map(MasterKey::text).collect();
+        key_file::write(path, &all)?;
         self.keys.insert(0, key);
         Ok(())
     }
@@ -235,7 +227,7 @@ impl Vault {
     /// Fails when the file cannot be written.
     pub fn forget_older_keys(&mut self) -> Result<()> {
         if let (MasterKeySource::File(path), Some(current)) = (&self.source, self.keys.first()) {
-            write_key_file(path, &[current])?;
+            key_file::write(path, &[current.text()])?;
         }
         self.keys.truncate(1);
         Ok(())
@@ -246,37 +238,12 @@ fn unreadable(place: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unreadable, format!("the secret of {place} cannot be read: {what}"))
 }
 
-/// Writes the key file beside its place and renames it there, so that a crash leaves the old or the
-/// new one.
-fn write_key_file(path: &Path, keys: &[&MasterKey]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        fs::create_dir_all(parent)?;
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let temporary = PathBuf::from(temporary);
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        for key in keys {
-            file.write_all(key.text().as_bytes())?;
-            file.write_all(b"\n")?;
-        }
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(parent)?.sync_all()
-    };
-    write().map_err(|error| {
-        Error::unavailable(format!("cannot write master key file `{}`: {error}", path.display()))
-            .with_source(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     fn vault(folder: &Path) -> Vault {
         Vault::open(MasterKeySource::File(folder.join("data.key")), false).unwrap()

@@ -3,6 +3,7 @@
 use super::settings::SettingsSource;
 use super::{Ended, Ending};
 use crate::config::{GOCARDLESS_SECRET_VARIABLE, MASTER_KEY_VARIABLE, Origin, Settings};
+use crate::vault::key_file;
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Ended {
     write_settings(&settings, out)?;
     let origin = match std::env::var_os(MASTER_KEY_VARIABLE) {
         Some(_) => format!("*** ({})", Origin::Environment(MASTER_KEY_VARIABLE.to_owned())),
-        None => format!("file {}.key", config.data_folder.display()),
+        None => format!("file {}", key_file::beside(&config.data_folder)?.display()),
     };
     writeln!(out, "\n# master key: {origin}")?;
     if config.fronts_gocardless_url.is_some() {

@@ -24,10 +24,10 @@ use crate::store::group_commit::GroupCommit;
 use crate::store::sled::SledOptions;
 use crate::store::{MemoryStore, SledStore, Store};
 use crate::telemetry::Meters;
-use crate::vault::{MasterKeySource, Vault};
+use crate::vault::{MasterKeySource, Vault, key_file};
 use crate::wheel::window::{self, Window};
 use base64::Engine as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
@@ -89,7 +89,7 @@ impl EngineBuilder {
 
     /// Takes the master key from `source`. The default is the environment variable
     /// `HOOKWHEEL_MASTER_KEY` where it is set, and else a file beside the data folder, with its
-    /// name and `.key`.
+    /// name and `.key`. A file in the data folder is refused.
     #[must_use]
     pub fn master_key(mut self, source: MasterKeySource) -> Self {
         self.master_key = Some(source);
@@ -171,9 +171,10 @@ impl EngineBuilder {
         if let Some(folder) = &self.providers_folder {
             providers.load_folder(folder)?;
         }
+        let key_source = self.key_source()?;
         let store = self.open_store().await?;
         let key_check = store.key_check()?;
-        let vault = self.open_vault(key_check.as_deref())?;
+        let vault = Self::open_vault(key_source, key_check.as_deref())?;
         let hands = Arc::new(Hands::default());
         let (ids, committer) = self.start_committer(&store, &hands)?;
         let egress = match self.egress {
@@ -274,15 +275,23 @@ impl EngineBuilder {
         Ok((ids, committer))
     }
 
-    fn open_vault(&self, key_check: Option<&[u8]>) -> Result<Vault> {
+    /// Where the master key comes from; never from within the data folder.
+    fn key_source(&self) -> Result<MasterKeySource> {
         let source = match (&self.master_key, &self.data_folder) {
             (Some(source), _) => source.clone(),
             (None, None) => MasterKeySource::Given(random_key()?),
             (None, Some(folder)) => match std::env::var(MASTER_KEY_VARIABLE) {
                 Ok(key) => MasterKeySource::Given(Secret::new(key)),
-                Err(_) => MasterKeySource::File(key_file(folder)),
+                Err(_) => MasterKeySource::File(key_file::beside(folder)?),
             },
         };
+        if let (MasterKeySource::File(file), Some(folder)) = (&source, &self.data_folder) {
+            key_file::check_apart(file, folder)?;
+        }
+        Ok(source)
+    }
+
+    fn open_vault(source: MasterKeySource, key_check: Option<&[u8]>) -> Result<Vault> {
         let vault = Vault::open(source, key_check.is_some())?;
         if let Some(check) = key_check {
             vault.open_sealed(KEY_CHECK_PLACE, &Sealed(check.to_vec())).map_err(|error| {
@@ -295,13 +304,6 @@ impl EngineBuilder {
         }
         Ok(vault)
     }
-}
-
-/// Beside the data folder: its name with `.key`.
-fn key_file(folder: &Path) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(".key");
-    PathBuf::from(name)
 }
 
 /// A key for secrets that end with the process.

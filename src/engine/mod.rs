@@ -5,6 +5,7 @@ mod builder;
 mod changes;
 mod checks;
 mod directory;
+mod echo;
 mod endpoints;
 mod event_types;
 mod failing;

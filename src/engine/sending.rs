@@ -1,8 +1,8 @@
 //! One attempt: rendered, signed, authenticated, sent.
 
 use crate::dispatch::recipient::Recipient;
-use crate::dispatch::{ClientCredentials, OutboundRequest};
-use crate::engine::Inner;
+use crate::dispatch::{ClientCredentials, Exchange, OutboundRequest};
+use crate::engine::{Inner, echo};
 use crate::error::Result;
 use crate::model::{
     Attempt, AttemptId, AttemptOutcome, Authentication, Failure, FailureKind, ReadyWebhook,
@@ -87,13 +87,16 @@ impl Inner {
         });
         // Boxed, since it is most of an attempt: as one piece both are larger than what allocators
         // are quick at, and would be moved about.
-        let exchange = Box::pin(exchanging).await;
-        attempt.duration = exchange.duration;
+        let Exchange { headers_sent, duration, mut result } = Box::pin(exchanging).await;
+        attempt.duration = duration;
         let secret = credential.iter().map(|held| held.name.as_str());
         let secret = secret.chain(self.extra_headers.iter().map(|(name, _)| name.as_str()));
-        attempt.request.headers = masked(exchange.headers_sent, secret);
+        if let Ok(answer) = &mut result {
+            echo::mask(answer, secret.clone().flat_map(|name| values(&headers_sent, name)));
+        }
+        attempt.request.headers = masked(headers_sent, secret);
         attempt.request.body = rendered.body;
-        attempt.outcome = match exchange.result {
+        attempt.outcome = match result {
             Ok(answer) if recipient.provider.is_success(answer.status) => {
                 AttemptOutcome::Accepted(answer)
             }
@@ -174,6 +177,12 @@ impl Credential {
     pub fn take_header(&mut self) -> (String, String) {
         (self.name.clone(), std::mem::take(&mut *self.value))
     }
+}
+
+/// The values of the headers that are called `name`.
+fn values<'a>(headers: &'a [(String, String)], name: &'a str) -> impl Iterator<Item = &'a str> {
+    let named = headers.iter().filter(|(held, _)| held.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.as_str())
 }
 
 /// Headers as they are recorded: the values of those called as `secret` says are masked.

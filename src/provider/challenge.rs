@@ -55,7 +55,9 @@ impl Challenge {
     /// # Errors
     /// Fails when the system has no random numbers.
     pub fn token(&self, chance: &Chance) -> Result<String> {
-        secret::random_alnum(self.characters, chance, "challenge")
+        let mut text = String::with_capacity(self.characters);
+        secret::random_alnum(&mut text, self.characters, chance, "challenge")?;
+        Ok(text)
     }
 
     /// The request that challenges the endpoint at `url` with `token`, letters and digits.

@@ -33,9 +33,16 @@ impl Encoding {
     /// Reads what [`Self::encode_into`] writes, and nothing else: upper-case hex is refused, since
     /// the providers' own examples compare texts.
     pub fn decode(self, text: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(text.len());
+        self.decode_into(text, &mut bytes).map(|()| bytes)
+    }
+
+    /// Reads it to the end of `out`, which does not grow where it has room for as many bytes as the
+    /// text has.
+    pub fn decode_into(self, text: &str, out: &mut Vec<u8>) -> Option<()> {
         match self {
-            Self::Hex => decode_hex(text),
-            Self::Base64 => STANDARD.decode(text).ok(),
+            Self::Hex => decode_hex(text, out),
+            Self::Base64 => STANDARD.decode_vec(text, out).ok(),
         }
     }
 
@@ -48,21 +55,17 @@ impl Encoding {
     }
 }
 
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
+fn decode_hex(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    let mut pairs = text.as_bytes().chunks_exact(2);
-    let bytes = pairs
-        .by_ref()
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
-        })
-        .collect();
-    if pairs.remainder().is_empty() { bytes } else { None }
+    let (pairs, rest) = text.as_bytes().as_chunks();
+    for [high, low] in pairs {
+        out.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    rest.is_empty().then_some(())
 }
 
 #[cfg(test)]

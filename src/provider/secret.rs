@@ -3,6 +3,7 @@
 use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::model::Secret;
+use crate::provider::encoding::Encoding;
 use crate::provider::profile::{Algorithm, KeyFrom, SecretEncoding, SecretFields};
 use crate::provider::sign::{Scheme, SigningKey};
 use base64::Engine;
@@ -30,17 +31,19 @@ impl Scheme {
     pub(super) fn generate(&self, chance: &Chance) -> Result<Secret> {
         let form = &self.secret;
         if form.encoding == SecretEncoding::Alnum {
-            let text = format!("{}{}", form.prefix, random_alnum(form.bytes, chance, SECRET)?);
-            return Ok(Secret::new(text));
+            let mut text = with_prefix(&form.prefix, form.bytes);
+            random_alnum(&mut text, form.bytes, chance, SECRET)?;
+            return Ok(Secret::new(std::mem::take(&mut *text)));
         }
-        let mut bytes = Zeroizing::new(vec![0_u8; form.bytes]);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(form.bytes + ED25519_BYTES));
+        bytes.resize(form.bytes, 0);
         chance.fill(SECRET, &mut bytes)?;
         if self.algorithm == Algorithm::Ed25519 {
             // The seed with the public key behind it: what libsodium and Svix call the secret key.
             let public = ed25519_key(&bytes)?.verifying_key();
             bytes.extend_from_slice(public.as_bytes());
         }
-        Ok(Secret::new(format!("{}{}", form.prefix, *encode(form.encoding, &bytes))))
+        Ok(encode(&form.prefix, form.encoding, &bytes))
     }
 
     /// The key that signs with `secret`.
@@ -74,8 +77,7 @@ impl Scheme {
             return Ok(secret.clone());
         };
         let public = ed25519_key(&self.key_bytes(secret)?)?.verifying_key();
-        let text = encode(self.secret.encoding, public.as_bytes());
-        Ok(Secret::new(format!("{prefix}{}", *text)))
+        Ok(encode(prefix, self.secret.encoding, public.as_bytes()))
     }
 
     /// The bytes of the key, checked for their number.
@@ -172,38 +174,58 @@ fn ed25519_key(bytes: &[u8]) -> Result<ed25519_dalek::SigningKey> {
     }
 }
 
-/// `length` random letters and digits, drawn from `chance` for `purpose`.
+/// Writes `length` random letters and digits, drawn from `chance` for `purpose`, at the end of `text`,
+/// which has room for them: a text that grows leaves copies behind.
 pub(super) fn random_alnum(
+    text: &mut String,
     length: usize,
     chance: &Chance,
     purpose: &'static str,
-) -> Result<String> {
+) -> Result<()> {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut text = String::with_capacity(length);
+    let end = text.len() + length;
     let mut bytes = Zeroizing::new([0_u8; 64]);
-    while text.len() < length {
+    while text.len() < end {
         chance.fill(purpose, bytes.as_mut_slice())?;
         // Six bits pick a letter; 62 and 63 are drawn again, so that all are equally likely.
         let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63)));
-        text.extend(letters.take(length - text.len()).map(|letter| char::from(*letter)));
+        text.extend(letters.take(end - text.len()).map(|letter| char::from(*letter)));
     }
-    Ok(text)
+    Ok(())
 }
 
-fn encode(encoding: SecretEncoding, bytes: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(match encoding {
-        SecretEncoding::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        SecretEncoding::Base64 => STANDARD.encode(bytes),
-        SecretEncoding::Base64url | SecretEncoding::Alnum => URL_SAFE_NO_PAD.encode(bytes),
-    })
+/// `prefix`, with room for `length` bytes behind it.
+fn with_prefix(prefix: &str, length: usize) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + length));
+    text.push_str(prefix);
+    text
+}
+
+fn encode(prefix: &str, encoding: SecretEncoding, bytes: &[u8]) -> Secret {
+    // No encoding is longer than hex.
+    let mut text = with_prefix(prefix, 2 * bytes.len() + 4);
+    // `encode_string` would work in a buffer that nobody wipes.
+    match encoding {
+        SecretEncoding::Hex => Encoding::Hex.encode_into(bytes, &mut text),
+        SecretEncoding::Base64 => text.push_str(&Zeroizing::new(STANDARD.encode(bytes))),
+        SecretEncoding::Base64url | SecretEncoding::Alnum => {
+            text.push_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes)));
+        }
+    }
+    Secret::new(std::mem::take(&mut *text))
 }
 
 fn decode(encoding: SecretEncoding, text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = match encoding {
-        SecretEncoding::Hex => super::encoding::Encoding::Hex.decode(&text.to_ascii_lowercase())?,
-        SecretEncoding::Base64 => STANDARD.decode(text).ok()?,
-        SecretEncoding::Base64url => URL_SAFE_NO_PAD.decode(text).ok()?,
+    // With room for all of it, and wiped where it is none after all.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    match encoding {
+        SecretEncoding::Hex => {
+            let lower = Zeroizing::new(text.to_ascii_lowercase());
+            Encoding::Hex.decode_into(&lower, &mut bytes)?;
+        }
+        SecretEncoding::Base64 => STANDARD.decode_vec(text, &mut bytes).ok()?,
+        SecretEncoding::Base64url => URL_SAFE_NO_PAD.decode_vec(text, &mut bytes).ok()?,
         SecretEncoding::Alnum => return None,
-    };
-    Some(Zeroizing::new(bytes))
+    }
+    Some(bytes)
 }

@@ -6,6 +6,8 @@ mod check;
 mod client;
 mod config;
 mod demo;
+mod echoes;
+mod key_file;
 mod listen;
 mod providers;
 mod proxies;
@@ -40,6 +42,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// What came of a run.
+#[derive(Debug)]
 struct Ran {
     code: i32,
     out: String,

@@ -14,34 +14,36 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-const PASSWORD: &str = "CANARYpassword0000";
-const HEADER: &str = "CANARYheaderValue0";
-const CLIENT_SECRET: &str = "CANARYclientSecret";
-const OAUTH_TOKEN: &str = "CANARYoauthToken00";
-const AUTHORIZATION: &str = "CANARYauthorization";
+pub const PASSWORD: &str = "CANARYpassword0000";
+pub const HEADER: &str = "CANARYheaderValue0";
+pub const CLIENT_SECRET: &str = "CANARYclientSecret";
+pub const OAUTH_TOKEN: &str = "CANARYoauthToken00";
+pub const AUTHORIZATION: &str = "CANARYauthorization";
 /// Standard Webhooks: base64 of 24 bytes.
 const SIGNING: &str = "whsec_Q0FOQVJZU2lnbmluZ1NlY3JldDAwMDAw";
 const ROTATED: &str = "whsec_Q0FOQVJZUm90YXRlZFNlY3JldDAwMDAw";
 const OTHER: &str = "whsec_Q0FOQVJZT3RoZXJTZWNyZXQwMDAwMDAw";
+/// A pair for Ed25519: base64 of the seed, 32 bytes. What is shown of it is its public half.
+const PAIR: &str = "whsk_Q0FOQVJZcHJpdmF0ZUtleTAwMDAwMDAwMDAwMDAwMDA=";
 /// Master keys: base64 of 32 bytes.
-const MASTER: &str = "Q0FOQVJZbWFzdGVyS2V5MDAwMDAwMDAwMDAwMDAwMDA=";
+pub const MASTER: &str = "Q0FOQVJZbWFzdGVyS2V5MDAwMDAwMDAwMDAwMDAwMDA=";
 const NEW_MASTER: &str = "Q0FOQVJZbmV3TWFzdGVyS2V5MDAwMDAwMDAwMDAwMDA=";
 const RSA: &str = include_str!("../data/keys/rsa.pem");
 
 /// A service whose standard error goes to a file: at this level a pipe would be full at once.
-struct Service {
+pub struct Service {
     child: Child,
     url: String,
     http: reqwest::Client,
     /// What may do everything.
-    token: String,
+    pub token: String,
     /// Answers that were to hold no secret.
-    answers: Vec<String>,
+    pub answers: Vec<String>,
 }
 
 impl Service {
     /// Starts one in `folder` with these master keys; its files are called after `name`.
-    fn start(folder: &Path, name: &str, master_keys: &str, token: Option<String>) -> Self {
+    pub fn start(folder: &Path, name: &str, master_keys: &str, token: Option<String>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let path = folder.join(format!("{name}.socket"));
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -84,14 +86,14 @@ impl Service {
     }
 
     /// Asks for something whose answer holds a secret, rightly.
-    async fn shown(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub async fn shown(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let (status, text) = self.ask(method, path, body).await;
         assert!(status.is_success(), "{path}: {status} {text}");
         serde_json::from_str(&text).unwrap()
     }
 
     /// Asks for something whose answer holds none.
-    async fn done(&mut self, method: Method, path: &str, body: Option<&Value>) {
+    pub async fn done(&mut self, method: Method, path: &str, body: Option<&Value>) {
         let (status, text) = self.ask(method, path, body).await;
         assert!(status.is_success(), "{path}: {status} {text}");
         self.answers.push(text);
@@ -105,7 +107,7 @@ impl Service {
     }
 
     /// Tells it to stop, and waits for its end.
-    fn stop(mut self) -> Vec<String> {
+    pub fn stop(mut self) -> Vec<String> {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -113,7 +115,7 @@ impl Service {
     }
 }
 
-const APP: &str = "/api/v1/app/shop";
+pub const APP: &str = "/api/v1/app/shop";
 
 /// Endpoints with every kind of secret; the names of them.
 async fn make_endpoints(service: &Service, receiver: &Receiver, tokens: &Receiver) -> Vec<String> {
@@ -130,7 +132,7 @@ async fn make_endpoints(service: &Service, receiver: &Receiver, tokens: &Receive
         json!({"provider": "gocardless", "clientCertificate":
             {"certificate": pem(&certificate), "privateKey": pem(RSA)}}),
         json!({"provider": "ticketnation"}),
-        json!({"scheme": "v1a"}),
+        json!({"scheme": "v1a", "secret": PAIR}),
     ];
     let mut names = Vec::new();
     for (number, mut body) in kinds.into_iter().enumerate() {
@@ -231,7 +233,7 @@ async fn misuse_secrets(service: &mut Service, receiver: &Receiver) {
 }
 
 /// Every form in which a secret might be written.
-fn forms(secret: &str) -> Vec<Vec<u8>> {
+pub fn forms(secret: &str) -> Vec<Vec<u8>> {
     let core = secret.trim_start_matches("whsec_").trim_start_matches("whsk_");
     let mut forms = vec![core.as_bytes().to_vec()];
     // In base64 with anything before it, as in `Basic …`: its middle looks one of three ways.
@@ -247,7 +249,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
 }
 
 /// Every byte of every file below a folder.
-fn bytes_of(folder: &Path) -> Vec<u8> {
+pub fn bytes_of(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -305,6 +307,7 @@ async fn no_secret_leaves_the_service_but_where_it_is_shown() {
     assert!(sent.iter().any(|request| request.header("X-Key") == Some(HEADER)));
 
     let constants = [PASSWORD, HEADER, CLIENT_SECRET, OAUTH_TOKEN, AUTHORIZATION, SIGNING, ROTATED];
+    secrets.push(PAIR.to_owned());
     secrets.extend(constants.map(str::to_owned));
     secrets.extend([OTHER, MASTER, NEW_MASTER, &token].map(str::to_owned));
     // A line out of the middle of the private key: as text, and as the bytes that it stands for.

@@ -6,6 +6,7 @@ use hookwheel::{Config, DeliveryId, Engine, NewApplication, NewEndpoint, NewEven
 use sha2::Sha256;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -200,6 +201,21 @@ fn the_fronts_are_served_where_they_are_asked_for() {
     let answer = service.ask_fronts("GET /webhooks HTTP/1.1\r\n", "");
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert_eq!(service.stop().code, Some(0));
+}
+
+#[test]
+fn a_master_key_that_others_may_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    Service::start(&data).stop();
+    let key = folder.path().join("data.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let mut service = Service::start(&data);
+    let told =
+        service.logged("others may use the master key: leave it to its owner, with `chmod 600`");
+    assert_eq!(told["level"], "WARN");
+    assert_eq!((told["file"].as_str(), told["mode"].as_str()), (key.to_str(), Some("0640")));
+    service.stop();
 }
 
 const RUN: &str = "POST /scenario_simulators/payment_submitted/actions/run HTTP/1.1\r\n\

@@ -3,6 +3,7 @@
 
 use crate::common::{bench, soon};
 use hookwheel::clock::Stopwatch;
+use hookwheel::provider::Providers;
 use hookwheel::vault::{MasterKeySource, Vault};
 use hookwheel::{Authentication, NewEndpoint, Secret};
 use std::fs::{self, File};
@@ -21,6 +22,12 @@ impl Canary {
         let mut bytes = vec![0; 24];
         hookwheel::chance::fill_random(&mut bytes).unwrap();
         Self(bytes.into_iter().map(|byte| !(b'a' + byte % 26)).collect())
+    }
+
+    /// Letters of a secret that nobody chose: from its middle, so that copies of its beginning are
+    /// found that are half as long.
+    fn within(secret: &str) -> Self {
+        Self(secret.as_bytes()[17..31].iter().map(|byte| !byte).collect())
     }
 
     /// A text around them, in one piece of memory.
@@ -92,6 +99,46 @@ fn the_vault_leaves_nothing_behind() {
     let opened = vault.open_sealed("a", &sealed).unwrap();
     assert!(canary.is_in_memory());
     drop(opened);
+    assert!(!canary.is_in_memory());
+}
+
+#[test]
+fn a_secret_that_was_made_is_nowhere_but_where_it_is_held() {
+    let providers = Providers::embedded().unwrap();
+    for (name, scheme) in [
+        ("citizen-ticket", None),
+        ("gocardless", None),
+        ("opencard", None),
+        ("standard-webhooks", Some("v1")),
+        ("standard-webhooks", Some("v1a")),
+    ] {
+        let provider = providers.get(name).unwrap();
+        let made = provider.generate_secret(scheme).unwrap();
+        let canary = Canary::within(made.secret.expose());
+        provider.signing_key(&made.scheme, &made.secret).unwrap();
+        drop(provider.shown_form(&made.secret).unwrap());
+        assert!(canary.is_in_memory());
+        drop(made);
+        assert!(!canary.is_in_memory(), "{name} {scheme:?}");
+    }
+}
+
+#[test]
+fn a_secret_in_hex_is_read_without_a_copy_that_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_str!("../../schedules/ticketnation.toml");
+    let file = file.replace("name = \"ticketnation\"", "name = \"hexed\"");
+    let file =
+        file.replace("key = \"text\", given = [8, 256]", "key = \"decoded\", given = [32, 32]");
+    fs::write(folder.path().join("hexed.toml"), file).unwrap();
+    let mut providers = Providers::embedded().unwrap();
+    providers.load_folder(folder.path()).unwrap();
+    let provider = providers.get("hexed").unwrap();
+    let made = provider.generate_secret(None).unwrap();
+    let canary = Canary::within(made.secret.expose());
+    let given = Secret::new(made.secret.expose().to_ascii_uppercase());
+    drop(made);
+    provider.check_secret(&given).unwrap();
     assert!(!canary.is_in_memory());
 }
 

@@ -4,8 +4,8 @@ use crate::world::*;
 use hookwheel::ErrorKind;
 use hookwheel::model::{EventId, Order};
 use hookwheel::store::{Change, Owner, Place, SledStore, Store};
-use std::fs;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -71,6 +71,39 @@ fn what_is_still_being_written_is_not_taken_for_damage() {
     });
     drop(sled_in(folder.path()));
     writing.join().unwrap();
+}
+
+#[test]
+fn nobody_but_the_owner_may_look_into_what_is_made() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let above = tempfile::tempdir().unwrap();
+    let made = above.path().join("made");
+    drop(sled_in(&made));
+    assert_eq!(mode(&made), 0o700);
+
+    // One that was there stays as it is: it may be anything. What is in it is ours.
+    let there = above.path().join("there");
+    fs::create_dir_all(there.join("sled")).unwrap();
+    set(&there, 0o755);
+    set(&there.join("sled"), 0o755);
+    let store = sled_in(&there);
+    store.accept(&[accepted(1, &[])]);
+    drop(store);
+    let modes = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        let mut modes: Vec<_> = entries
+            .map(|entry| (entry.file_name().into_string().unwrap(), mode(&entry.path())))
+            .collect();
+        modes.sort();
+        modes
+    };
+    let expected = [("lock", 0o600), ("manifest", 0o600), ("mark", 0o600), ("sled", 0o700)];
+    let expected = expected.map(|(name, mode)| (name.to_owned(), mode));
+    for folder in [&there, &made] {
+        assert_eq!(modes(folder), expected);
+    }
+    assert_eq!(mode(&there), 0o755);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use hookwheel::ErrorKind;
 use hookwheel::store::{Batch, Change, SledStore, Store, sled::SledOptions};
 use std::fs::{self, File, OpenOptions};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -31,7 +31,9 @@ impl Halved {
         let torn = Torn::tear(folder.path());
         let refused = store.commit(&named("new", 0..APPLICATIONS)).unwrap_err();
         torn.mend();
-        assert!(folder.path().join("redo").exists(), "it failed before its middle: {refused}");
+        let redo = fs::metadata(folder.path().join("redo"));
+        let redo = redo.unwrap_or_else(|_| panic!("it failed before its middle: {refused}"));
+        assert_eq!(redo.permissions().mode() & 0o077, 0, "what events say is for the owner only");
         Self { folder, store }
     }
 

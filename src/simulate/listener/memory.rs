@@ -21,9 +21,8 @@ use super::arrived::{Answered, Arrived, Remembered};
 use crate::error::{Error, Result};
 use crate::folder::{self, failed};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -88,13 +87,14 @@ impl Memory {
     /// When another process has it, or it holds something else.
     pub(super) fn open(folder: &Path, keep: Keep) -> Result<Self> {
         let within = |error: Error| error.within(format!("folder `{}`", folder.display()));
-        make_private(folder)?;
+        folder::make_private(folder).map_err(|error| {
+            Error::invalid(format!("folder `{}` cannot be made: {error}", folder.display()))
+                .with_source(error)
+        })?;
         let lock = folder::lock(folder)?;
         finish_clearing(folder).map_err(|error| within(io_failed(error)))?;
         let data = data_folder(folder);
         let is_new = !data.exists();
-        make_private(&data)?;
-        narrow(&data)?;
         let files = Files::open(&data).map_err(within)?;
         let memory = Self {
             folder: folder.to_owned(),
@@ -193,7 +193,6 @@ impl Memory {
         let data = data_folder(&self.folder);
         let [new, old] = [NEW, OLD].map(|name| self.folder.join(name));
         finish_clearing(&self.folder).map_err(io_failed)?;
-        make_private(&new)?;
         let files = Files::open(&new)?;
         files.check_format()?;
         let mut batch = ::sled::Batch::default();
@@ -336,28 +335,6 @@ fn finish_clearing(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a folder, for its owner only; one that exists stays as it is.
-fn make_private(folder: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| {
-        Error::invalid(format!("folder `{}` cannot be made: {error}", folder.display()))
-            .with_source(error)
-    })
-}
-
-/// Leaves a folder of ours to its owner, whoever could look into it before.
-fn narrow(folder: &Path) -> Result<()> {
-    let narrowed = fs::metadata(folder).and_then(|held| match held.permissions().mode() & 0o077 {
-        0 => Ok(()),
-        _ => fs::set_permissions(folder, Permissions::from_mode(0o700)),
-    });
-    narrowed.map_err(|error| {
-        let words = "others can look into it, and that cannot be changed";
-        Error::invalid(format!("folder `{}`: {words}: {error}", folder.display()))
-            .with_source(error)
-    })
 }
 
 /// The names of new files are durable only once their folders are.

@@ -11,9 +11,10 @@
 //! are torn end it.
 
 use crate::error::{Error, Result};
+use crate::folder::private_file;
 use crate::store::sled::log::{Log, SEGMENT_HEADER};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -184,7 +185,7 @@ fn write(
         bytes.extend(encode([*begins, *offset].into_iter().chain(pages.iter().copied())));
     }
     let put_in_place = || {
-        let mut options = OpenOptions::new();
+        let mut options = private_file();
         let file = options.write(true).create(true).truncate(true).open(folder.join(NEXT))?;
         file.write_all_at(&bytes, 0)?;
         file.sync_all()?;

@@ -1,7 +1,8 @@
 //! The commit mark: a file beside sled's data that tells how far was acknowledged.
 
 use crate::error::{Error, Result};
-use std::fs::{self, File, OpenOptions};
+use crate::folder::private_file;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ pub(super) fn read(folder: &Path) -> Result<Acknowledged> {
 impl Mark {
     /// Opens it, or makes one.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
+        let mut options = private_file();
         let options = options.read(true).write(true).create(true).truncate(false);
         options.open(path(folder)).map(Self)
     }

@@ -8,10 +8,11 @@
 //! afterwards, so it does not matter which of them were there already.
 
 use crate::error::{Error, Result};
+use crate::folder::private_file;
 use crate::store::codec;
 use crate::store::sled::writes::Writes;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -56,8 +57,11 @@ impl Redo {
     pub fn keep(&self, half: Half) -> Result<()> {
         let written = encode(&half).and_then(|bytes| {
             let put = || {
-                fs::write(self.path(), bytes)?;
-                File::open(self.path())?.sync_all()?;
+                let mut options = private_file();
+                let options = options.write(true).create(true).truncate(true);
+                let mut file = options.open(self.path())?;
+                file.write_all(&bytes)?;
+                file.sync_all()?;
                 File::open(&self.folder)?.sync_all()
             };
             put().map_err(|error| self.failed("write", error))
