@@ -9,12 +9,17 @@ mod samples;
 mod scenarios;
 
 use crate::error::Result;
+use crate::model::check;
 use crate::provider::envelope::{Expression, Fields, Ids};
 use crate::provider::profile::{Exhausted, Gone, Profile, Rotation};
 use crate::provider::source::{Mark, Source};
+use crate::provider::template::Template;
 use crate::provider::value::TimeFormat;
 use crate::provider::{Delivery, Provider, check_test_event, describe};
 use std::fmt::Display;
+
+/// Bytes of a text that goes into a header at most, as of an endpoint's own headers.
+const HEADER_TEXT_BYTES_MAX: usize = 4096;
 
 pub(super) fn load(file: &str, text: &str) -> Result<Provider> {
     let source = Source::parse(file, text)?;
@@ -32,6 +37,31 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn fault<T>(&self, path: &str, message: impl Display) -> Result<T> {
         Err(self.source.fault(path, message))
+    }
+
+    /// Refuses a text that no header can carry as it is. Sent all the same, a line break in it would
+    /// begin a header of its own, and a letter above ASCII is read in one way here and another there.
+    fn check_header_text(&self, path: &str, text: &str) -> Result<()> {
+        if let Some(letter) = text.chars().find(|letter| !(' '..='~').contains(letter)) {
+            let use_instead = "use visible ASCII characters and spaces";
+            return self.fault(path, format!("a header cannot carry {letter:?}: {use_instead}"));
+        }
+        if text.len() > HEADER_TEXT_BYTES_MAX {
+            return self.fault(path, format!("longer than {HEADER_TEXT_BYTES_MAX} bytes"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a template whose filled-in form no header can carry as it is, whatever its tokens
+    /// stand for.
+    fn check_header_value(&self, path: &str, template: &Template) -> Result<()> {
+        // Names of tokens are ASCII, so the source tells of what stands between them.
+        let source = template.source();
+        self.check_header_text(path, source)?;
+        if check::is_header_value(source) {
+            return Ok(());
+        }
+        self.fault(path, "a header's value cannot begin or end with a space: leave it out")
     }
 
     fn provider(&self, profile: Profile, description: describe::Description) -> Result<Provider> {

@@ -13,6 +13,7 @@ impl Loader<'_> {
         let batches = profile.envelope.batch_max.is_some();
         for (index, (_, template)) in profile.request.headers.iter().enumerate() {
             let path = format!("request.headers[{index}]");
+            self.check_header_value(&path, template)?;
             for token in template.tokens() {
                 match token {
                     Token::Body | Token::Signature | Token::Challenge => {
@@ -75,6 +76,9 @@ impl Loader<'_> {
         if sign.value.is_some() && !value_tokens.contains(&&Token::Signature) {
             return self
                 .fault(&path("value"), "expected {signature} in it, like \"v1={signature}\"");
+        }
+        if let Some(value) = &sign.value {
+            self.check_header_value(&path("value"), value)?;
         }
         for token in &value_tokens {
             if !matches!(token, Token::Signature | Token::Timestamp(_) | Token::Id) {
@@ -178,6 +182,7 @@ impl Loader<'_> {
             if sign.separator.as_deref().is_some_and(str::is_empty) {
                 return self.fault(&path, "expected at least one character, like \" \"");
             }
+            self.check_header_text(&path, sign.separator.as_deref().unwrap_or_default())?;
             let scheme = Scheme {
                 name: sign.scheme,
                 algorithm: sign.algorithm,

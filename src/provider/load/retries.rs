@@ -75,8 +75,9 @@ impl Loader<'_> {
         };
         let mut headers = Vec::new();
         for (index, (name, template)) in fields.headers.into_iter().enumerate() {
+            let path = format!("challenge.headers[{index}]");
+            self.check_header_value(&path, &template)?;
             let Some(text) = fixed(&template) else {
-                let path = format!("challenge.headers[{index}]");
                 return self.fault(&path, "no token but {version} can stand here");
             };
             headers.push((name.0, text));

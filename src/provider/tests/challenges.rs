@@ -72,3 +72,20 @@ fn texts_are_random_and_all_moments_are_covered() {
     }
     assert_eq!(challenge.probe().delay(20), challenge.probe().cap);
 }
+
+#[test]
+fn a_challenge_is_asked_with_headers_that_arrive_as_they_are() {
+    let file = include_str!("../../../schedules/opencard.toml");
+    let held = "headers = [[\"User-Agent\", \"hookwheel/{version}\"]]";
+    for (value, words) in [
+        ("hookwhéel", "a header cannot carry 'é'"),
+        ("hookwheel ", "cannot begin or end with a space"),
+        (&"h".repeat(4097), "longer than 4096 bytes"),
+    ] {
+        let text = file.replace(held, &format!("headers = [[\"User-Agent\", \"{value}\"]]"));
+        assert_ne!(text, file);
+        let error = Provider::parse("opencard.toml", &text).unwrap_err().to_string();
+        assert!(error.starts_with("opencard.toml:53:"), "{error}");
+        assert!(error.contains("`challenge.headers[0]`") && error.contains(words), "{error}");
+    }
+}
