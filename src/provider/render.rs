@@ -158,6 +158,23 @@ impl Provider {
         Ok(())
     }
 
+    /// Refuses an endpoint's URL that this provider's headers cannot carry as it was registered.
+    /// Percent-encoded, it is spelled there as in the request line.
+    ///
+    /// # Errors
+    /// Names the header.
+    pub fn check_url(&self, url: &str) -> Result<()> {
+        let carries = |template: &Template| template.tokens().any(|token| *token == Token::Url);
+        match self.headers.iter().find(|(_, template)| carries(template)) {
+            Some((name, _)) if !check::is_header_value(url) => Err(Error::invalid(format!(
+                "endpoint url refused: {} sends it in header `{name}`, which carries visible ASCII \
+                 characters only; percent-encode the others",
+                self.title
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes and signs `webhook`.
     ///
     /// # Errors
