@@ -135,9 +135,11 @@ fn render(
     rendered
 }
 
-/// Every receiver reads these headers as they were written.
+/// Every receiver reads these headers as they were written, and each of them once.
 fn check_headers(headers: &[(String, String)]) {
-    for (name, value) in headers {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let is_same = |(held, _): &(String, String)| held.eq_ignore_ascii_case(name);
+        assert!(!headers[..index].iter().any(is_same), "{name} twice: {headers:?}");
         let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         assert!(is_plain && value.trim_matches(' ') == value, "{name}: {value:?}");
     }

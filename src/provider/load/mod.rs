@@ -3,23 +3,19 @@
 
 mod body;
 mod consumer;
+mod headers;
 mod request;
 mod retries;
 mod samples;
 mod scenarios;
 
 use crate::error::Result;
-use crate::model::check;
 use crate::provider::envelope::{Expression, Fields, Ids};
 use crate::provider::profile::{Exhausted, Gone, Profile, Rotation};
 use crate::provider::source::{Mark, Source};
-use crate::provider::template::Template;
 use crate::provider::value::TimeFormat;
 use crate::provider::{Delivery, Provider, check_test_event, describe};
 use std::fmt::Display;
-
-/// Bytes of a text that goes into a header at most, as of an endpoint's own headers.
-const HEADER_TEXT_BYTES_MAX: usize = 4096;
 
 pub(super) fn load(file: &str, text: &str) -> Result<Provider> {
     let source = Source::parse(file, text)?;
@@ -39,33 +35,9 @@ impl Loader<'_> {
         Err(self.source.fault(path, message))
     }
 
-    /// Refuses a text that no header can carry as it is. Sent all the same, a line break in it would
-    /// begin a header of its own, and a letter above ASCII is read in one way here and another there.
-    fn check_header_text(&self, path: &str, text: &str) -> Result<()> {
-        if let Some(letter) = text.chars().find(|letter| !(' '..='~').contains(letter)) {
-            let use_instead = "use visible ASCII characters and spaces";
-            return self.fault(path, format!("a header cannot carry {letter:?}: {use_instead}"));
-        }
-        if text.len() > HEADER_TEXT_BYTES_MAX {
-            return self.fault(path, format!("longer than {HEADER_TEXT_BYTES_MAX} bytes"));
-        }
-        Ok(())
-    }
-
-    /// Refuses a template whose filled-in form no header can carry as it is, whatever its tokens
-    /// stand for.
-    fn check_header_value(&self, path: &str, template: &Template) -> Result<()> {
-        // Names of tokens are ASCII, so the source tells of what stands between them.
-        let source = template.source();
-        self.check_header_text(path, source)?;
-        if check::is_header_value(source) {
-            return Ok(());
-        }
-        self.fault(path, "a header's value cannot begin or end with a space: leave it out")
-    }
-
     fn provider(&self, profile: Profile, description: describe::Description) -> Result<Provider> {
         self.check_name(&profile.name)?;
+        self.check_title(&profile.title)?;
         self.check_request(&profile)?;
         let samples = self.samples(&profile)?;
         let test_event = self.test_event(&profile, &samples)?;
@@ -89,8 +61,9 @@ impl Loader<'_> {
         let envelope = &profile.envelope;
         let mut fields = envelope.fields.iter().chain(envelope.item.iter().flatten());
         let carries_event_time = fields.any(|(_, held)| matches!(held, Expression::EventTime(_)));
+        let signs = !profile.sign.is_empty();
         let signature_is_ours = (0..profile.sign.len()).any(is_ours);
-        Ok(Provider {
+        let provider = Provider {
             headers: headers.collect(),
             signature_is_ours,
             carries_event_time,
@@ -105,7 +78,7 @@ impl Loader<'_> {
             schedule: self.schedule(profile.schedule)?,
             secret_owner: profile.secret.owner,
             secret_shown: profile.secret.shown,
-            challenge: profile.challenge.map(|fields| self.challenge(fields)).transpose()?,
+            challenge: profile.challenge.map(|fields| self.challenge(fields, signs)).transpose()?,
             delivery: Delivery {
                 success: profile.delivery.success,
                 timeout: profile.delivery.timeout.0,
@@ -124,7 +97,9 @@ impl Loader<'_> {
             consumers,
             scenarios,
             description,
-        })
+        };
+        self.check_samples_fit(&provider)?;
+        Ok(provider)
     }
 
     fn check_name(&self, name: &str) -> Result<()> {
@@ -133,6 +108,13 @@ impl Loader<'_> {
             return Ok(());
         }
         self.fault("name", "expected 1 to 64 small letters, digits and `-`, like `my-provider`")
+    }
+
+    fn check_title(&self, title: &str) -> Result<()> {
+        if (1..=128).contains(&title.len()) && !title.chars().any(char::is_control) {
+            return Ok(());
+        }
+        self.fault("title", "expected 1 to 128 bytes without control characters")
     }
 }
 
