@@ -45,6 +45,8 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
         4 => (any::<Index>(), prop::collection::vec(bytes, 1..4))
             .prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+        // Two bytes that hardly come together by chance, and are a letter of a text only if they do.
+        1 => any::<Index>().prop_map(|at| Change::Insert(at, "é".into())),
         2 => (any::<Index>(), length.clone()).prop_map(|(at, count)| Change::Remove(at, count)),
         1 => (any::<Index>(), length).prop_map(|(at, count)| Change::Repeat(at, count)),
         1 => any::<Index>().prop_map(Change::Cut),

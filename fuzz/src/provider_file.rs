@@ -34,13 +34,19 @@ pub fn check(data: &[u8]) {
     let settings = settings(&provider);
     let schemes: Vec<&str> = provider.schemes().collect();
     for scheme in schemes {
-        let (key, verifying) = keys(&provider, scheme);
-        check_challenge(&provider, &key);
+        let (old, old_verifying) = keys(&provider, scheme);
+        let (new, new_verifying) = keys(&provider, scheme);
+        check_challenge(&provider, &new);
+        let live = [old, new];
         for event_type in provider.event_types().take(SAMPLES_MAX) {
-            let sent = render(&provider, event_type, &key, &settings);
-            let keys = std::slice::from_ref(&verifying);
-            let verified = provider.verify(&sent.headers, &sent.body, keys, NOW, None);
-            assert_eq!(verified, Ok(()), "{scheme}: {sent:?}");
+            let sent = render(&provider, event_type, &live, &settings);
+            let verify = |key: &SigningKey| {
+                let keys = std::slice::from_ref(key);
+                provider.verify(&sent.headers, &sent.body, keys, NOW, None)
+            };
+            assert_eq!(verify(&new_verifying), Ok(()), "{scheme}: {sent:?}");
+            let overlaps = provider.rotation_overlaps();
+            assert_eq!(verify(&old_verifying).is_ok(), overlaps, "{scheme}: {sent:?}");
         }
     }
 }
@@ -81,6 +87,7 @@ fn check_schedule(provider: &Provider) {
 fn check_challenge(provider: &Provider, key: &SigningKey) {
     let Some(challenge) = provider.challenge() else { return };
     let request = challenge.request("https://shop.example/hook?a=1", "abcDEF123");
+    check_headers(&request.headers);
     assert_eq!(challenge.token_in(&request.url).as_deref(), Some("abcDEF123"));
     let answer = challenge.answer(&request.token, key).expect("a key that signs");
     let statuses = (200..600).filter(|status| {
@@ -94,7 +101,7 @@ fn check_challenge(provider: &Provider, key: &SigningKey) {
 fn render(
     provider: &Provider,
     event_type: &EventType,
-    key: &SigningKey,
+    keys: &[SigningKey],
     settings: &BTreeMap<String, String>,
 ) -> Rendered {
     let events = [Arc::new(Event {
@@ -120,13 +127,20 @@ fn render(
         attempt: 1,
         now: NOW,
         url: "https://shop.example/hook",
-        keys: std::slice::from_ref(key),
+        keys,
         settings,
     };
     let rendered = provider.render(&webhook).expect("a sample can be sent");
-    for (name, value) in &rendered.headers {
-        let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        assert!(is_plain, "{name}: {value:?}");
-    }
+    check_headers(&rendered.headers);
     rendered
+}
+
+/// Every receiver reads these headers as they were written, and each of them once.
+fn check_headers(headers: &[(String, String)]) {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let is_same = |(held, _): &(String, String)| held.eq_ignore_ascii_case(name);
+        assert!(!headers[..index].iter().any(is_same), "{name} twice: {headers:?}");
+        let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        assert!(is_plain && value.trim_matches(' ') == value, "{name}: {value:?}");
+    }
 }

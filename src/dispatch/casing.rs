@@ -7,6 +7,7 @@
 //! spells them as wanted, and what it remembers of it goes into the requests that are sent.
 
 use super::cache::Cache;
+use crate::model::check;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Request, Response};
@@ -23,20 +24,6 @@ const HEADERS_MAX: usize = 100;
 
 /// Lists of names that are remembered; every endpoint with headers of its own has one.
 const LISTS_MAX: usize = 4096;
-
-/// Names that only we set, because they say where one message ends and the next begins, or how the
-/// connection is used (RFC 9110, section 7.6.1).
-const RESERVED: [&str; 9] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Header lines as they are written: name and value.
 pub(super) type Lines = Vec<(String, String)>;
@@ -106,7 +93,7 @@ async fn learn(lines: &Lines) -> Result<Casing, String> {
         let name = HeaderName::from_bytes(written.as_bytes())
             .map_err(|_| format!("`{}` is no header name", written.escape_debug()))?;
         let only_once = name == HOST || name == CONTENT_LENGTH;
-        if RESERVED.contains(&name.as_str()) || (only_once && names.contains(&name)) {
+        if check::is_connection_header(name.as_str()) || (only_once && names.contains(&name)) {
             return Err(format!("the header `{written}` cannot be set"));
         }
         names.push(name);

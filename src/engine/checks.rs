@@ -56,6 +56,7 @@ impl Inner {
 
     pub(super) fn checked_url(&self, url: &str, provider: &Provider) -> Result<String> {
         self.egress.check_url(url, provider.https_only())?;
+        provider.check_url(url)?;
         Ok(url.to_owned())
     }
 

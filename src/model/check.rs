@@ -83,6 +83,23 @@ pub fn is_header_value(text: &str) -> bool {
         && !text.ends_with(' ')
 }
 
+/// Whether a header, its name in lower case, says where one message ends and the next begins, or how
+/// the connection is used (RFC 9110, section 7.6.1): only what writes the message may set it.
+pub fn is_connection_header(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
 /// Refuses an idempotency key that is empty, longer than 256 bytes or not printable.
 ///
 /// # Errors

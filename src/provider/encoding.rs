@@ -46,6 +46,14 @@ impl Encoding {
         }
     }
 
+    /// Whether `letter` may be in what [`Self::encode_into`] writes.
+    pub fn may_hold(self, letter: char) -> bool {
+        match self {
+            Self::Hex => matches!(letter, '0'..='9' | 'a'..='f'),
+            Self::Base64 => letter.is_ascii_alphanumeric() || "+/=".contains(letter),
+        }
+    }
+
     /// What such a text is called.
     pub fn words(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! From a webhook to the bytes of its request: body, headers, signatures.
 
 use crate::error::{Error, Result};
-use crate::model::{EndpointId, Event, Timestamp, WebhookId};
+use crate::model::{EndpointId, Event, Timestamp, WebhookId, check};
 use crate::provider::Provider;
 use crate::provider::envelope::{Context, Shape};
 use crate::provider::sign::SigningKey;
@@ -149,12 +149,30 @@ impl Provider {
         }
         let value = |token: &Token| match token {
             Token::Setting { name, .. } => settings.get(name).map(|text| text.as_bytes().into()),
-            _ => Some(Cow::Borrowed(b"".as_slice())),
+            // Something, so that a space before it is not the end of the value.
+            _ => Some(Cow::Borrowed(b"x".as_slice())),
         };
         for (name, template) in &self.headers {
             header_value(name, template, &value)?;
         }
         Ok(())
+    }
+
+    /// Refuses an endpoint's URL that this provider's headers cannot carry as it was registered.
+    /// Percent-encoded, it is spelled there as in the request line.
+    ///
+    /// # Errors
+    /// Names the header.
+    pub fn check_url(&self, url: &str) -> Result<()> {
+        let carries = |template: &Template| template.tokens().any(|token| *token == Token::Url);
+        match self.headers.iter().find(|(_, template)| carries(template)) {
+            Some((name, _)) if !check::is_header_value(url) => Err(Error::invalid(format!(
+                "endpoint url refused: {} sends it in header `{name}`, which carries visible ASCII \
+                 characters only; percent-encode the others",
+                self.title
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Writes and signs `webhook`.
@@ -209,7 +227,10 @@ impl Provider {
                 headers.push((name.clone(), text));
             }
         }
-        headers.extend(self.signing.headers(webhook.keys, &value)?);
+        for (name, text) in self.signing.headers(webhook.keys, &value)? {
+            let text = sendable(&name, text)?;
+            headers.push((name, text));
+        }
         Ok(headers)
     }
 }
@@ -238,12 +259,21 @@ fn header_value<'v>(
             return Err(Error::internal(format!("header `{name}` has nothing for {token}")));
         }
     }
-    // Settings and ids are other people's text: a line break in one would begin a header of theirs.
     match String::from_utf8(bytes) {
-        Ok(text) if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => Ok(Some(text)),
-        _ => Err(Error::invalid(format!(
-            "header `{name}` cannot be sent: what it is made of has other than visible ASCII \
-             characters"
-        ))),
+        Ok(text) => sendable(name, text).map(Some),
+        Err(_) => Err(unsendable(name)),
     }
+}
+
+/// Refuses the finished value of a header where it would not arrive as it is: settings and ids are
+/// other people's text, and a line break in one would begin a header of theirs.
+fn sendable(name: &str, text: String) -> Result<String> {
+    if check::is_header_value(&text) { Ok(text) } else { Err(unsendable(name)) }
+}
+
+fn unsendable(name: &str) -> Error {
+    Error::invalid(format!(
+        "header `{name}` cannot be sent: what it is made of has other than visible ASCII characters, \
+         or a space at its beginning or end"
+    ))
 }

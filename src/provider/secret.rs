@@ -119,6 +119,12 @@ impl SecretEncoding {
 }
 
 impl SecretFields {
+    /// Whether no secret of this form is taken for one of `other`'s, however it was given.
+    pub(super) fn differs_from(&self, other: &Self) -> bool {
+        let (own, others) = (self.prefix.as_str(), other.prefix.as_str());
+        self.key == KeyFrom::Decoded && !own.starts_with(others) && !others.starts_with(own)
+    }
+
     /// What a given secret must be, in words.
     pub(super) fn words(&self) -> String {
         let (least, most) = self.given;

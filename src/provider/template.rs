@@ -94,6 +94,26 @@ impl Template {
         Ok(())
     }
 
+    /// Whether its filled-in form may have `letter` in it; `may_hold` says so of tokens.
+    pub fn may_hold(&self, letter: char, may_hold: impl Fn(&Token, char) -> bool) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(text) => text.contains(letter),
+            Part::Token(token) => may_hold(token, letter),
+        })
+    }
+
+    /// The first token whose end [`Self::capture`] may not find: another follows it directly, or a
+    /// text of nothing but letters that the token may hold itself.
+    pub fn unclear_end(&self, may_hold: impl Fn(&Token, char) -> bool) -> Option<&Token> {
+        self.parts.windows(2).find_map(|pair| match pair {
+            [Part::Token(token), Part::Token(_)] => Some(token),
+            [Part::Token(token), Part::Text(text)] => {
+                text.chars().all(|letter| may_hold(token, letter)).then_some(token)
+            }
+            _ => None,
+        })
+    }
+
     /// What the tokens stand for in `text`, if it is a filled-in form of this template. A token ends
     /// where the text that follows it in the template first occurs.
     pub fn capture<'t>(&self, text: &'t str) -> Option<Vec<(&Token, &'t str)>> {

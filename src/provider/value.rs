@@ -1,7 +1,7 @@
 //! The small values of a provider file, checked where they are read, so that a wrong one is refused
 //! with its place in the file.
 
-use crate::model::{Timestamp, parse_duration};
+use crate::model::{Timestamp, check, parse_duration};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Unexpected, Visitor};
 use std::fmt;
@@ -113,21 +113,26 @@ impl<'de> Deserialize<'de> for StatusRange {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct HeaderName(pub String);
 
-/// Headers that the sender writes itself, from the URL and the body.
-const RESERVED: [&str; 5] =
-    ["host", "content-length", "transfer-encoding", "connection", "authorization"];
+/// Bytes of a header's name at most, as of an endpoint's own headers.
+const NAME_BYTES_MAX: usize = 128;
+
+/// Headers that the sender writes itself besides those of the connection, from the URL, the body and
+/// the endpoint's authentication. A body is never encoded.
+const RESERVED: [&str; 4] = ["host", "content-length", "content-encoding", "authorization"];
 
 impl<'de> Deserialize<'de> for HeaderName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = text(deserializer, "a header name like \"X-Signature\"")?;
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if text.is_empty() || !text.bytes().all(token) {
+        if !(1..=NAME_BYTES_MAX).contains(&text.len()) || !text.bytes().all(token) {
             return Err(D::Error::custom(format!(
-                "`{}` is not a header name: expected letters, digits and `-`, like `X-Signature`",
-                text.escape_debug()
+                "`{}` is not a header name: expected up to {NAME_BYTES_MAX} letters, digits and `-`, \
+                 like `X-Signature`",
+                text.chars().take(64).collect::<String>().escape_debug()
             )));
         }
-        if RESERVED.contains(&text.to_ascii_lowercase().as_str()) {
+        let lower = text.to_ascii_lowercase();
+        if RESERVED.contains(&lower.as_str()) || check::is_connection_header(&lower) {
             return Err(D::Error::custom(format!(
                 "header `{text}` is written by the sender: leave it out"
             )));
@@ -180,6 +185,11 @@ impl TimeFormat {
             Self::UnixMillis => number().map(Timestamp::from_millis),
             Self::Rfc3339(_) => Timestamp::parse(text).ok(),
         }
+    }
+
+    /// Whether `letter` may be in what [`Self::write`] writes.
+    pub fn may_hold(self, letter: char) -> bool {
+        letter.is_ascii_digit() || (!self.is_number() && "-:.TZ".contains(letter))
     }
 
     /// Whether it is written as a number.

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use uuid::Uuid;
 
+/// Bytes in front of what an id is made of at most.
+const PREFIX_BYTES_MAX: usize = 64;
+
 /// How an id of ours is written for a provider: a prefix, and the UUID as such or in an alphabet.
 /// Different UUIDs always have different texts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +54,12 @@ impl WireId {
         (self.write(uuid) == text).then_some(uuid)
     }
 
+    /// Whether `letter` may be in such an id.
+    pub fn may_hold(&self, letter: char) -> bool {
+        let alphabet = self.alphabet.map_or("0123456789abcdef-", |(alphabet, _)| alphabet);
+        self.prefix.contains(letter) || alphabet.contains(letter)
+    }
+
     /// Such an id, to show what they look like.
     pub fn example(&self) -> String {
         self.write(Uuid::from_u128(0x0197_5a3c_8e21_7b40_9d3e_5f60_718a_9bac))
@@ -62,10 +71,10 @@ impl<'de> Deserialize<'de> for WireId {
         let text = text(deserializer, "a form of id like \"evt_{base62}\"")?;
         wire_id(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "`{}` is not a form of id: expected a prefix of letters, digits, `_` and `-`, then \
-                 `{{uuid}}`, `{{base36}}`, `{{base62}}` or `{{crockford}}`, with a length if need \
+                "`{}` is not a form of id: expected a prefix of up to 64 letters, digits, `_` and \
+                 `-`, then `{{uuid}}`, `{{base36}}`, `{{base62}}` or `{{crockford}}`, with a length if need \
                  be, like `evt_{{base62:24}}`",
-                text.escape_debug()
+                text.chars().take(64).collect::<String>().escape_debug()
             ))
         })
     }
@@ -75,7 +84,7 @@ fn wire_id(text: &str) -> Option<WireId> {
     let (prefix, rest) = text.split_once('{')?;
     let form = rest.strip_suffix('}')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !prefix.bytes().all(plain) {
+    if prefix.len() > PREFIX_BYTES_MAX || !prefix.bytes().all(plain) {
         return None;
     }
     let (name, length) = match form.split_once(':') {

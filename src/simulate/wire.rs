@@ -101,7 +101,7 @@ impl Wire {
     /// The way to the endpoint at `url`; `http:` and local addresses are fine.
     ///
     /// # Errors
-    /// Refuses what is no such URL, and settings that the provider's headers cannot be made of.
+    /// Refuses what is no such URL, and one or settings that the provider's headers cannot be made of.
     pub(crate) fn new(
         provider: Arc<Provider>,
         url: impl Into<String>,
@@ -111,6 +111,7 @@ impl Wire {
         let url = url.into();
         let egress = Egress::new(&EgressConfig { development: true, ..EgressConfig::default() })?;
         egress.check_url(&url, false)?;
+        provider.check_url(&url)?;
         let clock = Clock::system();
         let ids = IdSource::new(clock.clone());
         Ok(Self { provider, egress, ids, clock, url, settings, headers: Vec::new() })

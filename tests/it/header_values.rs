@@ -1,6 +1,6 @@
 //! Any text as the value of a header: refused, or on the wire as one line and nothing else.
 
-use crate::common::bench;
+use crate::common::{bench, bench_with, posts};
 use hookwheel::simulate::receiver::{Consumer, Received};
 use hookwheel::{Authentication, EndpointId};
 use hookwheel::{EndpointChange, HeaderChange, NewEndpoint, Secret, TestEvent};
@@ -116,4 +116,36 @@ async fn ten_thousand_texts_are_told_apart_before_anything_is_stored() {
         assert_eq!(is_about_secret, can_stand(&text), "{place} {text:?}: {error}");
     }
     assert_eq!(bench.engine.endpoints(bench.application).unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_the_providers_header_cannot_carry_is_refused_and_percent_encoded_it_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_str!("../data/providers/impatient.toml")
+        .replace("name = \"impatient\"", "name = \"acme\"")
+        .replace("[\"X-Time\"", "[\"X-Url\", \"<{url}>\"],\n  [\"X-Time\"");
+    std::fs::write(folder.path().join("acme.toml"), file).unwrap();
+    let bench = bench_with(|builder| builder.development().providers_folder(folder.path())).await;
+    let refused = |error: hookwheel::Error| {
+        let told = error.to_string();
+        assert!(error.is_invalid() && told.contains("percent-encode"), "{told}");
+        assert!(told.contains("`X-Url`"), "{told}");
+    };
+    let new = NewEndpoint::new("http://127.0.0.1:9/tür").provider("acme");
+    refused(bench.endpoint_refused(new).await);
+    let (receiver, created) = bench
+        .receiver_with(Consumer::Unchecked, |mut new| {
+            new.url.push_str("/t%C3%BCr");
+            new.provider("acme")
+        })
+        .await;
+    let url = Some("http://127.0.0.1:9/tür".to_owned());
+    let change = EndpointChange { url, ..EndpointChange::default() };
+    refused(bench.engine.update_endpoint(created.endpoint.id, change).await.unwrap_err());
+    let delivery = bench.settled_order(1).await;
+    assert_eq!(bench.state(delivery).await, "succeeded");
+    let expected = format!("<{}>", created.endpoint.url);
+    assert_eq!(posts(&receiver)[0].header("X-Url"), Some(expected.as_str()));
+    // Where no header has it, a URL may be spelled as people do.
+    bench.endpoint(NewEndpoint::new("http://127.0.0.1:9/tür").provider("ticketnation")).await;
 }

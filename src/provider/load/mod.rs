@@ -3,6 +3,7 @@
 
 mod body;
 mod consumer;
+mod headers;
 mod request;
 mod retries;
 mod samples;
@@ -36,6 +37,7 @@ impl Loader<'_> {
 
     fn provider(&self, profile: Profile, description: describe::Description) -> Result<Provider> {
         self.check_name(&profile.name)?;
+        self.check_title(&profile.title)?;
         self.check_request(&profile)?;
         let samples = self.samples(&profile)?;
         let test_event = self.test_event(&profile, &samples)?;
@@ -59,8 +61,9 @@ impl Loader<'_> {
         let envelope = &profile.envelope;
         let mut fields = envelope.fields.iter().chain(envelope.item.iter().flatten());
         let carries_event_time = fields.any(|(_, held)| matches!(held, Expression::EventTime(_)));
+        let signs = !profile.sign.is_empty();
         let signature_is_ours = (0..profile.sign.len()).any(is_ours);
-        Ok(Provider {
+        let provider = Provider {
             headers: headers.collect(),
             signature_is_ours,
             carries_event_time,
@@ -75,7 +78,7 @@ impl Loader<'_> {
             schedule: self.schedule(profile.schedule)?,
             secret_owner: profile.secret.owner,
             secret_shown: profile.secret.shown,
-            challenge: profile.challenge.map(|fields| self.challenge(fields)).transpose()?,
+            challenge: profile.challenge.map(|fields| self.challenge(fields, signs)).transpose()?,
             delivery: Delivery {
                 success: profile.delivery.success,
                 timeout: profile.delivery.timeout.0,
@@ -94,7 +97,9 @@ impl Loader<'_> {
             consumers,
             scenarios,
             description,
-        })
+        };
+        self.check_samples_fit(&provider)?;
+        Ok(provider)
     }
 
     fn check_name(&self, name: &str) -> Result<()> {
@@ -103,6 +108,13 @@ impl Loader<'_> {
             return Ok(());
         }
         self.fault("name", "expected 1 to 64 small letters, digits and `-`, like `my-provider`")
+    }
+
+    fn check_title(&self, title: &str) -> Result<()> {
+        if (1..=128).contains(&title.len()) && !title.chars().any(char::is_control) {
+            return Ok(());
+        }
+        self.fault("title", "expected 1 to 128 bytes without control characters")
     }
 }
 

@@ -3,16 +3,23 @@
 use super::Loader;
 use crate::error::{Error, Result};
 use crate::provider::profile::{
-    Algorithm, Delivery, Exhausted, KeyFrom, Profile, SecretEncoding, Sign,
+    Algorithm, ChallengeFields, Delivery, Exhausted, KeyFrom, Moment, Profile, SecretEncoding, Sign,
 };
 use crate::provider::sign::{Scheme, SignatureHeader, Signing};
 use crate::provider::template::{Token, parse};
+use std::time::Duration;
+
+/// Longest time for an attempt: each holds a place among those in flight for as long.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 impl Loader<'_> {
     pub(super) fn check_request(&self, profile: &Profile) -> Result<()> {
+        let signatures = profile.sign.len();
+        self.check_header_names("request.headers", &profile.request.headers, signatures)?;
         let batches = profile.envelope.batch_max.is_some();
         for (index, (_, template)) in profile.request.headers.iter().enumerate() {
             let path = format!("request.headers[{index}]");
+            self.check_header_value(&path, template)?;
             for token in template.tokens() {
                 match token {
                     Token::Body | Token::Signature | Token::Challenge => {
@@ -35,10 +42,12 @@ impl Loader<'_> {
         for (index, sign) in profile.sign.iter().enumerate() {
             self.check_sign(profile, index, sign)?;
         }
-        self.check_delivery(&profile.delivery, profile.challenge.is_some())
+        self.check_header_reading(profile)?;
+        let resumes = |challenge: &ChallengeFields| challenge.on.contains(&Moment::Resume);
+        self.check_delivery(&profile.delivery, profile.challenge.as_ref().is_some_and(resumes))
     }
 
-    fn check_delivery(&self, delivery: &Delivery, challenges: bool) -> Result<()> {
+    fn check_delivery(&self, delivery: &Delivery, resumes: bool) -> Result<()> {
         for (index, range) in delivery.success.iter().enumerate() {
             if range.is_no_success() {
                 return self.fault(
@@ -50,13 +59,15 @@ impl Loader<'_> {
         if delivery.success.is_empty() {
             return self.fault("delivery.success", "expected at least one, like \"2xx\"");
         }
-        if delivery.timeout.0.is_zero() {
-            return self.fault("delivery.timeout", "expected more than nothing, like \"10s\"");
+        if delivery.timeout.0.is_zero() || delivery.timeout.0 > TIMEOUT_MAX {
+            let message = "expected more than nothing and up to an hour, like \"10s\"";
+            return self.fault("delivery.timeout", message);
         }
-        if delivery.exhausted == Exhausted::Park && !challenges {
+        if delivery.exhausted == Exhausted::Park && !resumes {
             return self.fault(
                 "delivery.exhausted",
-                "a parked endpoint comes back by its challenge: add [challenge], or use \"fail\"",
+                "a parked endpoint comes back by its challenge: add [challenge] with \"resume\" in \
+                 `on`, or use \"fail\"",
             );
         }
         Ok(())
@@ -64,8 +75,24 @@ impl Loader<'_> {
 
     fn check_sign(&self, profile: &Profile, index: usize, sign: &Sign) -> Result<()> {
         let path = |field: &str| format!("sign[{index}].{field}");
-        if profile.sign.iter().take(index).any(|other| other.scheme == sign.scheme) {
-            return self.fault(&path("scheme"), "another [[sign]] has this name already");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !(1..=64).contains(&sign.scheme.len()) || !sign.scheme.bytes().all(plain) {
+            return self.fault(&path("scheme"), "expected 1 to 64 letters, digits, `_` and `-`");
+        }
+        for other in profile.sign.iter().take(index) {
+            if other.scheme == sign.scheme {
+                return self.fault(&path("scheme"), "another [[sign]] has this name already");
+            }
+            if !other.secret.differs_from(&sign.secret) {
+                return self.fault(
+                    &path("secret"),
+                    format!(
+                        "a secret of it could be one of `{}`: give both key = \"decoded\" and a \
+                         `prefix` that the other does not begin with",
+                        other.scheme
+                    ),
+                );
+            }
         }
         if profile.request.headers.iter().any(|(name, _)| same(&name.0, &sign.header.0)) {
             return self.fault(&path("header"), "request.headers has this header already");
@@ -76,10 +103,20 @@ impl Loader<'_> {
             return self
                 .fault(&path("value"), "expected {signature} in it, like \"v1={signature}\"");
         }
+        if let Some(value) = &sign.value {
+            self.check_header_value(&path("value"), value)?;
+        }
         for token in &value_tokens {
             if !matches!(token, Token::Signature | Token::Timestamp(_) | Token::Id) {
                 return self.fault(&path("value"), format!("{token} cannot stand here"));
             }
+        }
+        if let Some(separator) = &sign.separator {
+            if separator.is_empty() {
+                let message = "expected at least one character, like \" \"";
+                return self.fault(&path("separator"), message);
+            }
+            self.check_header_text(&path("separator"), separator)?;
         }
         let carried = |token: &Token| {
             let headers = profile.request.headers.iter().flat_map(|(_, value)| value.tokens());
@@ -128,7 +165,7 @@ impl Loader<'_> {
         if form.key == KeyFrom::Decoded && form.encoding == SecretEncoding::Alnum {
             return self.fault(&path("key"), "alnum cannot be decoded: expected \"text\"");
         }
-        if !form.prefix.bytes().all(|byte| byte.is_ascii_graphic()) || form.prefix.len() > 32 {
+        if !is_prefix(&form.prefix) {
             return self.fault(&path("prefix"), "expected up to 32 visible ASCII characters");
         }
         let asymmetric = sign.algorithm == Algorithm::Ed25519;
@@ -142,6 +179,13 @@ impl Loader<'_> {
             Some(_) if !asymmetric => {
                 self.fault(&path("public_prefix"), "hmac has no public key: leave it out")
             }
+            Some(prefix) if !is_prefix(prefix) || prefix.is_empty() => {
+                self.fault(&path("public_prefix"), "expected 1 to 32 visible ASCII characters")
+            }
+            Some(prefix) if form.prefix.starts_with(prefix) => self.fault(
+                &path("public_prefix"),
+                "a secret begins with it: a public key could not be told from one",
+            ),
             _ => self.check_generated(index, sign),
         }
     }
@@ -175,9 +219,6 @@ impl Loader<'_> {
         let mut headers: Vec<SignatureHeader> = Vec::new();
         for (index, sign) in signs.into_iter().enumerate() {
             let path = format!("sign[{index}].separator");
-            if sign.separator.as_deref().is_some_and(str::is_empty) {
-                return self.fault(&path, "expected at least one character, like \" \"");
-            }
             let scheme = Scheme {
                 name: sign.scheme,
                 algorithm: sign.algorithm,
@@ -187,7 +228,16 @@ impl Loader<'_> {
                 secret: sign.secret,
             };
             let separator = sign.separator.unwrap_or_default();
-            match headers.iter_mut().find(|header| header.name == sign.header.0) {
+            match headers.iter_mut().find(|header| same(&header.name, &sign.header.0)) {
+                Some(header) if header.name != sign.header.0 => {
+                    return self.fault(
+                        &format!("sign[{index}].header"),
+                        format!(
+                            "another [[sign]] writes this header `{}`: write it alike",
+                            header.name
+                        ),
+                    );
+                }
                 Some(header) if header.separator != separator || separator.is_empty() => {
                     return self
                         .fault(&path, "schemes that share a header need the same separator");
@@ -209,6 +259,10 @@ impl Loader<'_> {
         }
         Ok(Signing { headers, overlaps })
     }
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn same(left: &str, right: &str) -> bool {

@@ -55,14 +55,25 @@ impl Loader<'_> {
         Ok(schedule)
     }
 
-    pub(super) fn challenge(&self, fields: ChallengeFields) -> Result<Challenge> {
+    pub(super) fn challenge(&self, fields: ChallengeFields, signs: bool) -> Result<Challenge> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if fields.query.is_empty() || !fields.query.bytes().all(plain) {
-            return self.fault("challenge.query", "expected letters, digits, `_` and `-`");
+        if !(1..=64).contains(&fields.query.len()) || !fields.query.bytes().all(plain) {
+            return self.fault("challenge.query", "expected 1 to 64 letters, digits, `_` and `-`");
         }
         if !(16..=256).contains(&fields.characters) {
             return self.fault("challenge.characters", "expected 16 to 256");
         }
+        if let Some(index) = fields.success.iter().position(|range| range.is_no_success()) {
+            let path = format!("challenge.success[{index}]");
+            return self.fault(&path, "only statuses from 200 to 299 can be a success");
+        }
+        if fields.success.is_empty() {
+            return self.fault("challenge.success", "expected at least one, like \"2xx\"");
+        }
+        if !signs {
+            return self.fault("challenge", "an answer is signed with a secret: add a [[sign]]");
+        }
+        self.check_header_names("challenge.headers", &fields.headers, 0)?;
         let answer = &fields.answer.content;
         if answer.tokens().any(|token| *token != Token::Challenge) || answer.tokens().count() == 0 {
             return self
@@ -75,8 +86,9 @@ impl Loader<'_> {
         };
         let mut headers = Vec::new();
         for (index, (name, template)) in fields.headers.into_iter().enumerate() {
+            let path = format!("challenge.headers[{index}]");
+            self.check_header_value(&path, &template)?;
             let Some(text) = fixed(&template) else {
-                let path = format!("challenge.headers[{index}]");
                 return self.fault(&path, "no token but {version} can stand here");
             };
             headers.push((name.0, text));

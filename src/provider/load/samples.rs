@@ -2,11 +2,13 @@
 
 use super::Loader;
 use crate::error::Result;
-use crate::model::{EventType, Payload};
+use crate::model::{ApplicationId, Event, EventId, EventType, Mode, Payload, Reach, Timestamp};
+use crate::provider::Provider;
 use crate::provider::envelope::{Expression, Fields};
 use crate::provider::json;
 use crate::provider::profile::{Profile, SampleFields};
 use crate::provider::sample::{Sample, Samples};
+use uuid::Uuid;
 
 impl Loader<'_> {
     pub(super) fn samples(&self, profile: &Profile) -> Result<Samples> {
@@ -34,6 +36,31 @@ impl Loader<'_> {
             ),
             samples,
         })
+    }
+
+    /// Refuses a sample that the envelope cannot carry: its event could never be sent.
+    pub(super) fn check_samples_fit(&self, provider: &Provider) -> Result<()> {
+        for (index, event_type) in provider.event_types().enumerate() {
+            let at = |error| self.source.fault(&format!("sample[{index}]"), error);
+            let event = Event {
+                id: EventId::from_uuid(Uuid::nil()),
+                application: ApplicationId::from_uuid(Uuid::nil()),
+                event_type: event_type.clone(),
+                time: Timestamp::EPOCH,
+                accepted_at: Timestamp::EPOCH,
+                data: provider.sample(event_type.as_str(), &[]).map_err(at)?,
+                mode: Mode::Live,
+                sample: true,
+                channels: Vec::new(),
+                uid: None,
+                tags: Vec::new(),
+                idempotency_key: None,
+                reach: Reach::default(),
+                expunged: false,
+            };
+            provider.check_event(&event).map_err(at)?;
+        }
+        Ok(())
     }
 
     fn sample_variants(

@@ -72,3 +72,52 @@ fn texts_are_random_and_all_moments_are_covered() {
     }
     assert_eq!(challenge.probe().delay(20), challenge.probe().cap);
 }
+
+#[test]
+fn a_challenge_is_asked_with_headers_that_arrive_as_they_are() {
+    let file = include_str!("../../../schedules/opencard.toml");
+    let held = "headers = [[\"User-Agent\", \"hookwheel/{version}\"]]";
+    for (value, words) in [
+        ("hookwhéel", "a header cannot carry 'é'"),
+        ("hookwheel ", "cannot begin or end with a space"),
+        (&"h".repeat(4097), "expected up to 4096 bytes"),
+    ] {
+        let text = file.replace(held, &format!("headers = [[\"User-Agent\", \"{value}\"]]"));
+        assert_ne!(text, file);
+        let error = Provider::parse("opencard.toml", &text).unwrap_err().to_string();
+        assert!(error.starts_with("opencard.toml:53:"), "{error}");
+        assert!(error.contains("`challenge.headers[0]`") && error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_challenge_that_nobody_could_pass_is_refused() {
+    let file = include_str!("../../../schedules/opencard.toml");
+    let refused = |from: &str, to: &str, words: &str| {
+        let text = file.replacen(from, to, 1);
+        assert_ne!(text, file);
+        let error = Provider::parse("opencard.toml", &text).unwrap_err().to_string();
+        assert!(error.contains(words), "{to}: {error}");
+    };
+    let agent = "[[\"User-Agent\", \"hookwheel/{version}\"]]";
+    refused(agent, "[[\"TE\", \"trailers\"]]", "`challenge.headers[0]`: header `TE` is written by");
+    refused(agent, "[[\"A\", \"1\"], [\"a\", \"2\"]]", "`challenge.headers[1]`: header `a` stands");
+    let success = "success = [\"2xx\"]  # ours: the page asks";
+    refused(success, "success = []  # ours:", "`challenge.success`: expected at least one");
+    refused(
+        success,
+        "success = [\"1xx\"]  # ours:",
+        "`challenge.success[0]`: only statuses from 200",
+    );
+    refused(
+        ", \"resume\"]",
+        "]",
+        "`delivery.exhausted`: a parked endpoint comes back by its challenge",
+    );
+    let long = format!("query = \"{}\" #", "q".repeat(65));
+    refused("query = ", &long, "`challenge.query`: expected 1 to 64");
+    let (before, rest) = file.split_once("[[sign]]").unwrap();
+    let (signing, _) = rest.split_once("[envelope]").unwrap();
+    assert!(before.contains("name = \"opencard\""));
+    refused(&format!("[[sign]]{signing}"), "", "`challenge`: an answer is signed with a secret");
+}

@@ -3,6 +3,7 @@
 mod challenges;
 mod files;
 mod policies;
+mod refusals;
 mod samples;
 mod secrets;
 mod verifying;

@@ -238,3 +238,29 @@ fn a_body_that_is_there_already_is_signed_as_it_stands() {
     assert!(untyped.is_invalid(), "{untyped}");
     assert!(untyped.to_string().contains("`X-Event`"), "{untyped}");
 }
+
+#[test]
+fn a_signature_header_takes_in_no_line_of_anybodys() {
+    let text = include_str!("good.toml")
+        .replace("v1={signature}", "i={id},v1={signature}")
+        .replace("separator = \",\"", "separator = \";\"");
+    let provider = Provider::parse("acme.toml", &text).unwrap();
+    let sign = |id: &str| {
+        let raw = RawWebhook {
+            body: b"{}",
+            id,
+            event_type: None,
+            attempt: 1,
+            now: now(),
+            url: "",
+            keys: &[key(&provider, TEXT_SECRET)],
+            settings: &BTreeMap::new(),
+        };
+        provider.sign(&raw).map_err(|error| error.to_string())
+    };
+    assert!(sign("msg_1").unwrap()[3].1.starts_with("i=msg_1,v1="));
+    for id in ["x\r\nX-Evil: 1", "é"] {
+        let error = sign(id).unwrap_err();
+        assert!(error.contains("header `X-Sig` cannot be sent"), "{id:?}: {error}");
+    }
+}
