@@ -76,7 +76,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
                 let schemas = schema.map(|schema| json!({ "1": schema }));
                 let body = json!({ "name": name, "description": description, "schemas": schemas });
                 let made = session.server.post(&["event-type"], &body).await?;
-                session.answer(made, |held: EventType, out| held.write(out))?;
+                session.answer(&made, |held: EventType, out| held.write(out))?;
             }
             What::Delete { name } => {
                 session.server.delete(&["event-type", &name]).await?;

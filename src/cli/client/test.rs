@@ -38,8 +38,8 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
     let path = ["app", &arguments.app, "endpoint", &arguments.endpoint, "test"];
     ask(&arguments.connection, out, async |session| {
         let answer = session.server.post(&path, &body).await?;
-        let attempt: Attempt = server::understood(answer.clone())?;
-        session.answer(answer, |attempt: Attempt, out| {
+        let attempt: Attempt = server::understood(&answer)?;
+        session.answer(&answer, |attempt: Attempt, out| {
             writeln!(out, "{}", attempt.answer())?;
             if arguments.verbose { attempt.write_exchange(out) } else { Ok(()) }
         })?;
