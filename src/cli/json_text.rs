@@ -78,7 +78,7 @@ mod tests {
         let line = line(&value);
         assert_eq!(line, r#""a\u001b\n\u007f\u009bé\u202e\u2028\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
-        assert_eq!(lines("[\r\n\"a\u{1b}\u{202e}\"]"), "[\n  \"a\\u001b\\u202e\"\n]");
+        assert_eq!(lines("[\r\n\"a\u{9b}\u{202e}\"]"), "[\n  \"a\\u009b\\u202e\"\n]");
         assert_eq!(in_one_line("[1.10,\r\n\"\u{9b}\"]"), "[1.10,  \"\\u009b\"]");
     }
 

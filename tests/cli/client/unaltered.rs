@@ -4,6 +4,7 @@
 use super::ask;
 use super::real::Real;
 use super::stub::Stub;
+use hookwheel::simulate::receiver::Answer;
 use serde_json::json;
 
 /// Data that is nested so deep.
@@ -95,4 +96,41 @@ async fn an_answer_that_is_no_json_or_bottomless_ends_in_words() {
     stub.on_text("GET /app/shop", 200, "application/json", bottomless.clone());
     let ran = ask(&stub, &["app", "show", "shop", "--json"]).await;
     assert_eq!((ran.code, ran.out), (0, bottomless + "\n"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_set_arrive_as_they_are_written() {
+    let (real, receiver) = Real::shop().await;
+    receiver.answer_always(Some(Answer::status(200)));
+    let values = [
+        ("orderId", "18446744073709551617"),
+        ("amount", "10.00"),
+        ("m", r#"{"a":1,"a":2}"#),
+        ("n", "1e400"),
+        ("text", r#""\u0041\/\ud800""#),
+    ];
+    let set: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
+    real.good(&[&["emit", "shop", "order.created"], &set[..]].concat());
+    real.good(&[&["test", "shop", "main"], &set[..]].concat());
+    let received = receiver.wait_for(2).await.unwrap();
+    for request in &received {
+        let body = std::str::from_utf8(&request.body).unwrap();
+        for (name, value) in values {
+            assert!(body.contains(&format!(r#""{name}":{value}"#)), "{name}: {body}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_sent_as_it_stands_in_its_file() {
+    let stub = Stub::start().await;
+    let schema = r#"{ "examples":[{"orderId":18446744073709551617,"a":1.10,"a":"\ud800"}] }"#;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{schema}\n")).unwrap();
+    let create = ["event-type", "create", "order.created", "ordered", "--schema"];
+    ask(&stub, &[&create[..], &[file.path().to_str().unwrap()]].concat()).await;
+    let asked = stub.asked();
+    let body = std::str::from_utf8(&asked[0].body).unwrap();
+    assert!(body.contains(&format!(r#""schemas":{{"1":{schema}}}"#)), "{body}");
 }
