@@ -80,7 +80,7 @@ pub use history::{
 pub use model::{
     AccessToken, AccessTokenId, Application, ApplicationId, Attempt, AttemptId, AttemptOutcome,
     AttemptPosition, Authentication, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId,
-    EndpointState, Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, Secret,
-    Task, TaskId, TaskKind, TaskState, Timestamp,
+    EndpointState, Event, EventId, EventType, EventTypeDefinition, Mode, Order, Payload, RawJson,
+    Secret, Task, TaskId, TaskKind, TaskState, Timestamp,
 };
 pub use vault::MasterKeySource;

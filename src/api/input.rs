@@ -106,17 +106,18 @@ fn fault<E: Display>(part: &str, error: &serde_path_to_error::Error<E>) -> Refus
     Refusal::fault(way, message)
 }
 
-/// What serde says is wrong, without the text that it repeats: that may be a secret in the wrong
-/// member, and who sent it knows it.
+/// What serde says is wrong, without the text or number that it repeats between quotes: that may be
+/// a secret in the wrong member, and who sent it knows it. `invalid type: integer `5`, expected a
+/// string` becomes `invalid type: integer, expected a string`.
 fn without_given(message: String) -> String {
-    for words in ["unknown variant", "invalid type: string", "invalid value: string"] {
-        let after = message.strip_prefix(words).and_then(|rest| rest.rfind(", expected "));
-        if let Some((_, expected)) = after.and_then(|at| message.split_at_checked(words.len() + at))
-        {
-            return format!("{words}{expected}");
-        }
+    let repeats = ["unknown variant", "invalid type: ", "invalid value: "];
+    if !repeats.iter().any(|words| message.starts_with(words)) {
+        return message;
     }
-    message
+    let expected = message.rfind(", expected ").unwrap_or(message.len());
+    let (given, expected) = message.split_at_checked(expected).unwrap_or_default();
+    let kind = given.split(['`', '"']).next().unwrap_or_default().trim_end();
+    format!("{kind}{expected}")
 }
 
 /// The member that is missing: it has no place in what was read, and serde names it only in the

@@ -2,8 +2,9 @@
 
 use crate::clock::{Clock, SPEED_RANGE};
 use crate::error::{Error, Result};
-use crate::model::{Secret, Timestamp, parse_duration};
+use crate::model::{RawJson, Secret, Timestamp, parse_duration};
 use crate::provider::Providers;
+use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -101,16 +102,15 @@ pub fn read_secret(file: &Path) -> Result<Secret> {
 }
 
 /// Reads JSON from a file.
-pub fn read_json(file: &Path) -> Result<serde_json::Value> {
+pub fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T> {
     let text = Zeroizing::new(read_text(file)?);
     serde_json::from_str(&text)
         .map_err(|error| Error::invalid(format!("{} is no JSON: {error}", file.display())))
 }
 
 /// Values that are set by path: JSON where they are JSON, else text.
-pub fn overrides(given: Vec<(String, String)>) -> Vec<(String, serde_json::Value)> {
-    let read =
-        |text: String| serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+pub fn overrides(given: Vec<(String, String)>) -> Vec<(String, RawJson)> {
+    let read = |text: String| RawJson::from_text(&text).unwrap_or_else(|_| text.into());
     given.into_iter().map(|(path, text)| (path, read(text))).collect()
 }
 

@@ -3,18 +3,29 @@
 use crate::model::escape_json;
 use serde_json::Value;
 
+/// Arrays and objects within one another at most in what is laid out. The indentation of what is
+/// deeper would grow with the square of its length.
+const DEPTH_MAX: usize = 256;
+
 /// A value in one line. What JSON leaves as it is and a terminal would obey or not show is escaped.
 pub fn line(value: &Value) -> String {
-    escape_json(&value.to_string())
+    in_one_line(&value.to_string())
 }
 
-/// The same with line breaks and indentation.
-pub fn lines(value: &Value) -> String {
-    escape_json(&format!("{value:#}"))
+/// The same of JSON, which is not written anew: only its line breaks, which stand between values,
+/// become spaces.
+pub fn in_one_line(json: &str) -> String {
+    escape_json(json).replace('\n', " ")
 }
 
-/// `json` with line breaks and indentation; `None` when it is no JSON. Unlike what a parser would
-/// write, numbers, escapes, the order of members and repeated ones stay as they are.
+/// JSON with line breaks and indentation, as [`pretty`] lays it out, escaped like a [`line`].
+pub fn lines(json: &str) -> String {
+    escape_json(pretty(json).as_deref().unwrap_or(json))
+}
+
+/// `json` with line breaks and indentation; `None` when it is no JSON or nested too deep. Unlike
+/// what a parser would write, numbers, escapes, the order of members and repeated ones stay as they
+/// are.
 pub fn pretty(json: &str) -> Option<String> {
     serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
     let mut out = String::with_capacity(json.len() * 2);
@@ -41,6 +52,7 @@ pub fn pretty(json: &str) -> Option<String> {
         out.push(letter);
         is_empty = matches!(letter, '{' | '[');
         match letter {
+            '{' | '[' if depth == DEPTH_MAX => return None,
             '{' | '[' => depth += 1,
             ',' => new_line(&mut out, depth),
             ':' => out.push(' '),
@@ -66,7 +78,8 @@ mod tests {
         let line = line(&value);
         assert_eq!(line, r#""a\u001b\n\u007f\u009bé\u202e\u2028\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
-        assert_eq!(lines(&Value::from(vec![value])), format!("[\n  {line}\n]"));
+        assert_eq!(lines("[\r\n\"a\u{9b}\u{202e}\"]"), "[\n  \"a\\u009b\\u202e\"\n]");
+        assert_eq!(in_one_line("[1.10,\r\n\"\u{9b}\"]"), "[1.10,  \"\\u009b\"]");
     }
 
     #[test]
@@ -88,5 +101,8 @@ mod tests {
         assert_eq!(pretty(" 1 ").unwrap(), "1");
         assert_eq!(pretty("{} x"), None);
         assert_eq!(pretty("text"), None);
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(pretty(&nested(256)).is_some());
+        assert_eq!(pretty(&nested(257)), None);
     }
 }

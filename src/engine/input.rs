@@ -3,8 +3,8 @@
 use crate::engine::checks::{about, checked_application_name, checked_rate};
 use crate::error::Result;
 use crate::model::{
-    ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, Reach,
-    Secret, Timestamp, check,
+    ApplicationId, Authentication, DeliveryId, Event, EventId, EventType, Mode, Payload, RawJson,
+    Reach, Secret, Timestamp, check,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -321,7 +321,7 @@ pub struct TestEvent {
     pub event_type: Option<String>,
     /// Up to 64 values to set on top of the sample, by dotted path: `details.cause`,
     /// `metadata.checkoutId`.
-    pub overrides: Vec<(String, serde_json::Value)>,
+    pub overrides: Vec<(String, RawJson)>,
     /// Data to send instead of the provider's sample, which then need not exist.
     pub data: Option<Payload>,
 }
@@ -334,7 +334,7 @@ impl TestEvent {
 
     /// Sets a value on top of the sample.
     #[must_use]
-    pub fn with(mut self, path: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+    pub fn with(mut self, path: impl Into<String>, value: impl Into<RawJson>) -> Self {
         self.overrides.push((path.into(), value.into()));
         self
     }

@@ -45,7 +45,7 @@ pub use verify::Mismatch;
 use crate::chance::Chance;
 use crate::error::{Error, Result};
 use crate::model::endpoint::Authentication;
-use crate::model::{Event, EventType, Payload, Secret, WebhookId};
+use crate::model::{Event, EventType, Payload, RawJson, Secret, WebhookId};
 use crate::schedule::Schedule;
 use std::fmt;
 use std::time::Duration;
@@ -343,11 +343,7 @@ impl Provider {
     /// # Errors
     /// Refuses a type without sample and a variant that does not exist, naming the known ones, and
     /// more than 64 overrides.
-    pub fn sample(
-        &self,
-        event_type: &str,
-        overrides: &[(String, serde_json::Value)],
-    ) -> Result<Payload> {
+    pub fn sample(&self, event_type: &str, overrides: &[(String, RawJson)]) -> Result<Payload> {
         self.samples.sample(event_type, overrides)
     }
 

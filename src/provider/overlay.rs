@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::provider::json;
-use serde_json::Value;
 
 /// What is set in an object: by name, in the order in which they were given.
 #[derive(Default)]
@@ -10,24 +9,29 @@ pub(super) struct Overlay(Vec<(String, Change)>);
 
 /// What becomes of a member.
 enum Change {
-    Value(Value),
+    /// A value of its own, which is JSON.
+    Value(String),
     /// Members of its own are set.
     Within(Overlay),
 }
 
 impl Overlay {
-    /// Sets the member at `path`, below what was set before. A path without names sets nothing.
+    /// Sets the member at `path` to `value`, which is JSON, below what was set before. A path
+    /// without names sets nothing.
     ///
     /// # Errors
     /// Refuses a path that leads through something that was set and is no object.
-    pub fn set(&mut self, path: &[String], value: &Value) -> Result<()> {
+    pub fn set(&mut self, path: &[String], value: &str) -> Result<()> {
         let Some((name, rest)) = path.split_first() else { return Ok(()) };
         let held = self.0.iter_mut().find(|(held, _)| held == name).map(|(_, change)| change);
         match (held, rest) {
-            (Some(change), []) => *change = Change::Value(value.clone()),
+            (Some(change), []) => *change = Change::Value(value.to_owned()),
             (Some(Change::Within(inner)), _) => inner.set(rest, value)?,
-            (Some(Change::Value(held)), _) => set_within(held, rest, value)?,
-            (None, []) => self.0.push((name.clone(), Change::Value(value.clone()))),
+            (Some(Change::Value(held)), _) => {
+                let path: Vec<&str> = rest.iter().map(String::as_str).collect();
+                *held = json::set(held, &path, value)?;
+            }
+            (None, []) => self.0.push((name.clone(), Change::Value(value.to_owned()))),
             (None, _) => {
                 let mut inner = Self::default();
                 inner.set(rest, value)?;
@@ -51,24 +55,11 @@ impl Overlay {
         let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
         json::change(out, json, &names, |out, index, held| {
             match self.0.get(index).map(|(_, change)| change) {
-                Some(Change::Value(value)) => out.push_str(&value.to_string()),
+                Some(Change::Value(value)) => out.push_str(value),
                 Some(Change::Within(inner)) => inner.write(out, held)?,
                 None => {}
             }
             Ok(())
         })
     }
-}
-
-/// Sets the member at `path` of a value.
-fn set_within(held: &mut Value, path: &[String], value: &Value) -> Result<()> {
-    let mut place = held;
-    for name in path {
-        let Value::Object(members) = place else {
-            return Err(json::no_object(name));
-        };
-        place = members.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
-    }
-    *place = value.clone();
-    Ok(())
 }

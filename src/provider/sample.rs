@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::payload::DEPTH_MAX;
-use crate::model::{EventType, Payload};
+use crate::model::{EventType, Payload, RawJson};
 use crate::provider::json;
 use crate::provider::overlay::Overlay;
 use serde_json::Value;
@@ -32,7 +32,7 @@ impl Samples {
     /// The sample of `event_type` with `overrides` set on top: dotted paths or JSON pointers
     /// (RFC 6901), and values. Overrides of members that tell variants apart choose the variant.
     /// The envelope's name for the data may stand in front of a path.
-    pub fn sample(&self, event_type: &str, overrides: &[(String, Value)]) -> Result<Payload> {
+    pub fn sample(&self, event_type: &str, overrides: &[(String, RawJson)]) -> Result<Payload> {
         let Some(sample) = self.samples.iter().find(|held| held.event_type.as_str() == event_type)
         else {
             let known: Vec<&str> =
@@ -49,7 +49,7 @@ impl Samples {
                 overrides.len()
             )));
         }
-        let mut given: Vec<(Vec<String>, &Value)> = Vec::with_capacity(overrides.len());
+        let mut given: Vec<(Vec<String>, &RawJson)> = Vec::with_capacity(overrides.len());
         for (path, value) in overrides {
             let path = self.in_data(steps(path)?, &sample.data);
             // The last word on a path counts, also where it chooses a variant.
@@ -64,7 +64,7 @@ impl Samples {
             let wanted: Vec<(&str, String)> = overrides
                 .iter()
                 .filter_map(|(path, value)| match path.as_slice() {
-                    [first, name] if first == member => Some((name.as_str(), value.to_string())),
+                    [first, name] if first == member => Some((name.as_str(), plain(value))),
                     _ => None,
                 })
                 .collect();
@@ -73,7 +73,7 @@ impl Samples {
         }
         let mut overlay = Overlay::default();
         for (path, value) in &overrides {
-            overlay.set(path, value)?;
+            overlay.set(path, value.as_str())?;
         }
         Payload::from_text(overlay.on(&data)?)
     }
@@ -132,6 +132,12 @@ impl Samples {
     }
 }
 
+/// A value as samples write theirs, however it was written.
+fn plain(value: &RawJson) -> String {
+    let text = value.as_str();
+    serde_json::from_str(text).map_or_else(|_| text.to_owned(), |value: Value| value.to_string())
+}
+
 fn no_variant(
     sample: &Sample,
     member: &str,
@@ -162,11 +168,11 @@ fn no_variant(
 /// # Errors
 /// Refuses what is no JSON object, and paths that are none or lead through a value that is no
 /// object.
-pub fn overridden(data: &str, overrides: &[(String, Value)]) -> Result<Payload> {
+pub fn overridden(data: &str, overrides: &[(String, RawJson)]) -> Result<Payload> {
     let data = Payload::from_text(data)?;
     let mut overlay = Overlay::default();
     for (path, value) in overrides {
-        overlay.set(&steps(path)?, value)?;
+        overlay.set(&steps(path)?, value.as_str())?;
     }
     Payload::from_text(overlay.on(data.as_str())?)
 }

@@ -2,7 +2,7 @@
 
 use crate::chance::Chance;
 use crate::error::{Error, Result};
-use crate::model::EventType;
+use crate::model::{EventType, RawJson};
 use crate::provider::Provider;
 use crate::provider::wire_id::WireId;
 use serde_json::Value;
@@ -57,8 +57,8 @@ impl Scenario {
 
 impl ScenarioStep {
     /// The values to set on top of the sample, with `ids` put in.
-    pub fn overrides(&self, ids: &LinkedIds) -> Vec<(String, Value)> {
-        let fill = |(path, value): &(String, Value)| (path.clone(), filled(value, ids));
+    pub fn overrides(&self, ids: &LinkedIds) -> Vec<(String, RawJson)> {
+        let fill = |(path, value): &(String, Value)| (path.clone(), filled(value, ids).into());
         self.set.iter().map(fill).collect()
     }
 }

@@ -144,10 +144,18 @@ async fn a_wrong_body_is_told_with_the_place_of_the_fault() {
         ("{", &["body"], "EOF"),
         (r#"{"name": "a"} {}"#, &["body"], "trailing"),
         ("\"a\"", &["body"], "invalid type: string"),
-        (r#"{"name": 5}"#, &["body", "name"], "invalid type: integer `5`, expected a string"),
+        (r#"{"name": 5}"#, &["body", "name"], "invalid type: integer, expected a string"),
         (r#"{"name": "a", "metadata": {"b": 1}}"#, &["body", "metadata", "b"], "invalid type"),
-        (r#"{"name": "a", "throttleRate": -1}"#, &["body", "throttleRate"], "-1"),
-        (r#"{"name": "a", "throttleRate": 65536}"#, &["body", "throttleRate"], "65536"),
+        (
+            r#"{"name": "a", "throttleRate": -1}"#,
+            &["body", "throttleRate"],
+            "invalid value: integer, expected u16",
+        ),
+        (
+            r#"{"name": "a", "throttleRate": 65536}"#,
+            &["body", "throttleRate"],
+            "invalid value: integer, expected u16",
+        ),
         (r#"{"name": "a", "retentionDays": 0}"#, &["body", "retentionDays"], "1 and 3650"),
         (r#"{"name": "a", "nmae": "b"}"#, &["body", "nmae"], "unknown field `nmae`"),
     ] {

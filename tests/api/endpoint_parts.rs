@@ -2,6 +2,7 @@
 
 use crate::common::{Client, Service, members, service};
 use hookwheel::simulate::receiver::{Answer, Consumer, Received, Receiver};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -238,6 +239,39 @@ async fn an_example_is_of_the_newest_schema() {
     assert!(matches!(unknown.status, 404 | 422), "{}", unknown.text);
     receiver.answer_always(Some(Answer::status(500)));
     example(&client, json!({"eventType": "svix.ping"})).await;
+}
+
+/// JSON that a parser would write in another way, or cannot hold.
+const ODD: &str = r#"{"id":18446744073709551617, "a":10.00,"a":1e400,"text":"\u0041\ud800"}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_set_and_examples_are_sent_as_they_are_written() {
+    let service = service().await;
+    let client = service.shop().await;
+    let (receiver, _) = receiver(&client, Consumer::Unchecked, json!({})).await;
+    let set = format!(r#"{{"set":{{"canary":{ODD},"canary.last":1E2}}}}"#);
+    client.send_text(Method::POST, &format!("{PATH}/test"), &set).await.ok(200);
+    let schemas = format!(r#"{{"1":{{"minimum":1e400,"examples":[{{}}, {ODD}]}}}}"#);
+    let described = format!(r#"{{"name":"order.made","description":"","schemas":{schemas}}}"#);
+    let described = client.send_text(Method::POST, "/event-type", &described).await;
+    assert_eq!(described.status, 201, "{}", described.text);
+    let path = format!("{PATH}/send-example");
+    let wanted = json!({"eventType": "order.made", "exampleIndex": 1});
+    let told = client.post(&path, wanted).await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    assert!(told.text.contains(&format!(r#""payload":{ODD}"#)), "{}", told.text);
+    let sent = receiver.wait_for(2).await.unwrap();
+    let with_last = format!(r#""canary":{},"last":1E2}}"#, ODD.trim_end_matches('}'));
+    for (request, expected) in sent.iter().zip([with_last.as_str(), ODD]) {
+        let body = std::str::from_utf8(&request.body).unwrap();
+        assert!(body.contains(expected), "{body}");
+    }
+
+    let unreadable = r#"{"name":"order.odd","description":"","schemas":{"1":{"\ud800":1}}}"#;
+    let unreadable = client.send_text(Method::POST, "/event-type", unreadable).await;
+    assert_eq!(unreadable.status, 201, "{}", unreadable.text);
+    let refused = client.post(&path, json!({"eventType": "order.odd"})).await;
+    assert!(refused.fault(&["body", "eventType"]).contains("cannot be read"), "{}", refused.text);
 }
 
 /// Emits an order, and waits for what comes of it.

@@ -18,6 +18,9 @@ pub const PASSWORD: &str = "CANARYpassword0000";
 pub const HEADER: &str = "CANARYheaderValue0";
 pub const CLIENT_SECRET: &str = "CANARYclientSecret";
 pub const OAUTH_TOKEN: &str = "CANARYoauthToken00";
+/// A password of digits, which somebody forgot to quote, and one with a point in it.
+const NUMBER: u64 = 8_765_432_198_765_432_198;
+const FRACTION: f64 = -876_543_219_876.25;
 pub const AUTHORIZATION: &str = "CANARYauthorization";
 /// Standard Webhooks: base64 of 24 bytes.
 const SIGNING: &str = "whsec_Q0FOQVJZU2lnbmluZ1NlY3JldDAwMDAw";
@@ -211,6 +214,19 @@ async fn misuse_secrets(service: &mut Service, receiver: &Receiver) {
             "clientSecret": CLIENT_SECRET}),
         ),
         ("clientCertificate", json!({"certificate": "AAAA", "privateKey": PASSWORD})),
+        ("secret", json!(NUMBER)),
+        ("secret", json!(FRACTION)),
+        ("headers", json!(NUMBER)),
+        ("headers", json!({"X-Key": NUMBER})),
+        ("headers", json!({"X-Key": FRACTION})),
+        ("authentication", json!(NUMBER)),
+        ("authentication", json!({"type": NUMBER})),
+        ("authentication", json!({"type": "basic", "username": "a", "password": NUMBER})),
+        ("authentication", json!({"type": "header", "name": "X-Key", "value": FRACTION})),
+        ("clientCertificate", json!({"certificate": "AAAA", "privateKey": NUMBER})),
+        // Where a number is expected, and another one.
+        ("throttleRate", json!(NUMBER)),
+        ("throttleRate", json!(FRACTION)),
     ] {
         let mut body = json!({"url": receiver.url(), "uid": "wrong"});
         body[member] = value;
@@ -220,7 +236,9 @@ async fn misuse_secrets(service: &mut Service, receiver: &Receiver) {
         "clientCertificate": {"certificate": "AAAA", "privateKey": BASE64.encode(RSA)}});
     service.refused(Method::POST, &endpoint, &gocardless).await;
     let rotate = format!("{endpoint}/number-0/secret/rotate");
-    service.refused(Method::POST, &rotate, &json!({"key": PASSWORD})).await;
+    for wrong in [json!(PASSWORD), json!(NUMBER), json!(FRACTION)] {
+        service.refused(Method::POST, &rotate, &json!({ "key": wrong })).await;
+    }
     let other = json!({"url": receiver.url(), "secret": OTHER});
     service.refused(Method::PUT, &format!("{endpoint}/number-0"), &other).await;
     let right = std::mem::take(&mut service.token);
@@ -310,6 +328,7 @@ async fn no_secret_leaves_the_service_but_where_it_is_shown() {
     secrets.push(PAIR.to_owned());
     secrets.extend(constants.map(str::to_owned));
     secrets.extend([OTHER, MASTER, NEW_MASTER, &token].map(str::to_owned));
+    secrets.extend([NUMBER.to_string(), FRACTION.to_string()]);
     // A line out of the middle of the private key: as text, and as the bytes that it stands for.
     secrets.push(RSA.lines().nth(12).unwrap().to_owned());
     let data = bytes_of(&folder.join("data"));

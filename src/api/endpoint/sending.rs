@@ -11,7 +11,7 @@ use crate::api::refusal::Refusal;
 use crate::api::task::TaskOut;
 use crate::engine::TestEvent;
 use crate::history::STATISTICS_RANGE_MAX;
-use crate::model::{Attempt, EventId, Payload, Timestamp};
+use crate::model::{Attempt, EventId, Payload, RawJson, Timestamp};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -31,7 +31,8 @@ pub struct TestIn {
     #[schema(min_length = 1, max_length = 256)]
     event_type: Option<String>,
     /// Up to 64 values to set on top of the sample, by dotted path.
-    set: Option<BTreeMap<String, serde_json::Value>>,
+    #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>)]
+    set: Option<BTreeMap<String, RawJson>>,
 }
 
 /// Send a test event
@@ -99,21 +100,32 @@ impl Api {
     fn example(&self, name: &str, index: usize) -> Result<Option<Payload>, Refusal> {
         let Ok(definition) = self.engine.event_type(name) else { return Ok(None) };
         let Some(schemas) = &definition.schemas else { return Ok(None) };
-        let schemas: BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(schemas.as_str()).unwrap_or_default();
+        let schemas = members(schemas.as_str())?;
         // Versions are numbers mostly, and then 10 comes after 9.
         let newest = schemas.iter().max_by_key(|(version, _)| (version.len(), *version));
-        let examples = newest.and_then(|(_, schema)| schema.get("examples")?.as_array());
-        let Some(examples) = examples.filter(|examples| !examples.is_empty()) else {
+        let Some((_, schema)) = newest else { return Ok(None) };
+        let schema = members(schema.as_str())?;
+        let examples = schema.get("examples").map(RawJson::as_str).unwrap_or_default();
+        // Something else under that name is no list of examples.
+        let examples: Vec<RawJson> = serde_json::from_str(examples).unwrap_or_default();
+        if examples.is_empty() {
             return Ok(None);
-        };
+        }
         let example = examples.get(index).ok_or_else(|| {
             let count = examples.len();
             let message = format!("the schema has {count} examples, and none of index {index}");
             Refusal::fault(["body", "exampleIndex"], message)
         })?;
-        Ok(Some(Payload::from_value(example)?))
+        Ok(Some(Payload::from_text(example.as_str())?))
     }
+}
+
+/// The members of schemas or of one of them, as they are written.
+fn members(json: &str) -> Result<BTreeMap<String, RawJson>, Refusal> {
+    serde_json::from_str(json).map_err(|error| {
+        let message = format!("the schemas of this event type cannot be read: {error}");
+        Refusal::fault(["body", "eventType"], message)
+    })
 }
 
 /// Which messages an endpoint missed.

@@ -81,11 +81,11 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
                 let body =
                     json!({ "name": name, "uid": uid, "throttleRate": rate, "metadata": metadata });
                 let made = session.server.post(&["app"], &body).await?;
-                session.answer(made, |app: App, out| app.write(out))?;
+                session.answer(&made, |app: App, out| app.write(out))?;
             }
             What::Show { app } => {
                 let held = session.server.get(&["app", &app], &Query::default()).await?;
-                session.answer(held, |app: App, out| app.write(out))?;
+                session.answer(&held, |app: App, out| app.write(out))?;
             }
             What::Delete { app } => {
                 session.server.delete(&["app", &app]).await?;

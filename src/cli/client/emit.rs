@@ -101,7 +101,7 @@ pub fn run(mut arguments: Arguments, out: &mut dyn Write) -> Ended {
         };
         let (path, key) = (["app", &arguments.app, "msg"], arguments.idempotency_key.as_deref());
         let accepted = session.server.post_once(&path, &message, key).await?;
-        session.answer(accepted, write)?;
+        session.answer(&accepted, write)?;
         Ok(Ending::Good)
     })
 }

@@ -124,7 +124,7 @@ async fn carry_out(what: What, session: &mut Session<'_>) -> Result<(), Trouble>
         }
         What::Secret(named) => {
             let held = server.get(&named.path_to("secret"), &Query::default()).await?;
-            return session.answer(held, write_key);
+            return session.answer(&held, write_key);
         }
         What::Rotate { named, secret_file, grace } => {
             let key = secret_file.map(|file| read_secret(&file)).transpose()?;
@@ -133,10 +133,10 @@ async fn carry_out(what: What, session: &mut Session<'_>) -> Result<(), Trouble>
             let mut path = named.path_to("secret").to_vec();
             path.push("rotate");
             let made = server.post(&path, &body).await?;
-            return session.answer(made, write_key);
+            return session.answer(&made, write_key);
         }
     };
-    session.answer(answer, |endpoint: Endpoint, out| endpoint.write(out))
+    session.answer(&answer, |endpoint: Endpoint, out| endpoint.write(out))
 }
 
 fn write_key(held: Key, out: &mut dyn Write) -> std::io::Result<()> {

@@ -6,9 +6,10 @@ use crate::cli::client::show::{fact_if, time};
 use crate::cli::client::{Connection, ask};
 use crate::cli::table::Table;
 use crate::cli::{Ended, Ending};
+use crate::model::RawJson;
 use clap::Subcommand;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -46,6 +47,14 @@ enum What {
     },
 }
 
+/// An event type to be made, as the API reads it.
+#[derive(Serialize)]
+struct New {
+    name: String,
+    description: String,
+    schemas: Option<BTreeMap<&'static str, RawJson>>,
+}
+
 /// An event type, as the API tells it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,10 +82,10 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
             }
             What::Create { name, description, schema } => {
                 let schema = schema.map(|file| read_json(&file)).transpose()?;
-                let schemas = schema.map(|schema| json!({ "1": schema }));
-                let body = json!({ "name": name, "description": description, "schemas": schemas });
+                let schemas = schema.map(|schema| BTreeMap::from([("1", schema)]));
+                let body = New { name, description, schemas };
                 let made = session.server.post(&["event-type"], &body).await?;
-                session.answer(made, |held: EventType, out| held.write(out))?;
+                session.answer(&made, |held: EventType, out| held.write(out))?;
             }
             What::Delete { name } => {
                 session.server.delete(&["event-type", &name]).await?;

@@ -1,14 +1,14 @@
 //! `hookwheel history`: what became of events.
 
-use crate::cli::client::server::{Query, understood};
+use crate::cli::client::server::{Answer, Query, all_understood, understood};
 use crate::cli::client::show::{self, Attempt, fact, fact_if, harmless, or_dash, time};
 use crate::cli::client::{Connection, Session, ask, instant, rfc3339, write_json};
 use crate::cli::table::Table;
 use crate::cli::{Ended, Ending, Trouble, paint};
 use crate::model::Timestamp;
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::io::{self, Write};
 
 /// List deliveries, or show everything on one message
@@ -112,7 +112,7 @@ struct Message {
     mode: String,
     #[serde(default)]
     unreached: Option<String>,
-    payload: Value,
+    payload: Box<RawValue>,
 }
 
 /// An endpoint of a message, as the API tells it.
@@ -124,6 +124,14 @@ struct Destination {
     delivery_state: String,
     #[serde(default)]
     next_attempt: Option<String>,
+}
+
+/// Everything on a message, for programs.
+#[derive(Serialize)]
+struct Everything<'a> {
+    message: &'a RawValue,
+    endpoints: &'a [Answer],
+    attempts: &'a [Answer],
 }
 
 /// Lists or shows.
@@ -187,12 +195,13 @@ async fn show_message(
     // The API lists the newest first; a story is told from its beginning.
     attempts.reverse();
     if session.json {
-        let all = json!({ "message": held, "endpoints": destinations, "attempts": attempts });
+        let (endpoints, attempts) = (&destinations, &attempts);
+        let all = Everything { message: &held, endpoints, attempts };
         return Ok(write_json(&all, session.out)?);
     }
-    let destinations: Vec<Destination> = understood(destinations.into())?;
-    let told: Vec<Attempt> = understood(attempts.into())?;
-    understood::<Message>(held)?.write(session.out)?;
+    let destinations: Vec<Destination> = all_understood(&destinations)?;
+    let told: Vec<Attempt> = all_understood(&attempts)?;
+    understood::<Message>(&held)?.write(session.out)?;
     for destination in &destinations {
         destination.write(session.out)?;
         for attempt in told.iter().filter(|held| held.endpoint_id == destination.id) {
@@ -209,7 +218,7 @@ impl Message {
         fact_if(out, "event", &self.event_type)?;
         fact_if(out, "mode", &self.mode)?;
         fact(out, "accepted", time(&self.timestamp, 3))?;
-        fact_if(out, "data", &self.payload.to_string())?;
+        fact_if(out, "data", self.payload.get())?;
         match &self.unreached {
             Some(reason) => fact(out, "nobody", paint::warning(harmless(reason))),
             None => Ok(()),

@@ -18,8 +18,9 @@ use crate::cli::table::Table;
 use crate::cli::{Ended, Trouble, arguments, block_on, json_text, paint};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 pub use server::Refusal;
 use server::{Listed, Server};
 use std::io::{self, IsTerminal, Write};
@@ -50,11 +51,11 @@ impl Session<'_> {
     /// Writes an answer as JSON when that is asked for; else `people` writes it.
     fn answer<T: DeserializeOwned>(
         &mut self,
-        answer: Value,
+        answer: &RawValue,
         people: impl FnOnce(T, &mut dyn Write) -> io::Result<()>,
     ) -> std::result::Result<(), Trouble> {
         if self.json {
-            return Ok(write_json(&answer, self.out)?);
+            return Ok(write_json(answer, self.out)?);
         }
         Ok(people(server::understood(answer)?, self.out)?)
     }
@@ -66,11 +67,10 @@ impl Session<'_> {
         listed: Listed,
         people: impl FnOnce(Vec<T>) -> Table,
     ) -> std::result::Result<(), Trouble> {
-        let items = Value::Array(listed.items);
         if self.json {
-            return Ok(write_json(&items, self.out)?);
+            return Ok(write_json(&listed.items, self.out)?);
         }
-        people(server::understood(items)?).write(self.out)?;
+        people(server::all_understood(&listed.items)?).write(self.out)?;
         if listed.has_more {
             writeln!(self.out, "{}", paint::faint("there are more: raise `--limit`"))?;
         }
@@ -94,8 +94,8 @@ fn ask(
     block_on(work(&mut session))?
 }
 
-fn write_json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", json_text::lines(value))
+fn write_json<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", json_text::lines(&serde_json::to_string(value)?))
 }
 
 /// Asks somebody at a terminal; `None` where nobody is there.

@@ -113,7 +113,7 @@ async fn many(
     let app = arguments.app.as_str();
     if !arguments.yes {
         let counted = session.server.post(&["app", app, "delivery", "count"], selection).await?;
-        let Count { count, at_least } = understood(counted)?;
+        let Count { count, at_least } = understood(&counted)?;
         let many = format!("{}{count}", if at_least { "at least " } else { "" });
         match confirmed(&format!("send {many} deliveries again?"))? {
             Some(true) => {}

@@ -9,6 +9,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::time::Duration;
 use url::Url;
 
@@ -65,10 +66,14 @@ impl Refusal {
     }
 }
 
+/// JSON as the server wrote it. It repeats the data of events, which may hold what no parser can,
+/// such as numbers beyond any machine's; so only what is needed of it is ever read.
+pub type Answer = Box<RawValue>;
+
 /// The things of a list that were asked for.
 pub struct Listed {
     /// As the server wrote them.
-    pub items: Vec<Value>,
+    pub items: Vec<Answer>,
     /// Whether there are more.
     pub has_more: bool,
 }
@@ -106,12 +111,12 @@ impl Server {
     }
 
     /// Asks for something.
-    pub async fn get(&self, path: &[&str], query: &Query) -> Result<Value, Trouble> {
+    pub async fn get(&self, path: &[&str], query: &Query) -> Result<Answer, Trouble> {
         self.ask(self.request(Method::GET, path)?.query(&query.0)).await
     }
 
     /// Asks to make or do something.
-    pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Value, Trouble> {
+    pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Answer, Trouble> {
         self.ask(self.request(Method::POST, path)?.json(body)).await
     }
 
@@ -121,7 +126,7 @@ impl Server {
         path: &[&str],
         body: &impl Serialize,
         key: Option<&str>,
-    ) -> Result<Value, Trouble> {
+    ) -> Result<Answer, Trouble> {
         let mut request = self.request(Method::POST, path)?.json(body);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -130,7 +135,7 @@ impl Server {
     }
 
     /// Asks to change something.
-    pub async fn patch(&self, path: &[&str], body: &impl Serialize) -> Result<Value, Trouble> {
+    pub async fn patch(&self, path: &[&str], body: &impl Serialize) -> Result<Answer, Trouble> {
         self.ask(self.request(Method::PATCH, path)?.json(body)).await
     }
 
@@ -146,14 +151,14 @@ impl Server {
         query: &Query,
         limit: Option<usize>,
     ) -> Result<Listed, Trouble> {
-        let mut items: Vec<Value> = Vec::new();
+        let mut items = Vec::new();
         let mut iterator = None;
         loop {
             let wanted = limit.map_or(PAGE_MAX, |limit| limit - items.len());
             let mut query = query.clone();
             query.add("limit", Some(wanted.min(PAGE_MAX)));
             query.add("iterator", iterator.as_ref());
-            let page: Page = understood(self.get(path, &query).await?)?;
+            let page: Page = understood(&self.get(path, &query).await?)?;
             items.extend(page.data);
             let is_full = limit.is_some_and(|limit| items.len() >= limit);
             iterator = page.iterator;
@@ -187,7 +192,7 @@ impl Server {
         Ok(self.client.request(method, url).header(header::AUTHORIZATION, self.token.clone()))
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Value, Trouble> {
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
         let answered = async {
             let answer = self.send(request).await?;
             if !answer.status().is_success() {
@@ -195,7 +200,7 @@ impl Server {
             }
             let body = answer.bytes().await.map_err(|error| lost(&error))?;
             if body.is_empty() {
-                return Ok(Value::Null);
+                return Ok(Answer::default());
             }
             serde_json::from_slice(&body).map_err(|error| not_understood(&error).into())
         };
@@ -223,14 +228,19 @@ impl Query {
 
 #[derive(serde::Deserialize)]
 struct Page {
-    data: Vec<Value>,
+    data: Vec<Answer>,
     iterator: Option<String>,
     done: bool,
 }
 
 /// Reads what the server wrote.
-pub fn understood<T: DeserializeOwned>(answer: Value) -> Result<T, Trouble> {
-    serde_json::from_value(answer).map_err(|error| not_understood(&error).into())
+pub fn understood<T: DeserializeOwned>(answer: &RawValue) -> Result<T, Trouble> {
+    serde_json::from_str(answer.get()).map_err(|error| not_understood(&error).into())
+}
+
+/// Reads things of a list.
+pub fn all_understood<T: DeserializeOwned>(items: &[Answer]) -> Result<Vec<T>, Trouble> {
+    items.iter().map(|item| understood(item)).collect()
 }
 
 fn not_understood(error: &serde_json::Error) -> Refusal {

@@ -11,7 +11,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use events::Events;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::io::{self, Write};
 
 /// Watch attempts as they are made
@@ -96,11 +96,11 @@ async fn read(stream: &mut reqwest::Response, session: &mut Session<'_>) -> Resu
             if event.name != "attempt" {
                 continue;
             }
-            let told: Value = event.json()?;
+            let told: Box<RawValue> = event.json()?;
             if session.json {
-                writeln!(session.out, "{}", json_text::line(&told))?;
+                writeln!(session.out, "{}", json_text::in_one_line(told.get()))?;
             } else {
-                understood::<Outcome>(told)?.write(session.out)?;
+                understood::<Outcome>(&told)?.write(session.out)?;
             }
         }
         session.out.flush()?;

@@ -1,13 +1,12 @@
 //! `hookwheel task`: work that a server does in the background, looked up and followed to its end.
 
-use crate::cli::client::server::{Query, understood};
+use crate::cli::client::server::{Answer, Query, understood};
 use crate::cli::client::show::{harmless, or_dash, state, time};
 use crate::cli::client::{Connection, Session, ask};
 use crate::cli::table::Table;
 use crate::cli::{Ended, Ending, Trouble, paint};
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
-use serde_json::Value;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -110,19 +109,19 @@ fn table(tasks: Vec<Task>) -> Table {
 }
 
 /// Tells of a task that began; with `wait` follows it to its end. What failed ends badly.
-pub(super) async fn follow(mut answer: Value, wait: bool, session: &mut Session<'_>) -> Ended {
-    let mut task: Task = understood(answer.clone())?;
+pub(super) async fn follow(mut answer: Answer, wait: bool, session: &mut Session<'_>) -> Ended {
+    let mut task: Task = understood(&answer)?;
     while wait && task.status == "running" {
         crate::clock::pause(POLL_EVERY).await;
         answer = asked_again(&task.id, session).await?;
-        task = understood(answer.clone())?;
+        task = understood(&answer)?;
     }
     let is_failed = task.status == "failed";
-    session.answer(answer, |task: Task, out| task.write(out))?;
+    session.answer(&answer, |task: Task, out| task.write(out))?;
     Ok(if is_failed { Ending::Bad } else { Ending::Good })
 }
 
-async fn asked_again(id: &str, session: &Session<'_>) -> Result<Value, Trouble> {
+async fn asked_again(id: &str, session: &Session<'_>) -> Result<Answer, Trouble> {
     session.server.get(&["background-task", id], &Query::default()).await
 }
 

@@ -4,7 +4,9 @@ use crate::cli::arguments::{overrides, setting};
 use crate::cli::client::show::Attempt;
 use crate::cli::client::{Connection, ask, server};
 use crate::cli::{Ended, Ending};
-use serde_json::{Map, Value, json};
+use crate::model::RawJson;
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Send a test event to an endpoint and print what came back
@@ -31,15 +33,23 @@ pub struct Arguments {
     connection: Connection,
 }
 
+/// A test event to be sent, as the API reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sample {
+    event_type: Option<String>,
+    set: BTreeMap<String, RawJson>,
+}
+
 /// Sends it.
 pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
-    let set: Map<String, Value> = overrides(arguments.overrides).into_iter().collect();
-    let body = json!({ "eventType": arguments.event_type, "set": set });
+    let set = overrides(arguments.overrides).into_iter().collect();
+    let body = Sample { event_type: arguments.event_type, set };
     let path = ["app", &arguments.app, "endpoint", &arguments.endpoint, "test"];
     ask(&arguments.connection, out, async |session| {
         let answer = session.server.post(&path, &body).await?;
-        let attempt: Attempt = server::understood(answer.clone())?;
-        session.answer(answer, |attempt: Attempt, out| {
+        let attempt: Attempt = server::understood(&answer)?;
+        session.answer(&answer, |attempt: Attempt, out| {
             writeln!(out, "{}", attempt.answer())?;
             if arguments.verbose { attempt.write_exchange(out) } else { Ok(()) }
         })?;

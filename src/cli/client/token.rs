@@ -99,7 +99,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Ended {
                     "expiresInSeconds": new.expires_in.map(|held| held.as_secs()),
                 });
                 let made = session.server.post(&["token"], &body).await?;
-                session.answer(made, write_made)?;
+                session.answer(&made, write_made)?;
             }
             What::List { limit } => {
                 let listed = session.server.list(&["token"], &Query::default(), limit).await?;

@@ -10,8 +10,8 @@ mod verifying;
 mod wire;
 
 use crate::model::{
-    ApplicationId, EndpointId, Event, EventId, EventType, Mode, Payload, Reach, Secret, Timestamp,
-    WebhookId,
+    ApplicationId, EndpointId, Event, EventId, EventType, Mode, Payload, RawJson, Reach, Secret,
+    Timestamp, WebhookId,
 };
 use crate::provider::{Provider, Providers, RawWebhook, Rendered, SigningKey, Webhook};
 use std::collections::BTreeMap;

@@ -8,8 +8,8 @@ fn sample(
     event_type: &str,
     overrides: &[(&str, Value)],
 ) -> crate::error::Result<Value> {
-    let overrides: Vec<(String, Value)> =
-        overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
+    let overrides: Vec<(String, RawJson)> =
+        overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone().into())).collect();
     let payload = provider(name).sample(event_type, &overrides)?;
     Ok(serde_json::from_str(payload.as_str()).unwrap())
 }
@@ -123,6 +123,28 @@ fn later_overrides_are_set_within_earlier_ones() {
         let error = sample("yoco", "payment.succeeded", &set).unwrap_err().to_string();
         assert!(error.contains("`b` cannot be set"), "{error}");
     }
+}
+
+#[test]
+fn values_are_set_as_they_are_written() {
+    let set = |overrides: &[(&str, &str)]| {
+        let read =
+            |(path, value): &(&str, &str)| ((*path).to_owned(), RawJson::from_text(value).unwrap());
+        let overrides: Vec<_> = overrides.iter().map(read).collect();
+        let data = provider("gocardless").sample("payments.failed", &overrides).unwrap();
+        data.as_str().to_owned()
+    };
+    let data = set(&[
+        ("metadata", r#"{ "a":10.00,"a":{"b":1e400 },"b" : 1 }"#),
+        ("metadata.c.d", "18446744073709551617"),
+        ("metadata.b", r#""\u0041\ud800""#),
+    ]);
+    let expected = r#""metadata":{ "a":10.00,"a":{"b":1e400 },"b" : "\u0041\ud800" ,"c":{"d":"#;
+    assert!(data.contains(&format!("{expected}18446744073709551617}}}}")), "{data}");
+    // What chooses a variant means the same however it is written.
+    let cause = r#""insufficient\u005ffunds""#;
+    let data = set(&[("details.cause", cause)]);
+    assert!(data.contains(&format!(r#""cause":{cause}"#)) && data.contains("AM04"), "{data}");
 }
 
 #[test]

@@ -5,10 +5,9 @@ use super::genuine::{BATCH, renamed};
 use super::runner::Runner;
 use super::trial::Trial;
 use crate::error::Result;
-use crate::model::{EventType, human_duration};
+use crate::model::{EventType, RawJson, human_duration};
 use crate::provider::Rendered;
 use crate::simulate::wire::Draft;
-use serde_json::Value;
 
 /// What is said where effects show and cannot be counted.
 const UNCOUNTED: &str = "what tells of effects is no number";
@@ -161,7 +160,7 @@ impl Runner {
     fn foreign(&self, event_type: &EventType) -> Result<Rendered> {
         let path = self.provider.consumers().own.clone().unwrap_or_default();
         let sample = self.sample_text(event_type, &path)?;
-        let foreign = Value::from(renamed(&sample, &self.fresh_digits()?));
+        let foreign = RawJson::from(renamed(&sample, &self.fresh_digits()?));
         self.rendered(&self.wire.draft(vec![self.event(event_type, &[(path, foreign)])?])?)
     }
 

@@ -7,10 +7,10 @@ use super::runner::{Runner, unusable};
 use super::trial::{self, Trial, is_accepted};
 use crate::chance::Chance;
 use crate::error::Result;
-use crate::model::{EventType, Mode, Payload, human_duration};
+use crate::model::{EventType, Mode, Payload, RawJson, human_duration};
 use crate::provider::Rendered;
 use crate::simulate::wire::Draft;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// A member that no provider sends.
@@ -169,7 +169,8 @@ impl Runner {
 
     pub(super) async fn accepts_unknown_fields(&mut self) -> Result<Trial> {
         let mut trial = Trial::default();
-        let new = (NEW_MEMBER.to_owned(), json!({"note": "added later", "list": [1, null, true]}));
+        let new =
+            (NEW_MEMBER.to_owned(), json!({"note": "added later", "list": [1, null, true]}).into());
         let in_data = self.wire.draft(vec![self.event(&self.usual, &[new])?])?;
         let what = "a genuine event with a new member in its data";
         self.try_genuine(&mut trial, what, self.rendered(&in_data)?).await;
@@ -194,7 +195,7 @@ impl Runner {
             let sample = self.provider.sample(event_type.as_str(), &self.overrides)?;
             let thing = Json::read(sample.as_str().as_bytes());
             let thing = thing.as_ref().and_then(|held| held.text_at(path)).unwrap_or_default();
-            let named = (path.clone(), Value::from(renamed(thing, &mark)));
+            let named = (path.clone(), RawJson::from(renamed(thing, &mark)));
             let event = self.event(event_type, &[named])?;
             drafts.push((event_type, self.wire.draft(vec![event])?));
         }

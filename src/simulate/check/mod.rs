@@ -28,12 +28,11 @@ pub use rules::PlannedCheck;
 pub(super) use rules::{STANDARD, is_demanded};
 
 use crate::error::{Error, Result};
-use crate::model::Secret;
+use crate::model::{RawJson, Secret};
 use crate::provider::Providers;
 use list::Check;
 use probe::Probe;
 use runner::Runner;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,7 +59,7 @@ pub struct Conformance {
     secret: Secret,
     old_secret: Option<Secret>,
     providers_folder: Option<PathBuf>,
-    overrides: Vec<(String, Value)>,
+    overrides: Vec<(String, RawJson)>,
     settings: BTreeMap<String, String>,
     headers: Vec<(String, Secret)>,
     probe: Option<Probe>,
@@ -104,8 +103,8 @@ impl Conformance {
     }
 
     /// Sets a value in the data of every genuine event, by dotted path or JSON pointer.
-    pub fn set(mut self, path: impl Into<String>, value: Value) -> Self {
-        self.overrides.push((path.into(), value));
+    pub fn set(mut self, path: impl Into<String>, value: impl Into<RawJson>) -> Self {
+        self.overrides.push((path.into(), value.into()));
         self
     }
 

@@ -3,9 +3,8 @@
 
 use super::list::Check;
 use super::report::Pointer;
-use crate::model::human_duration;
+use crate::model::{RawJson, human_duration};
 use crate::provider::{Provider, Subject};
-use serde_json::Value;
 use std::time::Duration;
 
 /// The provider whose page is consulted where another's is silent.
@@ -31,7 +30,7 @@ pub struct PlannedCheck {
 pub(super) struct Options<'a> {
     pub has_probe: bool,
     pub has_old_secret: bool,
-    pub overrides: &'a [(String, Value)],
+    pub overrides: &'a [(String, RawJson)],
 }
 
 /// What is known of `check` before anything is sent.

@@ -12,12 +12,11 @@ use super::report::{CheckResult, ConformanceReport, Verdict};
 use super::rules::{self, PlannedCheck};
 use super::trial::{self, Outcome, Trial};
 use crate::error::{Error, Result};
-use crate::model::{Event, EventType, FailureKind, Mode, Payload, Secret, Timestamp};
+use crate::model::{Event, EventType, FailureKind, Mode, Payload, RawJson, Secret, Timestamp};
 use crate::provider::{Provider, Rendered, SigningKey};
 use crate::simulate::Sent;
 use crate::simulate::wire::{Draft, Wire};
 use bytes::Bytes;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ pub(super) struct Runner {
     pub keys: Vec<SigningKey>,
     /// The key of the secret that is being replaced.
     pub old_keys: Vec<SigningKey>,
-    pub overrides: Vec<(String, Value)>,
+    pub overrides: Vec<(String, RawJson)>,
     pub probe: Option<Probe>,
     /// How long it may take until an effect shows, if somebody said so.
     pub effects_within: Option<Duration>,
@@ -217,7 +216,7 @@ impl Runner {
     pub(super) fn event(
         &self,
         event_type: &EventType,
-        extra: &[(String, Value)],
+        extra: &[(String, RawJson)],
     ) -> Result<Arc<Event>> {
         self.wire.event(event_type, self.data(event_type, extra)?, Mode::Live)
     }
@@ -227,14 +226,14 @@ impl Runner {
     pub(super) fn data(
         &self,
         event_type: &EventType,
-        extra: &[(String, Value)],
+        extra: &[(String, RawJson)],
     ) -> Result<Payload> {
         let sample = self.provider.sample(event_type.as_str(), &[])?;
         let sample = Json::read(sample.as_str().as_bytes());
         let mark = self.fresh_digits()?;
         let things = self.provider.consumers().things.iter().filter_map(|path| {
             let thing = sample.as_ref()?.text_at(path)?;
-            Some((path.clone(), Value::from(renamed(thing, &mark))))
+            Some((path.clone(), RawJson::from(renamed(thing, &mark))))
         });
         let overrides = [&things.collect::<Vec<_>>(), self.overrides.as_slice(), extra].concat();
         self.provider.sample(event_type.as_str(), &overrides)

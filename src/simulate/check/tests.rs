@@ -80,7 +80,7 @@ async fn what_is_sent_on_purpose_is_what_is_said() {
     let secret = "a-secret-of-the-test";
     let receiver = Receiver::start(Consumer::TicketNation, secret).await.unwrap();
     let check = Conformance::new("ticketnation", receiver.url(), Secret::new(secret))
-        .set("orderId", "ord_mine".into());
+        .set("orderId", "ord_mine");
     let report = check.run().await.unwrap();
     let body = |name: &str, index: usize| {
         let sent = &report.result(name).unwrap().exchanges[index].sent;

@@ -2,9 +2,9 @@
 
 use super::{Fault, Faults};
 use crate::error::Result;
-use crate::model::{EventType, Payload};
+use crate::model::{EventType, Payload, RawJson};
 use crate::provider::overridden;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// How deep the JSON goes that is nested deep: no deeper than what usual parsers take.
 const DEPTH: usize = 32;
@@ -22,17 +22,17 @@ pub(in crate::simulate) fn altered(
     faults: &Faults,
     number: usize,
 ) -> Result<Payload> {
-    let mut set: Vec<(String, Value)> = Vec::new();
+    let mut set: Vec<(String, RawJson)> = Vec::new();
     if met.contains(&Fault::ExtraFields) {
         let extra = json!({"since": "next year", "list": [1, null, true, {"x": 1.5}], "": ""});
-        set.push(("xExtra".to_owned(), extra));
+        set.push(("xExtra".to_owned(), extra.into()));
     }
     if met.contains(&Fault::Unicode) {
         let deep = (0..DEPTH).fold(json!(LETTERS), |inner, depth| match depth % 2 {
             0 => json!([inner]),
             _ => json!({"δ": inner}),
         });
-        set.push(("xUnicode".to_owned(), deep));
+        set.push(("xUnicode".to_owned(), deep.into()));
     }
     if met.contains(&Fault::Big) {
         let bytes = faults.between("big bytes", number, BIG_BYTES.0, BIG_BYTES.1)?;

@@ -2,7 +2,7 @@
 
 use crate::clock::SPEED_RANGE;
 use crate::error::{Error, Result};
-use crate::model::{Mode, Secret, Timestamp};
+use crate::model::{Mode, RawJson, Secret, Timestamp};
 use crate::simulate::faults::FaultChoice;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -43,7 +43,7 @@ pub struct Plan {
     pub speed: f64,
     /// Values to set on top of the samples, by path. `order.created:amount` sets for the events of
     /// one type; a member with a colon in its name is written as a JSON pointer, `/a:b`.
-    pub overrides: Vec<(String, serde_json::Value)>,
+    pub overrides: Vec<(String, RawJson)>,
     /// Settings of the endpoint that the provider's headers use.
     pub settings: BTreeMap<String, String>,
     /// Headers that every request has besides the provider's: for an endpoint that asks for

@@ -3,10 +3,9 @@
 use super::Plan;
 use crate::chance::Chance;
 use crate::error::{Error, Result};
-use crate::model::{EventType, Mode, Payload};
+use crate::model::{EventType, Mode, Payload, RawJson};
 use crate::provider::{Provider, Scenario};
 use crate::simulate::faults::{Fault, Faults, altered, unheard_of};
-use serde_json::Value;
 use std::time::Duration;
 
 /// Bytes of a scenario file at most.
@@ -229,8 +228,8 @@ impl Programme {
 }
 
 /// What is set for the events of type `event_type`.
-fn overrides(plan: &Plan, event_type: &EventType) -> Vec<(String, Value)> {
-    let mine = |(path, value): &(String, Value)| match typed(path) {
+fn overrides(plan: &Plan, event_type: &EventType) -> Vec<(String, RawJson)> {
+    let mine = |(path, value): &(String, RawJson)| match typed(path) {
         Some((name, _)) if name != event_type.as_str() => None,
         Some((_, path)) => Some((path.to_owned(), value.clone())),
         None => Some((path.clone(), value.clone())),

@@ -7,6 +7,7 @@ mod real;
 mod refusals;
 mod stub;
 mod tail;
+mod unaltered;
 
 use crate::{Ran, command};
 use std::process::Command;

@@ -189,7 +189,7 @@ const SCENARIOS: &[Scenario] = &[
 mod tests {
     use super::*;
     use crate::provider::Providers;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     #[test]
     fn every_event_of_a_scenario_is_one_that_the_provider_has() {
@@ -203,8 +203,8 @@ mod tests {
             ));
             for Step { event_type, origin, cause, .. } in scenario.steps {
                 let wanted = [
-                    ("details.origin".to_owned(), json!(origin)),
-                    ("details.cause".to_owned(), json!(cause)),
+                    ("details.origin".to_owned(), (*origin).into()),
+                    ("details.cause".to_owned(), (*cause).into()),
                 ];
                 let sample = provider.sample(event_type, &wanted);
                 let data: Value = serde_json::from_str(sample.unwrap().as_str()).unwrap();

@@ -82,9 +82,9 @@ fn events(webhooks: &Webhooks, scenario: &Scenario, resource: &str) -> Result<Ve
         let data = webhooks.provider.sample(
             step.event_type,
             &[
-                ("details.origin".to_owned(), json!(step.origin)),
-                ("details.cause".to_owned(), json!(step.cause)),
-                ("links".to_owned(), Value::Object(links)),
+                ("details.origin".to_owned(), step.origin.into()),
+                ("details.cause".to_owned(), step.cause.into()),
+                ("links".to_owned(), links.into()),
             ],
         )?;
         events.push(NewEvent {
