@@ -11,6 +11,7 @@ use crate::engine::event_types::EventTypes;
 use crate::engine::failing::Failing;
 use crate::engine::manner::Director;
 use crate::engine::outcomes::Teller;
+use crate::engine::planning::Planning;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
 use crate::engine::tokens::AccessTokens;
@@ -207,6 +208,7 @@ impl EngineBuilder {
             committer,
             runtime: tokio::runtime::Handle::current(),
             directory: Directory::default(),
+            planning: Planning::default(),
             vault: RwLock::new(vault),
             egress,
             tokens: TokenCache::default(),
