@@ -3,7 +3,7 @@
 use crate::chance::{Chance, fill_random};
 use crate::clock::Clock;
 use crate::config::{Config, MASTER_KEY_VARIABLE};
-use crate::dispatch::gate::{Gate, MemoryBudget};
+use crate::dispatch::gate::MemoryBudget;
 use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
@@ -348,18 +348,17 @@ impl Inner {
         waiting: &std::collections::HashSet<crate::model::EndpointId>,
     ) -> Result<()> {
         let owner = self.directory.application(endpoint.application)?;
-        let gate = Arc::new(Gate::new(Arc::clone(&self.budget)));
-        if waiting.contains(&endpoint.id) {
-            // What waits goes first; the window opens the gate when it is through.
-            gate.close();
-        }
         let id = endpoint.id;
         if let Some(since) = endpoint.failing_since {
             self.failing.take_up(id, since);
         }
         let recipient = self
-            .recipient(endpoint, &owner, gate)
+            .recipient(endpoint, &owner, None)
             .map_err(|error| error.within(format!("endpoint `{id}`")))?;
+        if waiting.contains(&id) {
+            // What waits goes first; the window opens the gate when it is through.
+            recipient.gate.close();
+        }
         self.publish(&recipient);
         Ok(())
     }
