@@ -188,6 +188,8 @@ impl Inner {
         then: impl FnOnce(Result<(Vec<Emitted>, KeptBack)>) + Send + 'static,
     ) -> Result<()> {
         let watch = Stopwatch::start();
+        // Until the committing thread has it, which gives ids in the order in which it is told.
+        let _plan = self.planning.begin();
         let mut acceptances = Vec::with_capacity(events.len());
         let mut places = Vec::with_capacity(events.len());
         for event in events {

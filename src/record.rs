@@ -19,7 +19,8 @@ pub struct Verdict {
     pub enqueue: Option<QueueItem>,
     /// How far that has come.
     pub progress: QueueProgress,
-    /// Keep it in its lane, first in line, until it is due: its endpoint is served in order.
+    /// Keep it in its lane, if that is still served, first in line until it is due: its endpoint is
+    /// served in order.
     pub stays_first: bool,
     /// What it means for the endpoint.
     pub effect: Effect,
@@ -168,6 +169,8 @@ fn after_failure(facts: &Facts<'_>, own: Option<QueueItem>, verdict: &mut Verdic
             verdict.dequeue.retain(|held| *held != place);
             verdict.state = Some(DeliveryState::Waiting { due: facts.now });
             verdict.enqueue = Some(place);
+            // For the case that it is not parked, having another URL by now.
+            verdict.stays_first = true;
             verdict.effect = Effect::Park(format!(
                 "{made} attempts failed, the last with {}",
                 answered(facts.outcome)

@@ -33,6 +33,7 @@ fn recipient(owner: u128, number: u128) -> Arc<Recipient> {
         authentication: Authentication::None,
         identity: None,
         gate: Arc::new(Gate::new(MemoryBudget::new(0))),
+        term: Arc::default(),
     })
 }
 

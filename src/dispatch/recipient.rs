@@ -3,7 +3,7 @@
 use crate::dispatch::ClientIdentity;
 use crate::dispatch::gate::Gate;
 use crate::dispatch::limits::spacing;
-use crate::model::{Authentication, Endpoint, Timestamp};
+use crate::model::{Authentication, Endpoint, EndpointState, Timestamp};
 use crate::provider::{Provider, SigningKey};
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,14 @@ pub struct Recipient {
     pub identity: Option<Arc<ClientIdentity>>,
     /// Who may go straight to its lane; the same through all changes of the endpoint.
     pub gate: Arc<Gate>,
+    /// The term in which it is served, see [`Recipient::term_of`].
+    pub term: Arc<Term>,
 }
+
+/// A time in which an endpoint has one URL and nobody enables it. What came of an attempt that was
+/// made in another one says nothing of how the endpoint is now.
+#[derive(Debug, Default)]
+pub struct Term;
 
 impl fmt::Debug for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +40,18 @@ impl fmt::Debug for Recipient {
 }
 
 impl Recipient {
+    /// The term of this endpoint as `changed`: the same, unless that has another URL or begins to be
+    /// served.
+    pub fn term_of(&self, changed: &Endpoint) -> Arc<Term> {
+        let before = &self.endpoint;
+        let is_enabled = |state: &EndpointState| *state == EndpointState::Enabled;
+        let begins = is_enabled(&changed.state) && !is_enabled(&before.state);
+        match begins || changed.url != before.url {
+            true => Arc::default(),
+            false => Arc::clone(&self.term),
+        }
+    }
+
     /// The keys that sign at `now`, the newest last.
     pub fn live_keys(&self, now: Timestamp) -> Vec<SigningKey> {
         let live = self.keys.iter().filter(|(_, until)| until.is_none_or(|until| until > now));

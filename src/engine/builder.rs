@@ -3,7 +3,7 @@
 use crate::chance::{Chance, fill_random};
 use crate::clock::Clock;
 use crate::config::{Config, MASTER_KEY_VARIABLE};
-use crate::dispatch::gate::{Gate, MemoryBudget};
+use crate::dispatch::gate::MemoryBudget;
 use crate::dispatch::run::{self, Dispatcher};
 use crate::dispatch::{Egress, Resolve, TokenCache};
 use crate::engine::directory::Directory;
@@ -11,6 +11,7 @@ use crate::engine::event_types::EventTypes;
 use crate::engine::failing::Failing;
 use crate::engine::manner::Director;
 use crate::engine::outcomes::Teller;
+use crate::engine::planning::Planning;
 use crate::engine::replies::Replies;
 use crate::engine::secrets::KEY_CHECK_PLACE;
 use crate::engine::tokens::AccessTokens;
@@ -208,6 +209,7 @@ impl EngineBuilder {
             committer,
             runtime: tokio::runtime::Handle::current(),
             directory: Directory::default(),
+            planning: Planning::default(),
             vault: RwLock::new(vault),
             egress,
             tokens: TokenCache::default(),
@@ -347,18 +349,17 @@ impl Inner {
         waiting: &std::collections::HashSet<crate::model::EndpointId>,
     ) -> Result<()> {
         let owner = self.directory.application(endpoint.application)?;
-        let gate = Arc::new(Gate::new(Arc::clone(&self.budget)));
-        if waiting.contains(&endpoint.id) {
-            // What waits goes first; the window opens the gate when it is through.
-            gate.close();
-        }
         let id = endpoint.id;
         if let Some(since) = endpoint.failing_since {
             self.failing.take_up(id, since);
         }
         let recipient = self
-            .recipient(endpoint, &owner, gate)
+            .recipient(endpoint, &owner, None)
             .map_err(|error| error.within(format!("endpoint `{id}`")))?;
+        if waiting.contains(&id) {
+            // What waits goes first; the window opens the gate when it is through.
+            recipient.gate.close();
+        }
         self.publish(&recipient);
         Ok(())
     }

@@ -75,7 +75,7 @@ impl Inner {
         }
         endpoint.updated_at = self.clock.wall();
         let owner = self.directory.application(endpoint.application)?;
-        self.recipient(endpoint, &owner, Arc::clone(&held.gate))
+        self.recipient(endpoint, &owner, Some(held))
     }
 }
 

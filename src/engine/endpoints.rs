@@ -1,6 +1,5 @@
 //! Endpoints: made, changed, enabled, disabled, deleted.
 
-use crate::dispatch::gate::Gate;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::changes::begins_anew;
@@ -110,8 +109,7 @@ impl Engine {
         let made =
             inner.first_secret(owner, &provider, &mut endpoint, new.secret, new.scheme.as_deref());
         let (owner, secret) = about("secret", made)?;
-        let gate = Arc::new(Gate::new(Arc::clone(&inner.budget)));
-        let recipient = inner.recipient(endpoint, &owner, gate)?;
+        let recipient = inner.recipient(endpoint, &owner, None)?;
         let changes = vec![
             Change::Application(Application::clone(&owner)),
             Change::Endpoint(Box::new(Endpoint::clone(&recipient.endpoint))),
@@ -334,6 +332,7 @@ impl Inner {
     /// The same recipient with another record of its endpoint, where no secret changed.
     pub(super) fn with_endpoint(&self, held: &Recipient, endpoint: Endpoint) -> Arc<Recipient> {
         Arc::new(Recipient {
+            term: held.term_of(&endpoint),
             endpoint: Arc::new(endpoint),
             provider: Arc::clone(&held.provider),
             keys: held.keys.clone(),

@@ -15,6 +15,7 @@ pub(crate) mod notices;
 mod outcomes;
 mod parking;
 mod pipeline;
+mod planning;
 mod probes;
 mod queueing;
 mod recipients;
@@ -112,6 +113,7 @@ pub(crate) struct Inner {
     /// For what begins on the committing thread and has to wait for something.
     pub runtime: tokio::runtime::Handle,
     pub directory: Directory,
+    pub planning: planning::Planning,
     pub event_types: EventTypes,
     pub access_tokens: AccessTokens,
     pub replies: Replies,

@@ -84,10 +84,12 @@ impl Inner {
         EndpointState::Disabled { reason, since: self.clock.wall() }
     }
 
-    /// Disables an endpoint that said so itself.
-    pub(super) async fn disable_for(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
+    /// Disables an endpoint that said so itself, unless it was asked in another term.
+    pub(super) async fn disable_for(self: &Arc<Self>, asked: &Recipient, reason: String) {
         let _edit = self.edits.lock().await;
-        self.disable(endpoint, reason).await;
+        if self.is_in_term(asked) {
+            self.disable(asked.endpoint.id, reason).await;
+        }
     }
 
     /// Disables an endpoint that has failed for too long, if that is still so: since the attempt that
@@ -114,10 +116,12 @@ impl Inner {
         }
     }
 
-    /// Parks an endpoint: its queue waits until it answers its challenge.
-    pub(super) async fn park(self: &Arc<Self>, endpoint: EndpointId, reason: String) {
+    /// Parks an endpoint, unless it failed in another term: its queue waits until it answers its
+    /// challenge.
+    pub(super) async fn park(self: &Arc<Self>, failed: &Recipient, reason: String) {
+        let endpoint = failed.endpoint.id;
         let _edit = self.edits.lock().await;
-        if !self.is_enabled(endpoint) {
+        if !self.is_enabled(endpoint) || !self.is_in_term(failed) {
             return;
         }
         tracing::info!(%endpoint, reason, "endpoint parked");
@@ -128,6 +132,12 @@ impl Inner {
                 tracing::warn!(%endpoint, %error, "an endpoint could not be parked");
             }
         }
+    }
+
+    /// Whether an endpoint has the URL that it had as `before`, and was not enabled since.
+    fn is_in_term(&self, before: &Recipient) -> bool {
+        let held = self.directory.recipient(before.endpoint.id);
+        held.is_ok_and(|held| Arc::ptr_eq(&held.term, &before.term))
     }
 
     pub(super) fn is_enabled(&self, endpoint: EndpointId) -> bool {

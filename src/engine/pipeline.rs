@@ -221,18 +221,18 @@ impl Inner {
         }
         let inner = Arc::clone(&self);
         self.runtime.spawn(async move {
-            inner.apply(record.endpoint, &after.effect).await;
+            inner.apply(&after.recipient, &after.effect).await;
             then(Ok(inner.pass_on(record, after)));
         });
     }
 
-    /// Changes the endpoint as an attempt demands.
-    async fn apply(self: &Arc<Self>, endpoint: EndpointId, effect: &Effect) {
+    /// Changes the endpoint as an attempt at it demands, as far as that still says something of it.
+    async fn apply(self: &Arc<Self>, asked: &Recipient, effect: &Effect) {
         match effect {
             Effect::None | Effect::Accepted => {}
-            Effect::Disable(reason) => self.disable_for(endpoint, reason.clone()).await,
-            Effect::GiveUp(reason) => self.give_up(endpoint, reason.clone()).await,
-            Effect::Park(reason) => self.park(endpoint, reason.clone()).await,
+            Effect::Disable(reason) => self.disable_for(asked, reason.clone()).await,
+            Effect::GiveUp(reason) => self.give_up(asked.endpoint.id, reason.clone()).await,
+            Effect::Park(reason) => self.park(asked, reason.clone()).await,
         }
     }
 

@@ -30,12 +30,13 @@ impl Inner {
         self.vault.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The endpoint with provider, keys and credentials in clear.
+    /// The endpoint with provider, keys and credentials in clear, as a change of `held` if there is
+    /// one.
     pub(super) fn recipient(
         &self,
         endpoint: Endpoint,
         application: &Application,
-        gate: Arc<Gate>,
+        held: Option<&Recipient>,
     ) -> Result<Arc<Recipient>> {
         let provider = self.providers.get(&endpoint.provider)?;
         let vault = self.vault();
@@ -59,11 +60,15 @@ impl Inner {
         });
         Ok(Arc::new(Recipient {
             identity: identity.transpose()?,
-            endpoint: Arc::new(endpoint),
             provider,
             keys,
             authentication,
-            gate,
+            gate: held.map_or_else(
+                || Arc::new(Gate::new(Arc::clone(&self.budget))),
+                |held| Arc::clone(&held.gate),
+            ),
+            term: held.map_or_else(Arc::default, |held| held.term_of(&endpoint)),
+            endpoint: Arc::new(endpoint),
         }))
     }
 

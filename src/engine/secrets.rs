@@ -107,7 +107,7 @@ impl Engine {
         retire(&mut endpoint.secrets, now, overlap)?;
         endpoint.secrets.push(stored);
         endpoint.updated_at = now;
-        let recipient = inner.recipient(endpoint, &owner, Arc::clone(&held.gate))?;
+        let recipient = inner.recipient(endpoint, &owner, Some(&held))?;
         inner.commit_recipient(&recipient).await?;
         Ok(shown)
     }
@@ -148,7 +148,7 @@ impl Engine {
         for held in inner.directory.recipients(id)?.iter() {
             if held.provider.name() == provider.name() {
                 let endpoint = Endpoint::clone(&held.endpoint);
-                inner.publish(&inner.recipient(endpoint, &owner, Arc::clone(&held.gate))?);
+                inner.publish(&inner.recipient(endpoint, &owner, Some(held))?);
             }
         }
         provider.shown_form(&secret)

@@ -96,6 +96,7 @@ impl Engine {
             let _line = inner.tasks.line(endpoint).lock_owned().await;
             inner.check_open()?;
             inner.replayable(endpoint)?;
+            inner.wait_for_emits().await?;
             let resend = inner.resend_of(what, Some(since), until)?;
             inner.resend_all(resend).await
         })

@@ -112,6 +112,7 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::deliveries`] and [`Engine::start_recovery`].
     pub async fn start_replay(&self, filter: DeliveryFilter) -> Result<Task> {
+        self.inner.wait_for_emits().await?;
         let (resend, application, endpoint) = self.replay_matching(&filter)?;
         if let Some(endpoint) = endpoint {
             self.inner.replayable(endpoint)?;
@@ -192,6 +193,7 @@ impl Engine {
         until: Option<Timestamp>,
     ) -> Result<Task> {
         let application = self.inner.replayable(endpoint)?.application;
+        self.inner.wait_for_emits().await?;
         let resend = self.inner.resend_of(what, Some(since), until)?;
         let task = self.new_task(kind, application, Some(endpoint), Some(since), until)?;
         self.inner.start_task(task, resend).await

@@ -36,8 +36,7 @@ pub enum Command {
     Close(EndpointId),
     /// Answer when everything that is due was loaded, as far as there is room.
     Barrier(oneshot::Sender<()>),
-    /// Call this when everything before it was carried out: what a load that was under way put into
-    /// a lane is there.
+    /// Call this when what a load that is under way reads is in its lane.
     Then(Box<dyn FnOnce() + Send>),
     /// Answer with the number of timers that wait.
     Timers(oneshot::Sender<usize>),
@@ -87,6 +86,7 @@ impl Window {
             loaded_bytes: 0,
             loaded_bytes_max,
             hungry: VecDeque::new(),
+            called: VecDeque::new(),
         };
         tokio::spawn(run.run(receiver));
     }
@@ -139,6 +139,8 @@ struct Lane {
     /// What is in the lane, and its bytes.
     loaded: HashMap<QueueItem, usize>,
     hungry: bool,
+    /// Whether it is about to be loaded.
+    called: bool,
 }
 
 struct Run {
@@ -152,14 +154,16 @@ struct Run {
     loaded_bytes_max: usize,
     /// Endpoints that have more due than there was room for.
     hungry: VecDeque<EndpointId>,
+    /// Endpoints that are to be loaded, one after another.
+    called: VecDeque<EndpointId>,
 }
 
 impl Run {
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut received = Vec::new();
-        let mut due = Vec::new();
         loop {
-            self.load_due(&mut due).await;
+            // One, since others wait to be told that what they hold is taken note of.
+            let has_loaded = self.load_next().await;
             let wake = self
                 .wheel
                 .next_due()
@@ -167,6 +171,7 @@ impl Run {
             let clock = self.clock.clone();
             let sleep = async move {
                 match wake {
+                    _ if has_loaded => {}
                     Some(wake) => clock.sleep_until(wake).await,
                     None => std::future::pending().await,
                 }
@@ -186,14 +191,29 @@ impl Run {
         }
     }
 
-    /// Loads the queues of the endpoints whose timers went off.
-    async fn load_due(&mut self, due: &mut Vec<EndpointId>) {
-        self.wheel.advance(tick_over(self.clock.now()), due);
-        for endpoint in due.drain(..) {
+    /// Loads one queue: of those that found no room if there is some now, else of those whose timers
+    /// went off or whose lanes want more. False when there is none.
+    async fn load_next(&mut self) -> bool {
+        let mut due = Vec::new();
+        self.wheel.advance(tick_over(self.clock.now()), &mut due);
+        for endpoint in due {
             if let Some(lane) = self.lanes.get_mut(&endpoint) {
                 (lane.timer, lane.due) = (None, None);
             }
-            self.load(endpoint).await;
+            self.call(endpoint);
+        }
+        let has_room = self.loaded_bytes < self.loaded_bytes_max;
+        let hungry = if has_room { self.hungry.pop_front() } else { None };
+        let Some(endpoint) = hungry.or_else(|| self.called.pop_front()) else { return false };
+        self.load(endpoint).await;
+        true
+    }
+
+    /// Has an endpoint's queue loaded after those that were called before.
+    fn call(&mut self, endpoint: EndpointId) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        if !std::mem::replace(&mut lane.called, true) {
+            self.called.push_back(endpoint);
         }
     }
 
@@ -212,33 +232,29 @@ impl Run {
                 let is_empty = lane.loaded.is_empty();
                 let now = self.clock.now();
                 if wants_more {
-                    self.load(endpoint).await;
+                    self.call(endpoint);
                 } else if is_empty && lane.open {
-                    if lane.due.is_none_or(|due| due > now) {
+                    if !lane.called && lane.due.is_none_or(|due| due > now) {
                         self.crew.emptied(endpoint);
                     }
                 } else if is_empty && lane.due.is_none() {
                     self.lanes.remove(&endpoint);
                 }
-                self.feed_hungry().await;
             }
             Command::Open(endpoint) => {
                 self.lanes.entry(endpoint).or_default().open = true;
-                self.load(endpoint).await;
+                self.call(endpoint);
             }
             Command::Close(endpoint) => {
                 if let Some(lane) = self.lanes.remove(&endpoint) {
                     self.loaded_bytes -= lane.loaded.values().sum::<usize>();
                     lane.timer.map(|timer| self.wheel.cancel(timer));
-                    // The room that it leaves is somebody else's.
-                    self.feed_hungry().await;
                 }
             }
             Command::Then(then) => then(),
             Command::Timers(reply) => drop(reply.send(self.wheel.len())),
             Command::Barrier(reply) => {
-                let mut due = Vec::new();
-                self.load_due(&mut due).await;
+                while self.load_next().await {}
                 let _ = reply.send(());
             }
         }
@@ -247,20 +263,12 @@ impl Run {
     /// Sets the endpoint's timer, unless it goes off earlier anyway.
     fn expect(&mut self, endpoint: EndpointId, due: Timestamp) {
         let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
-        if lane.hungry || lane.due.is_some_and(|held| held <= due) {
+        if lane.hungry || lane.called || lane.due.is_some_and(|held| held <= due) {
             return;
         }
         lane.timer.take().map(|timer| self.wheel.cancel(timer));
         lane.due = Some(due);
         lane.timer = Some(self.wheel.insert(tick(due), endpoint));
-    }
-
-    async fn feed_hungry(&mut self) {
-        while self.loaded_bytes < self.loaded_bytes_max
-            && let Some(endpoint) = self.hungry.pop_front()
-        {
-            self.load(endpoint).await;
-        }
     }
 
     /// Takes note that an endpoint has more due than is in its lane. It is loaded when something
@@ -277,6 +285,7 @@ impl Run {
     /// none.
     async fn load(&mut self, endpoint: EndpointId) {
         let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
+        lane.called = false;
         let is_full = self.loaded_bytes >= self.loaded_bytes_max;
         let limit = match is_full {
             false if lane.loaded.len() < LANE_LOADED_MAX => LANE_LOADED_MAX,
@@ -383,3 +392,6 @@ fn progress_by_hand(
         not_before: Timestamp::EPOCH,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod header_values;
 mod history;
 mod isolation;
 mod ladders;
+mod late;
 mod listing;
 mod memory;
 mod notices;

@@ -65,7 +65,18 @@ impl Part {
 }
 
 impl Inner {
-    /// Begins to send again what was accepted in a time, and before now.
+    /// Waits until all events that are to be accepted go by the endpoints as they are now, and those
+    /// that do not are on record.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when storage fails.
+    pub(crate) async fn wait_for_emits(&self) -> Result<()> {
+        self.planning.passed().await;
+        self.committer.change(Vec::new()).await
+    }
+
+    /// Begins to send again what was accepted in a time, and before now. To be called after
+    /// [`Inner::wait_for_emits`] where what was skipped or missing is sent.
     pub(crate) fn resend_of(
         &self,
         what: What,
