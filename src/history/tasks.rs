@@ -136,11 +136,11 @@ impl Engine {
         filter: DeliveryFilter,
         is_awaited: impl Fn() -> bool,
     ) -> Result<DeliveryCount> {
-        let (mut resend, ..) = self.replay_matching(&filter)?;
+        let (mut resend, application, _) = self.replay_matching(&filter)?;
         let mut count = 0;
         for _ in 0..COUNTED_STEPS_MAX {
             check_awaited(&is_awaited)?;
-            let (gone_on, part) = self.inner.resend_step(resend).await?;
+            let (gone_on, part) = self.inner.resend_step(application, resend).await?;
             let Some(part) = part else { return Ok(DeliveryCount { count, at_least: false }) };
             resend = gone_on;
             count += part.count;

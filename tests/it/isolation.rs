@@ -4,8 +4,8 @@
 use crate::common::{Bench, bench_with, development, minutes, posts, posts_arrived, until};
 use hookwheel::simulate::receiver::{Answer, Consumer, Received, Receiver};
 use hookwheel::{
-    ApplicationChange, ApplicationId, AttemptFilter, Config, DeliveryFilter, EventFilter,
-    NewApplication, NewEndpoint, NewEvent, TaskState,
+    ApplicationChange, ApplicationId, Config, DeliveryFilter, NewApplication, NewEndpoint,
+    NewEvent, TaskState,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -144,33 +144,63 @@ async fn endpoints_that_hang_hold_half_of_the_places_and_no_more() {
     assert_eq!(hanging.count(), PLACES / 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_reading_holds_no_delivery_back() {
-    let (bench, receiver, quiet) = crowded().await;
-    endpoints(&bench, &receiver, 10).await;
-    bench.engine.emit_batch(events(bench.application, OWN)).await.unwrap();
-    bench.engine.settle().await;
+/// Readers of one application at once, as many as its quarter of the API's places.
+const READERS: usize = 64;
+
+/// Lets many read pages of the bench's application for which 2,000 events are looked at, each over
+/// and over, while `quiet` is at work; how many pages they got meanwhile.
+async fn pages_read_during(bench: &Bench, quiet: impl Future<Output = ()>) -> usize {
+    let mut endpoint = NewEndpoint::new("http://127.0.0.1:9/");
+    endpoint.enabled = false;
+    bench.endpoint(endpoint).await;
+    for _ in 0..2 {
+        bench.engine.emit_batch(events(bench.application, 1000)).await.unwrap();
+    }
     let (over, pages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let endpoint = bench.engine.endpoints(bench.application).unwrap()[0].id;
     let mut readers = tokio::task::JoinSet::new();
-    for _ in 0..64 {
+    for _ in 0..READERS {
         let (engine, application) = (bench.engine.clone(), bench.application);
         let (over, pages) = (Arc::clone(&over), Arc::clone(&pages));
         readers.spawn(async move {
             while !over.load(Ordering::Relaxed) {
-                engine.events(EventFilter::application(application)).await.unwrap();
-                engine.attempts(AttemptFilter::endpoint(endpoint)).await.unwrap();
-                pages.fetch_add(2, Ordering::Relaxed);
+                let filter = DeliveryFilter::application(application).state("exhausted");
+                engine.deliveries(filter).await.unwrap();
+                pages.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
-    let before = posts(&receiver).len();
-    for event in events(quiet, OWN) {
-        bench.engine.emit(event).await.unwrap();
-    }
-    posts_arrived(&receiver, before + OWN).await;
-    let read = pages.load(Ordering::Relaxed);
+    until(|| pages.load(Ordering::Relaxed) > 0).await;
+    let before = pages.load(Ordering::Relaxed);
+    quiet.await;
+    let read = pages.load(Ordering::Relaxed) - before;
     over.store(true, Ordering::Relaxed);
     while readers.join_next().await.is_some() {}
-    assert!(read > 0, "they read all the while");
+    read
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_reading_holds_no_delivery_back() {
+    let (bench, receiver, quiet) = crowded().await;
+    let deliver = async {
+        for (number, event) in events(quiet, OWN).into_iter().enumerate() {
+            bench.engine.emit(event).await.unwrap();
+            posts_arrived(&receiver, number + 1).await;
+        }
+    };
+    let pages = pages_read_during(&bench, deliver).await;
+    assert!(pages <= 5 * OWN, "{pages} pages while {OWN} webhooks went out one by one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_reading_takes_every_other_turn_of_those_who_read() {
+    let (bench, _receiver, quiet) = crowded().await;
+    let events = bench.engine.emit_batch(events(quiet, 1)).await.unwrap();
+    let event = events[0].accepted.id;
+    let read = async {
+        for _ in 0..OWN {
+            bench.engine.event(event).await.unwrap();
+        }
+    };
+    let pages = pages_read_during(&bench, read).await;
+    assert!(pages <= 3 * OWN, "{pages} pages while {OWN} others were read one by one");
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Tasks that are not finished at most.
 pub(crate) const UNFINISHED_MAX: usize = 1000;
@@ -25,6 +26,10 @@ const FINISHED_MAX: usize = 10_000;
 const FINISHED_OF_APPLICATION_MAX: usize = 1000;
 /// For how long a finished task is kept.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// Whose turn it is to read when it is that of the tasks: one application's more, or the tasks of
+/// all would wait behind whatever else the one reads whose task has its turn.
+const TOGETHER: ApplicationId = ApplicationId::from_uuid(Uuid::nil());
 
 /// Whoever has it sends to an endpoint again; nobody else does meanwhile, or everything would go
 /// out twice.
@@ -209,7 +214,7 @@ impl Inner {
         task.updated_at = self.clock.wall();
         let (mut changes, mut endpoints) = (Vec::new(), Default::default());
         let mut gone_on = resend.clone();
-        match self.resend_step(resend.clone()).await {
+        match self.resend_step(TOGETHER, resend.clone()).await {
             Ok((walked, Some(part))) => {
                 gone_on = walked;
                 task.done += part.count;
@@ -267,7 +272,6 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::model::TaskKind;
-    use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_millis(10 * 86_400_000);
 
