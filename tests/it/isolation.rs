@@ -147,10 +147,10 @@ async fn endpoints_that_hang_hold_half_of_the_places_and_no_more() {
 /// Readers of one application at once, as many as its quarter of the API's places.
 const READERS: usize = 64;
 
-/// Lets many read pages of the bench's application for which 2,000 events are looked at, each over
-/// and over, while `quiet` is at work; how many pages they got meanwhile.
-async fn pages_read_during(bench: &Bench, quiet: impl Future<Output = ()>) -> usize {
-    let mut endpoint = NewEndpoint::new("http://127.0.0.1:9/");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_reading_holds_no_delivery_back() {
+    let (bench, receiver, quiet) = crowded().await;
+    let mut endpoint = NewEndpoint::new(format!("{}noisy", receiver.url()));
     endpoint.enabled = false;
     bench.endpoint(endpoint).await;
     for _ in 0..2 {
@@ -163,6 +163,7 @@ async fn pages_read_during(bench: &Bench, quiet: impl Future<Output = ()>) -> us
         let (over, pages) = (Arc::clone(&over), Arc::clone(&pages));
         readers.spawn(async move {
             while !over.load(Ordering::Relaxed) {
+                // None is: each page looks at all events.
                 let filter = DeliveryFilter::application(application).state("exhausted");
                 engine.deliveries(filter).await.unwrap();
                 pages.fetch_add(1, Ordering::Relaxed);
@@ -171,36 +172,13 @@ async fn pages_read_during(bench: &Bench, quiet: impl Future<Output = ()>) -> us
     }
     until(|| pages.load(Ordering::Relaxed) > 0).await;
     let before = pages.load(Ordering::Relaxed);
-    quiet.await;
+    for (number, event) in events(quiet, OWN).into_iter().enumerate() {
+        bench.engine.emit(event).await.unwrap();
+        posts_arrived(&receiver, number + 1).await;
+    }
     let read = pages.load(Ordering::Relaxed) - before;
     over.store(true, Ordering::Relaxed);
     while readers.join_next().await.is_some() {}
-    read
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_reading_holds_no_delivery_back() {
-    let (bench, receiver, quiet) = crowded().await;
-    let deliver = async {
-        for (number, event) in events(quiet, OWN).into_iter().enumerate() {
-            bench.engine.emit(event).await.unwrap();
-            posts_arrived(&receiver, number + 1).await;
-        }
-    };
-    let pages = pages_read_during(&bench, deliver).await;
-    assert!(pages <= 5 * OWN, "{pages} pages while {OWN} webhooks went out one by one");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_reading_takes_every_other_turn_of_those_who_read() {
-    let (bench, _receiver, quiet) = crowded().await;
-    let events = bench.engine.emit_batch(events(quiet, 1)).await.unwrap();
-    let event = events[0].accepted.id;
-    let read = async {
-        for _ in 0..OWN {
-            bench.engine.event(event).await.unwrap();
-        }
-    };
-    let pages = pages_read_during(&bench, read).await;
-    assert!(pages <= 3 * OWN, "{pages} pages while {OWN} others were read one by one");
+    // Where each reader has a thread, it is more than ten for each webhook.
+    assert!(read <= 5 * OWN, "{read} pages while {OWN} webhooks went out one by one");
 }
