@@ -6,6 +6,7 @@ mod resend;
 pub(crate) use resend::{Resend, What, attempts, may_be_replayed};
 
 use crate::engine::queueing::STORE_RETRY;
+use crate::engine::turns::Turns;
 use crate::engine::{Inner, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ApplicationId, EndpointId, Order, Task, TaskId, TaskState, Timestamp};
@@ -36,12 +37,18 @@ const TOGETHER: ApplicationId = ApplicationId::from_uuid(Uuid::nil());
 type Line = Arc<tokio::sync::Mutex<()>>;
 
 /// All tasks, and who is at work.
-#[derive(Default)]
 pub(crate) struct Tasks {
     all: Mutex<BTreeMap<TaskId, Task>>,
     lines: Mutex<HashMap<EndpointId, Weak<tokio::sync::Mutex<()>>>>,
-    /// One step of one task at a time: they take their turns, and leave room for everybody else.
-    turn: tokio::sync::Mutex<()>,
+    /// One step of one task at a time: applications take their turns, and leave room for everybody
+    /// else.
+    pub(crate) turns: Turns,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { all: Mutex::default(), lines: Mutex::default(), turns: Turns::new(1) }
+    }
 }
 
 impl Tasks {
@@ -209,7 +216,7 @@ impl Inner {
 
     /// One step of a task: what it sends is committed with how far it has come.
     async fn task_step(self: &Arc<Self>, task: &Task, resend: &Resend) -> Result<(Task, Resend)> {
-        let _turn = self.tasks.turn.lock().await;
+        let _turn = self.tasks.turns.take(task.application).await?;
         let mut task = task.clone();
         task.updated_at = self.clock.wall();
         let (mut changes, mut endpoints) = (Vec::new(), Default::default());
