@@ -57,6 +57,7 @@ mod patience;
 pub mod provider;
 mod query;
 pub mod record;
+mod round;
 pub mod schedule;
 pub mod simulate;
 pub mod store;

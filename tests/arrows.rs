@@ -17,6 +17,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("patience", &["clock"], "a connection that is given up by the clock, whoever serves it"),
     ("schedule", &["error", "model"], "pure: the answer and a random number in, a delay out"),
     (
+        "round",
+        &["model"],
+        "pure: who wants a place and who gives one back in, whose turn it is out",
+    ),
+    (
         "id_source",
         &["chance", "clock", "error", "model"],
         "UUIDv7 need the time and random numbers",
@@ -48,7 +53,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "dispatch",
-        &["clock", "config", "error", "model", "provider"],
+        &["clock", "config", "error", "model", "provider", "round"],
         "sends what it is handed, never from the store: nothing is locked while a request runs",
     ),
     (
@@ -64,6 +69,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
             "provider",
             "query",
             "record",
+            "round",
             "schedule",
             "store",
             "telemetry",

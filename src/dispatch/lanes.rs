@@ -5,10 +5,10 @@
 use crate::dispatch::limits::{ApplicationLimits, Pace};
 use crate::dispatch::ready::Ready;
 use crate::dispatch::recipient::Recipient;
-use crate::dispatch::round::Round;
 use crate::model::{
     ApplicationId, EndpointId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
 };
+use crate::round::Round;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 

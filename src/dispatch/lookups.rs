@@ -7,9 +7,9 @@
 
 use super::connection::Deadline;
 use super::resolver::Resolve;
-use super::round::Round;
 use super::shortage;
 use crate::model::ApplicationId;
+use crate::round::Round;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,6 @@ mod pool;
 mod ready;
 pub mod recipient;
 mod resolver;
-mod round;
 pub mod run;
 mod send;
 mod shortage;

@@ -220,6 +220,7 @@ impl EngineBuilder {
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
+            reads: crate::engine::turns::Turns::new(crate::engine::reads_max()),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });

@@ -25,6 +25,7 @@ mod sending;
 mod status;
 pub(crate) mod tasks;
 mod tokens;
+mod turns;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -54,7 +55,8 @@ use crate::dispatch::{Egress, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{
-    EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWebhook, Secret, Trigger,
+    ApplicationId, EndpointId, EndpointState, EventId, Held, QueueItem, ReadyWebhook, Secret,
+    Trigger,
 };
 use crate::provider::{Provider, Providers};
 use crate::store::group_commit::GroupCommit;
@@ -72,6 +74,7 @@ use std::time::Duration;
 use tokens::AccessTokens;
 use tokio::sync::watch;
 use tracing::Instrument;
+use turns::Turns;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -131,6 +134,8 @@ pub(crate) struct Inner {
     /// reading to commit.
     pub edits: tokio::sync::Mutex<()>,
     pub tasks: tasks::Tasks,
+    /// Long reads of histories.
+    pub reads: Turns,
     /// Set when closing begins: nothing new is accepted.
     pub closing: AtomicBool,
     /// Set when closing begins: background tasks end.
@@ -245,6 +250,28 @@ impl Inner {
             .await
             .map_err(|error| Error::internal("a look-up ended early").with_source(error))?
     }
+
+    /// Reads what may be much of an application's history, once it is its turn. What it waits for
+    /// is the reads of others, which wait for nothing.
+    pub async fn scan<T: Send + 'static>(
+        self: &Arc<Self>,
+        application: ApplicationId,
+        work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.reads.take(application).await?;
+        self.blocking(move |store| {
+            // Until its end, also where nobody waits for that any more.
+            let _turn = turn;
+            work(store)
+        })
+        .await
+    }
+}
+
+/// Long reads of histories that go on at once: they leave a core to what commits and delivers, where
+/// there is more than one.
+pub(crate) fn reads_max() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
 /// What the loop and the window call. They start before the engine is complete, so they hold this.

@@ -145,10 +145,15 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown endpoint, and an unknown or expired event.
     pub async fn attempts(&self, filter: AttemptFilter) -> Result<AttemptPage> {
-        if let Of::Endpoint(id) = filter.of {
-            self.inner.check_owner(Owner::Endpoint(id))?;
+        let of = filter.of;
+        let list = move |store: &dyn Store| list(store, &filter);
+        match of {
+            Of::Endpoint(id) => {
+                let application = self.inner.application_of(Owner::Endpoint(id))?;
+                self.inner.scan(application, list).await
+            }
+            Of::Event(id) => self.inner.scan_event(id, list).await,
         }
-        self.inner.blocking(move |store| list(store, &filter)).await
     }
 
     /// One attempt that carried an event.
@@ -167,7 +172,7 @@ impl Engine {
             let events = Carried::default().events(store, attempt.webhook)?;
             Ok(AttemptEntry { position, endpoint: entry.endpoint, events, attempt })
         };
-        self.inner.blocking(look_up).await
+        self.inner.scan_event(event, look_up).await
     }
 }
 

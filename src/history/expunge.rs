@@ -50,8 +50,9 @@ impl Engine {
     pub async fn expunge_attempt(&self, event: EventId, attempt: AttemptId) -> Result<()> {
         let inner = &self.inner;
         inner.check_open()?;
-        let carried =
-            inner.blocking(move |store| ledger::attempts_that_carried(store, event)).await?;
+        let carried = inner
+            .scan_event(event, move |store| ledger::attempts_that_carried(store, event))
+            .await?;
         let meant = carried.into_iter().filter(|held| held.id == attempt);
         let positions: Vec<_> = meant.map(|held| held.position).collect();
         if positions.is_empty() {
@@ -66,8 +67,9 @@ impl Inner {
         self.committer.expunge(Expunge::Event(event)).await?;
         // Whatever is recorded from here on has no bodies. The rest is found beside the committing
         // thread and goes a few at a time between its commits: it may be much.
-        let carried =
-            self.blocking(move |store| ledger::attempts_that_carried(store, event)).await?;
+        let carried = self
+            .scan_event(event, move |store| ledger::attempts_that_carried(store, event))
+            .await?;
         let positions: Vec<_> = carried.into_iter().map(|held| held.position).collect();
         for positions in positions.chunks(EXPUNGED_AT_ONCE) {
             self.committer.expunge(Expunge::Attempts(positions.to_vec())).await?;

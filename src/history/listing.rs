@@ -3,7 +3,7 @@
 use crate::engine::{Engine, Inner};
 use crate::error::Result;
 use crate::history::EventHistory;
-use crate::model::{Delivery, DeliveryId, EventId};
+use crate::model::{ApplicationId, Delivery, DeliveryId, EventId};
 use crate::query::{DeliveryFilter, EventFilter, Page};
 use crate::store::ledger::Standings;
 use crate::store::{Happened, Owner, Store};
@@ -36,9 +36,9 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown application or endpoint.
     pub async fn events(&self, filter: EventFilter) -> Result<EventPage> {
-        self.inner.check_owner(filter.owner)?;
+        let application = self.inner.application_of(filter.owner)?;
         let inner = Arc::clone(&self.inner);
-        self.inner.blocking(move |store| list_events(store, &inner, &filter)).await
+        self.inner.scan(application, move |store| list_events(store, &inner, &filter)).await
     }
 
     /// Deliveries, in the order in which their events were accepted, those of one event side by
@@ -47,19 +47,20 @@ impl Engine {
     /// # Errors
     /// Refuses a state that is none, and an unknown application or endpoint.
     pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<DeliveryPage> {
-        self.inner.check_owner(filter.owner)?;
+        let application = self.inner.application_of(filter.owner)?;
         filter.check()?;
         let inner = Arc::clone(&self.inner);
-        self.inner.blocking(move |store| list_deliveries(store, &inner, &filter)).await
+        self.inner.scan(application, move |store| list_deliveries(store, &inner, &filter)).await
     }
 }
 
 impl Inner {
-    /// Refuses an owner that does not exist; a deleted endpoint still has a history.
-    pub(super) fn check_owner(&self, owner: Owner) -> Result<()> {
+    /// Whose an owner's history is; refuses one that does not exist. A deleted endpoint still has
+    /// a history.
+    pub(super) fn application_of(&self, owner: Owner) -> Result<ApplicationId> {
         match owner {
-            Owner::Application(id) => self.directory.application(id).map(drop),
-            Owner::Endpoint(id) => self.directory.endpoint(id).map(drop),
+            Owner::Application(id) => Ok(self.directory.application(id)?.id),
+            Owner::Endpoint(id) => Ok(self.directory.endpoint(id)?.application),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Attempt, Delivery, DeliveryId, DeliveryState, EndpointState, Event, EventId, Timestamp,
 };
-use crate::store::ledger;
+use crate::store::{Store, ledger};
 use std::sync::Arc;
 
 /// An event with everything that came of it.
@@ -64,10 +64,9 @@ impl Engine {
     /// # Errors
     /// Refuses an unknown or expired event.
     pub async fn event(&self, id: EventId) -> Result<EventHistory> {
-        let found = self.inner.blocking(move |store| ledger::deliveries_of(store, id)).await?;
-        let Some((acceptance, mut deliveries)) = found else {
-            return Err(Error::not_found(format!("event `{id}` does not exist or has expired")));
-        };
+        let look_up = move |store: &dyn Store| ledger::deliveries_of(store, id);
+        let found = self.inner.scan_event(id, look_up).await?;
+        let (acceptance, mut deliveries) = found.ok_or_else(|| unknown_event(id))?;
         deliveries.iter_mut().for_each(|delivery| self.inner.as_it_is(delivery));
         Ok(EventHistory { event: acceptance.event, deliveries })
     }
@@ -80,7 +79,9 @@ impl Engine {
         let history = self.event(id.event).await?;
         let delivery = history.deliveries.into_iter().find(|delivery| delivery.id == id);
         let delivery = delivery.ok_or_else(|| unknown(id))?;
-        let attempts = self.inner.blocking(move |store| ledger::attempts(store, id)).await?;
+        let application = history.event.application;
+        let attempts =
+            self.inner.scan(application, move |store| ledger::attempts(store, id)).await?;
         let newest = attempts.ok_or_else(|| unknown(id))?;
         Ok(DeliveryHistory {
             delivery,
@@ -93,6 +94,17 @@ impl Engine {
 }
 
 impl Inner {
+    /// Reads what may be much of what came of an event, once it is its application's turn.
+    async fn scan_event<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: EventId,
+        work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let acceptance = self.blocking(move |store| store.acceptance(id)).await?;
+        let acceptance = acceptance.ok_or_else(|| unknown_event(id))?;
+        self.scan(acceptance.event.application, work).await
+    }
+
     /// What only memory knows of a delivery: that it is in flight, or that its endpoint is gone.
     fn as_it_is(&self, delivery: &mut Delivery) {
         if self.dispatcher.is_in_flight(delivery.id.endpoint, delivery.webhook) {
@@ -108,6 +120,83 @@ impl Inner {
     }
 }
 
+fn unknown_event(id: EventId) -> Error {
+    Error::not_found(format!("event `{id}` does not exist or has expired"))
+}
+
 fn unknown(id: DeliveryId) -> Error {
     Error::not_found(format!("delivery `{id}` does not exist or has expired"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{NewApplication, NewEndpoint, NewEvent};
+    use crate::model::ApplicationId;
+    use futures_util::future::{BoxFuture, join_all};
+    use serde_json::json;
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    /// Waits until so many reads wait for their turn.
+    async fn until_waiting(engine: &Engine, count: usize) {
+        let wait = async {
+            while engine.inner.reads.waiting() != count {
+                crate::clock::pause(Duration::from_millis(1)).await;
+            }
+        };
+        crate::clock::within(Duration::from_secs(30), wait).await.expect("they never waited");
+    }
+
+    /// Sends one event to an endpoint where nobody listens, until it was tried.
+    async fn tried(engine: &Engine, application: ApplicationId) -> DeliveryId {
+        let event = NewEvent::new(application, "a.b", &json!({})).unwrap();
+        let delivery = engine.emit(event).await.unwrap().deliveries[0];
+        engine.settle().await;
+        delivery
+    }
+
+    #[tokio::test]
+    async fn what_reads_a_history_waits_for_its_turn_and_what_delivers_does_not() {
+        let engine = Engine::builder().in_memory().development().open().await.unwrap();
+        let shop = engine.create_application(NewApplication::new("Shop")).await.unwrap().id;
+        let endpoint = NewEndpoint::new("http://127.0.0.1:9/");
+        let endpoint = engine.create_endpoint(shop, endpoint).await.unwrap().endpoint.id;
+        let id = tried(&engine, shop).await;
+        let attempt = engine.delivery(id).await.unwrap().attempts[0].id;
+        let (since, until) = (Timestamp::from_millis(0), Timestamp::from_millis(1));
+
+        let others = (1..=crate::engine::reads_max() as u128).map(Uuid::from_u128);
+        let take = |other| engine.inner.reads.take(ApplicationId::from_uuid(other));
+        let places = join_all(others.map(take)).await;
+        let reads: Vec<BoxFuture<'_, Result<()>>> = vec![
+            Box::pin(async { engine.event(id.event).await.map(drop) }),
+            Box::pin(async { engine.delivery(id).await.map(drop) }),
+            Box::pin(async { engine.attempt(id.event, attempt).await.map(drop) }),
+            Box::pin(async { engine.events(EventFilter::application(shop)).await.map(drop) }),
+            Box::pin(async {
+                engine.deliveries(DeliveryFilter::endpoint(endpoint)).await.map(drop)
+            }),
+            Box::pin(async { engine.attempts(AttemptFilter::endpoint(endpoint)).await.map(drop) }),
+            Box::pin(async { engine.attempts(AttemptFilter::event(id.event)).await.map(drop) }),
+            Box::pin(async { engine.statistics(endpoint, since, until).await.map(drop) }),
+            Box::pin(async {
+                engine.count_deliveries(DeliveryFilter::application(shop)).await.map(drop)
+            }),
+            Box::pin(async { engine.replay_failed(endpoint, since, None).await.map(drop) }),
+            Box::pin(async {
+                engine.start_replay(DeliveryFilter::application(shop)).await.map(drop)
+            }),
+            Box::pin(async { engine.expunge_attempt(id.event, attempt).await }),
+        ];
+        let count = reads.len();
+        let meanwhile = async {
+            until_waiting(&engine, count).await;
+            tried(&engine, shop).await;
+            assert_eq!(engine.inner.reads.waiting(), count);
+            drop(places);
+        };
+        let (reads, ()) = tokio::join!(join_all(reads), meanwhile);
+        reads.into_iter().for_each(Result::unwrap);
+    }
 }

@@ -95,10 +95,10 @@ impl Engine {
             // One at a time: asked for twice at once, everything would go out twice.
             let _line = inner.tasks.line(endpoint).lock_owned().await;
             inner.check_open()?;
-            inner.replayable(endpoint)?;
+            let application = inner.replayable(endpoint)?.application;
             inner.wait_for_emits().await?;
             let resend = inner.resend_of(what, Some(since), until)?;
-            inner.resend_all(resend).await
+            inner.resend_all(application, resend).await
         })
         .await
     }

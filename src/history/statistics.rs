@@ -67,7 +67,7 @@ impl Engine {
         until: Timestamp,
         is_awaited: impl Fn() -> bool,
     ) -> Result<DeliveryCounts> {
-        self.inner.check_owner(Owner::Endpoint(endpoint))?;
+        let application = self.inner.application_of(Owner::Endpoint(endpoint))?;
         if until.since(since) > STATISTICS_RANGE_MAX {
             return Err(Error::invalid(format!(
                 "the time from {since} to {until} is too long: deliveries are counted over 28 \
@@ -80,7 +80,7 @@ impl Engine {
         loop {
             check_awaited(&is_awaited)?;
             let inner = Arc::clone(&self.inner);
-            let step = self.inner.blocking(move |store| {
+            let step = self.inner.scan(application, move |store| {
                 let Some((_, events)) = walk.step(store, READ_AT_ONCE)? else {
                     return Ok((walk, None));
                 };

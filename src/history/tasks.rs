@@ -137,11 +137,11 @@ impl Engine {
         filter: DeliveryFilter,
         is_awaited: impl Fn() -> bool,
     ) -> Result<DeliveryCount> {
-        let (mut resend, ..) = self.replay_matching(&filter)?;
+        let (mut resend, application, _) = self.replay_matching(&filter)?;
         let mut count = 0;
         for _ in 0..COUNTED_STEPS_MAX {
             check_awaited(&is_awaited)?;
-            let (gone_on, part) = self.inner.resend_step(resend).await?;
+            let (gone_on, part) = self.inner.resend_step(application, resend).await?;
             let Some(part) = part else { return Ok(DeliveryCount { count, at_least: false }) };
             resend = gone_on;
             count += part.count;
@@ -234,5 +234,53 @@ impl Engine {
             created_at: now,
             updated_at: now,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{NewApplication, NewEvent};
+    use serde_json::json;
+    use std::time::Duration;
+
+    /// An application with that many events, which reached nobody.
+    async fn application(engine: &Engine, events: usize) -> ApplicationId {
+        let application = NewApplication::new("Shop");
+        let application = engine.create_application(application).await.unwrap().id;
+        let event = || NewEvent::new(application, "a.b", &json!({})).unwrap();
+        engine.emit_batch((0..events).map(|_| event()).collect()).await.unwrap();
+        application
+    }
+
+    async fn until(is_true: impl Fn() -> bool) {
+        let wait = async {
+            while !is_true() {
+                crate::clock::pause(Duration::from_millis(1)).await;
+            }
+        };
+        crate::clock::within(Duration::from_secs(30), wait).await.expect("it never was");
+    }
+
+    #[tokio::test]
+    async fn tasks_take_turns_by_application_and_not_by_their_number() {
+        let engine = Engine::builder().in_memory().open().await.unwrap();
+        // Each task of the one takes two steps, that of the other six.
+        let (busy, quiet) = (application(&engine, 1).await, application(&engine, 1000).await);
+        let turns = &engine.inner.tasks.turns;
+        let held = turns.take(busy).await.unwrap();
+        let start = |application| engine.start_replay(DeliveryFilter::application(application));
+        let mut others = Vec::new();
+        for _ in 0..20 {
+            others.push(start(busy).await.unwrap().id);
+        }
+        let own = start(quiet).await.unwrap().id;
+        until(|| turns.waiting() == 21).await;
+        drop(held);
+        let is_over = |id: &TaskId| engine.task(*id).unwrap().state == TaskState::Finished;
+        until(|| is_over(&own) && others.iter().all(is_over)).await;
+        let ended_at = |id: &TaskId| engine.task(*id).unwrap().updated_at;
+        let earlier = others.iter().filter(|id| ended_at(id) < ended_at(&own)).count();
+        assert!(earlier < 5, "{earlier} of 20 tasks of another ended first");
     }
 }

@@ -6,6 +6,7 @@ mod resend;
 pub(crate) use resend::{Resend, What, attempts, may_be_replayed};
 
 use crate::engine::queueing::STORE_RETRY;
+use crate::engine::turns::Turns;
 use crate::engine::{Inner, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ApplicationId, EndpointId, Order, Task, TaskId, TaskState, Timestamp};
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Tasks that are not finished at most.
 pub(crate) const UNFINISHED_MAX: usize = 1000;
@@ -26,17 +28,27 @@ const FINISHED_OF_APPLICATION_MAX: usize = 1000;
 /// For how long a finished task is kept.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
+/// Whose turn it is to read when it is that of the tasks: one application's more, or the tasks of
+/// all would wait behind whatever else the one reads whose task has its turn.
+const TOGETHER: ApplicationId = ApplicationId::from_uuid(Uuid::nil());
+
 /// Whoever has it sends to an endpoint again; nobody else does meanwhile, or everything would go
 /// out twice.
 type Line = Arc<tokio::sync::Mutex<()>>;
 
 /// All tasks, and who is at work.
-#[derive(Default)]
 pub(crate) struct Tasks {
     all: Mutex<BTreeMap<TaskId, Task>>,
     lines: Mutex<HashMap<EndpointId, Weak<tokio::sync::Mutex<()>>>>,
-    /// One step of one task at a time: they take their turns, and leave room for everybody else.
-    turn: tokio::sync::Mutex<()>,
+    /// One step of one task at a time: applications take their turns, and leave room for everybody
+    /// else.
+    pub(crate) turns: Turns,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { all: Mutex::default(), lines: Mutex::default(), turns: Turns::new(1) }
+    }
 }
 
 impl Tasks {
@@ -204,12 +216,12 @@ impl Inner {
 
     /// One step of a task: what it sends is committed with how far it has come.
     async fn task_step(self: &Arc<Self>, task: &Task, resend: &Resend) -> Result<(Task, Resend)> {
-        let _turn = self.tasks.turn.lock().await;
+        let _turn = self.tasks.turns.take(task.application).await?;
         let mut task = task.clone();
         task.updated_at = self.clock.wall();
         let (mut changes, mut endpoints) = (Vec::new(), Default::default());
         let mut gone_on = resend.clone();
-        match self.resend_step(resend.clone()).await {
+        match self.resend_step(TOGETHER, resend.clone()).await {
             Ok((walked, Some(part))) => {
                 gone_on = walked;
                 task.done += part.count;
@@ -267,7 +279,6 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::model::TaskKind;
-    use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_millis(10 * 86_400_000);
 

@@ -4,8 +4,8 @@ use crate::dispatch::recipient::Recipient;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::model::{
-    Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState, Event, EventId,
-    Order, QueueItem, Timestamp, WebhookId,
+    ApplicationId, Delivery, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState, Event,
+    EventId, Order, QueueItem, Timestamp, WebhookId,
 };
 use crate::query::{DeliveryFilter, Walk};
 use crate::store::ledger::{Standings, single};
@@ -104,13 +104,15 @@ impl Inner {
         Ok(Resend { what, walk, sets: BTreeMap::new() })
     }
 
-    /// Finds what the next events want sent again; `None` at the end.
+    /// Finds what the next events want sent again, once it is the turn of `application`; `None` at
+    /// the end.
     pub(crate) async fn resend_step(
         self: &Arc<Self>,
+        application: ApplicationId,
         mut resend: Resend,
     ) -> Result<(Resend, Option<Part>)> {
         let inner = Arc::clone(self);
-        self.blocking(move |store| {
+        self.scan(application, move |store| {
             let step = Step::new(store, &inner, &mut resend.sets);
             let part = step.take(&resend.what, &mut resend.walk)?;
             Ok((resend, part))
@@ -127,11 +129,15 @@ impl Inner {
     }
 
     /// Sends all of it again, and returns how many webhooks that is.
-    pub(crate) async fn resend_all(self: &Arc<Self>, mut resend: Resend) -> Result<u64> {
+    pub(crate) async fn resend_all(
+        self: &Arc<Self>,
+        application: ApplicationId,
+        mut resend: Resend,
+    ) -> Result<u64> {
         let mut count = 0;
         loop {
             self.check_open()?;
-            let (gone_on, part) = self.resend_step(resend).await?;
+            let (gone_on, part) = self.resend_step(application, resend).await?;
             let Some(part) = part else { return Ok(count) };
             resend = gone_on;
             count += part.count;

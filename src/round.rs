@@ -1,5 +1,5 @@
-//! Whose turn it is: applications in turn, and within each its lanes in turn: those of endpoints,
-//! or look-ups of names, each a lane that is served once.
+//! Whose turn it is: applications in turn, and within each its lanes in turn: those of endpoints, or
+//! look-ups of names and long reads, each a lane that is served once.
 //!
 //! A pure data structure. An application with a thousand endpoints gets as many turns as one with
 //! one, and none takes all places: it gets one more only while it holds fewer than are left. That
@@ -11,7 +11,7 @@ use crate::model::ApplicationId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// The lanes that may have something to send now, and who holds how many places.
-pub(super) struct Round<Lane> {
+pub struct Round<Lane> {
     free: usize,
     tenants: HashMap<ApplicationId, Tenant<Lane>>,
     /// Applications whose turn comes.
