@@ -61,10 +61,13 @@ pub struct Config {
     /// Requests in flight at once over all endpoints. An application gets one more only while it has
     /// fewer than are left for others, so that one alone has half of them.
     pub in_flight_max: usize,
-    /// Bytes of event data kept in memory before a first attempt; more is queued on disk.
+    /// Bytes of deliveries kept in memory before a first attempt; more is queued on disk. Each
+    /// delivery counts with its event's data, and about 256 bytes besides.
     pub fresh_max_bytes: u64,
-    /// Bytes of event data loaded from queues at once. Beyond it an endpoint of which nothing is
-    /// loaded gets one webhook all the same.
+    /// Bytes of webhooks loaded from queues at once, each with its events' data and about 400 bytes
+    /// besides. An application gets more only while it has less than is left for others, so that
+    /// one alone has half of them. Beyond it an endpoint of which nothing is loaded gets one webhook
+    /// all the same.
     pub loaded_max_bytes: usize,
     /// Bytes of one event's data at most.
     pub event_data_max_bytes: usize,

@@ -1,6 +1,7 @@
 //! Who may go straight into a lane's memory, and who goes to the queue on disk.
 
 use crate::clock;
+use crate::model::ReadyWebhook;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +16,13 @@ const LANE_ROOM_LOW: i64 = LANE_ROOM / 4;
 /// are crowded together, and it would wait for each of them in turn.
 const LANE_ROOM_LOW_AGAIN: i64 = LANE_ROOM_LOW / 2;
 
-/// Bytes of event data that all lanes together hold before a first attempt.
+/// Bytes that a delivery takes in its lane besides its data: without them, the budget would admit
+/// half a million of `{}` for each MiB. A lane has up to twice the places that it needs.
+const DELIVERY_BYTES: usize = 2 * size_of::<ReadyWebhook>() + ALLOCATION_BYTES_MIN;
+/// Bytes that the smallest piece of memory takes: here the list with the delivery's event.
+const ALLOCATION_BYTES_MIN: usize = 32;
+
+/// Bytes that the deliveries of all lanes together take before a first attempt.
 #[derive(Debug)]
 pub struct MemoryBudget(AtomicI64);
 
@@ -79,10 +86,10 @@ impl Gate {
         true
     }
 
-    /// Takes a place in memory for `bytes` of data, if there is one. A lane that is full is closed
+    /// Takes a place in memory for a delivery with `bytes` of data, if there is one. A lane that is full is closed
     /// until its queue is empty again, so that what comes later does not overtake.
     pub fn admit(&self, bytes: usize) -> bool {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let bytes = cost(bytes);
         if !self.open.load(Ordering::Acquire) {
             return false;
         }
@@ -96,15 +103,15 @@ impl Gate {
         true
     }
 
-    /// Takes a place in memory whether there is one or not.
+    /// Takes a place in memory for a delivery with `bytes` of data, whether there is one or not.
     pub fn take(&self, bytes: usize) {
         self.room.fetch_sub(1, Ordering::Relaxed);
-        self.budget.0.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.budget.0.fetch_sub(cost(bytes), Ordering::Relaxed);
     }
 
-    /// Gives a place in memory back.
+    /// Gives the place of a delivery with `bytes` of data back.
     pub fn release(&self, bytes: usize) {
-        self.give_back(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.give_back(cost(bytes));
     }
 
     fn give_back(&self, bytes: i64) {
@@ -134,21 +141,38 @@ impl Gate {
     }
 }
 
+/// What a delivery with that much data costs.
+fn cost(bytes: usize) -> i64 {
+    i64::try_from(bytes.saturating_add(DELIVERY_BYTES)).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_full_gate_closes_until_it_is_reopened() {
-        let budget = MemoryBudget::new(100);
+        let budget = MemoryBudget::new(100 + DELIVERY_BYTES as u64);
         let gate = Gate::new(Arc::clone(&budget));
         assert!(gate.admit(60));
+        assert_eq!(budget.left(), 40);
         assert!(!gate.admit(60), "only 40 bytes are left");
         assert_eq!(budget.left(), 40);
-        assert!(!gate.admit(1), "what is small does not overtake");
         gate.release(60);
+        assert!(!gate.admit(1), "what is small does not overtake");
         gate.reopen();
         assert!(gate.admit(100));
+        assert_eq!(budget.left(), 0);
+    }
+
+    #[test]
+    fn what_is_tiny_takes_its_place_in_memory_too() {
+        let budget = MemoryBudget::new(64 * 1024);
+        let gates = [(); 100].map(|()| Gate::new(Arc::clone(&budget)));
+        let admit = |gate: &&Gate| gate.admit(2);
+        let admitted = (0..1000).flat_map(|_| gates.iter().filter(admit)).count();
+        assert!((200..300).contains(&admitted), "{admitted} of about 256 bytes");
+        assert!(gates.iter().all(Gate::is_closed));
     }
 
     #[tokio::test]

@@ -15,6 +15,10 @@ use std::sync::Arc;
 /// Bytes of event data in one webhook of several events at most.
 const BATCH_MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// Deliveries that are moved to the queue on disk in one commit, as far as each endpoint's can stay
+/// together: others' commits wait for as long as one takes.
+pub const SPILL_MAX: usize = 256;
+
 /// What a lane wants done next.
 #[derive(Debug)]
 pub enum Departure {
@@ -223,19 +227,24 @@ impl Lanes {
         self.enter_round(endpoint);
     }
 
-    /// Takes out everything fresh that was accepted before `since` and still waits, to be queued
-    /// on disk instead.
+    /// Takes out fresh webhooks of lanes whose first was accepted before `since` and still waits, to
+    /// be queued on disk instead: [`SPILL_MAX`] at most, or all of one lane that has more. What is
+    /// left for the next call stays in its lane, and may go meanwhile.
     pub fn take_aged(&mut self, since: Timestamp) -> Vec<(EndpointId, ReadyWebhook)> {
         let mut aged = Vec::new();
         for (endpoint, lane) in &mut self.lanes {
             let is_aged =
                 |item: &ReadyWebhook| item.held == Held::Fresh && item.accepted_due < since;
-            if !lane.ready.get(0).is_some_and(is_aged) {
+            let has_room = aged.is_empty() || aged.len() + lane.ready.fresh() <= SPILL_MAX;
+            if !has_room || !lane.ready.get(0).is_some_and(is_aged) {
                 continue;
             }
             lane.recipient.gate.close();
             // All that is fresh goes, so that nothing overtakes what goes to the queue.
             aged.extend(lane.ready.take_fresh().into_iter().map(|item| (*endpoint, item)));
+            if aged.len() >= SPILL_MAX {
+                break;
+            }
         }
         aged
     }
@@ -334,4 +343,4 @@ fn is_formable(item: &ReadyWebhook) -> bool {
 
 #[cfg(test)]
 #[path = "lanes_tests.rs"]
-mod tests;
+pub(super) mod tests;

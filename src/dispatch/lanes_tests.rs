@@ -10,11 +10,11 @@ fn application(number: u128) -> ApplicationId {
     ApplicationId::from_uuid(Uuid::from_u128(number))
 }
 
-fn endpoint(number: u128) -> EndpointId {
+pub fn endpoint(number: u128) -> EndpointId {
     EndpointId::from_uuid(Uuid::from_u128(number))
 }
 
-fn recipient(owner: u128, number: u128) -> Arc<Recipient> {
+pub fn recipient(owner: u128, number: u128) -> Arc<Recipient> {
     let time = Timestamp::EPOCH;
     // Its sealed fields can be made only by the vault, or by reading them.
     let endpoint: Endpoint = serde_json::from_value(json!({
@@ -37,7 +37,7 @@ fn recipient(owner: u128, number: u128) -> Arc<Recipient> {
     })
 }
 
-fn webhook(number: u128) -> ReadyWebhook {
+pub fn webhook(number: u128) -> ReadyWebhook {
     ReadyWebhook {
         webhook: WebhookId::from_uuid(Uuid::from_u128(number)),
         events: Vec::new(),
@@ -173,6 +173,37 @@ fn a_new_limit_counts_at_once_and_the_same_one_changes_nothing() {
     assert_eq!(lanes.next_wake(), Some(at(1000)));
     lanes.limit(application(1), None);
     assert_eq!(departed(&mut lanes, at(999)).len(), 28);
+}
+
+#[test]
+fn what_is_aged_goes_to_disk_in_parts_and_a_lane_at_once() {
+    let mut lanes = Lanes::new(0);
+    let lengths = [100, 100, 100, 4000, 1, 255, 256, 257];
+    for (number, length) in (1..).zip(lengths) {
+        lanes.open(recipient(1, number));
+        for count in 0..length {
+            lanes.arrive(endpoint(number), webhook(number * 10_000 + count));
+        }
+    }
+    assert!(lanes.take_aged(Timestamp::EPOCH).is_empty(), "nothing is older than that");
+    let mut lanes_met = BTreeSet::new();
+    let mut total = 0;
+    loop {
+        let part = lanes.take_aged(at(0));
+        let own: BTreeSet<_> = part.iter().map(|(endpoint, _)| *endpoint).collect();
+        if own.is_empty() {
+            break;
+        }
+        assert!(own.len() == 1 || part.len() <= SPILL_MAX, "{} of {own:?}", part.len());
+        assert!(own.iter().all(|lane| lanes_met.insert(*lane)), "a lane is in two parts");
+        for (endpoint, lane) in &lanes.lanes {
+            let is_taken = lanes_met.contains(endpoint);
+            assert_eq!(lane.recipient.gate.is_closed(), is_taken);
+            assert_eq!(lane.ready.is_empty(), is_taken);
+        }
+        total += part.len();
+    }
+    assert_eq!(total, 5069);
 }
 
 #[test]

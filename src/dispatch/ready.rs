@@ -41,6 +41,11 @@ impl Ready {
         self.items.len()
     }
 
+    /// How many of them are in memory only.
+    pub fn fresh(&self) -> usize {
+        self.items.len() - self.queued
+    }
+
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

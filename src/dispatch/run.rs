@@ -42,6 +42,8 @@ pub enum Command {
         /// The places in the queue that its record removed.
         gone: Vec<QueueItem>,
     },
+    /// What was handed to [`Crew::spill`] is in the queue on disk.
+    Spilled,
     /// Answer when all commands before this one were carried out, with the number of requests in
     /// flight.
     Barrier(oneshot::Sender<usize>),
@@ -55,7 +57,8 @@ pub enum Command {
 pub trait Crew: Send + Sync + 'static {
     /// Sends or forms, then tells the loop that it finished.
     fn depart(&self, departure: Departure);
-    /// Puts fresh items that cannot go now into the queue on disk.
+    /// Puts fresh items that cannot go now into the queue on disk, then tells the loop that they are
+    /// there.
     fn spill(&self, items: Vec<(EndpointId, ReadyWebhook)>);
     /// Takes note that an item of the store's queue was to go first in its lane, and is in none.
     fn refused(&self, endpoint: EndpointId, place: QueueItem);
@@ -82,6 +85,7 @@ impl Dispatcher {
             crew,
             in_flight: Arc::clone(&dispatcher.in_flight),
             count,
+            spills: 0,
             stopped: false,
         };
         tokio::spawn(run.run(receiver));
@@ -126,6 +130,8 @@ struct Run {
     crew: Arc<dyn Crew>,
     in_flight: InFlight,
     count: watch::Sender<usize>,
+    /// What the crew was handed to be queued on disk, and is not there yet.
+    spills: usize,
     stopped: bool,
 }
 
@@ -222,6 +228,10 @@ impl Run {
                 drop(in_flight);
                 self.lanes.finished(endpoint, webhook, attempts, &gone);
             }
+            Command::Spilled => {
+                self.spills = self.spills.saturating_sub(1);
+                self.spill_aged();
+            }
             Command::Status(reply) => drop(reply.send(self.lanes.status())),
             Command::Stop => self.stopped = true,
             Command::Barrier(_) => {}
@@ -229,16 +239,26 @@ impl Run {
     }
 
     /// Hands what is only in memory to the crew; what is queued already needs nothing.
-    fn spill(&self, mut items: Vec<(EndpointId, ReadyWebhook)>) {
+    fn spill(&mut self, mut items: Vec<(EndpointId, ReadyWebhook)>) {
         items.retain(|(_, item)| item.held == Held::Fresh);
         if !items.is_empty() {
+            self.spills += 1;
             self.crew.spill(items);
         }
     }
 
+    /// Has what waits for too long queued on disk, one commit after the other: what is not there yet
+    /// stays in its lane, where nothing overtakes it.
     fn spill_aged(&mut self) {
+        if self.spills > 0 {
+            return;
+        }
         let age_max = FRESH_AGE_MAX.mul_f64(self.clock.speed());
         let aged = self.lanes.take_aged(self.clock.now().before(age_max));
         self.spill(aged);
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

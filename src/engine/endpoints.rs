@@ -357,7 +357,8 @@ impl Inner {
         self.directory.put_recipient(recipient);
         if recipient.endpoint.state == EndpointState::Enabled {
             self.dispatcher.tell(Command::Open(Arc::clone(recipient)));
-            self.window.tell(window::Command::Open(recipient.endpoint.id));
+            let Endpoint { id, application, .. } = *recipient.endpoint;
+            self.window.tell(window::Command::Open(id, application));
         } else {
             recipient.gate.close();
         }

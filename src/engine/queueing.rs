@@ -1,5 +1,7 @@
 //! Between memory and the queues on disk: batches formed, fresh deliveries spilled and taken up.
 
+use crate::dispatch::gate::Gate;
+use crate::dispatch::lanes::SPILL_MAX;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::Inner;
@@ -10,7 +12,7 @@ use crate::model::{
 use crate::store::ledger;
 use crate::store::{Acceptance, Change, FormedWebhook, Store};
 use crate::wheel::window;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,32 +89,47 @@ impl Inner {
         }
     }
 
-    /// Moves deliveries from memory to the queue on disk.
+    /// Moves deliveries from memory to the queue on disk, a part at a time.
     pub fn spill(self: &Arc<Self>, items: Vec<(EndpointId, ReadyWebhook)>) {
-        let mut changes = Vec::with_capacity(items.len());
-        let mut places = Vec::with_capacity(items.len());
-        let mut rooms = Vec::with_capacity(items.len());
-        for (endpoint, item) in &items {
+        let mut gates = HashMap::new();
+        for (endpoint, _) in &items {
             // Now, since an endpoint that is being deleted is not found a moment later.
-            if let Ok(recipient) = self.directory.recipient(*endpoint) {
-                rooms.push((Arc::clone(&recipient.gate), item.bytes()));
+            if !gates.contains_key(endpoint)
+                && let Ok(recipient) = self.directory.recipient(*endpoint)
+            {
+                gates.insert(*endpoint, Arc::clone(&recipient.gate));
             }
-            let place = QueueItem { due: item.accepted_due, webhook: item.webhook, manual: false };
-            changes.push(Change::Spill(*endpoint, place));
-            places.push((*endpoint, place));
         }
         let inner = Arc::clone(self);
         tokio::spawn(async move {
-            if inner.insist(changes).await.is_err() {
-                return;
+            for part in spill_parts(items) {
+                if inner.spill_part(part, &gates).await.is_err() {
+                    break;
+                }
             }
-            for (gate, bytes) in rooms {
-                gate.release(bytes);
-            }
-            for (endpoint, place) in places {
-                inner.window.tell(window::Command::Waiting(endpoint, place.due));
-            }
+            inner.dispatcher.tell(Command::Spilled);
         });
+    }
+
+    async fn spill_part(
+        &self,
+        part: Vec<(EndpointId, ReadyWebhook)>,
+        gates: &HashMap<EndpointId, Arc<Gate>>,
+    ) -> Result<()> {
+        let place = |item: &ReadyWebhook| QueueItem {
+            due: item.accepted_due,
+            webhook: item.webhook,
+            manual: false,
+        };
+        let changes = part.iter().map(|(endpoint, item)| Change::Spill(*endpoint, place(item)));
+        self.insist(changes.collect()).await?;
+        for (endpoint, item) in part {
+            if let Some(gate) = gates.get(&endpoint) {
+                gate.release(item.bytes());
+            }
+            self.window.tell(window::Command::Waiting(endpoint, item.accepted_due));
+        }
+        Ok(())
     }
 
     /// Puts the fresh deliveries that the store holds into their lanes: at the start.
@@ -157,6 +174,22 @@ impl Inner {
     }
 }
 
+/// What is spilled, as the parts that are committed one after the other. All of an endpoint is in one
+/// of them: of a queue that is there by half, the half could go out, and the gate open for what is to
+/// come after the other.
+fn spill_parts(mut items: Vec<(EndpointId, ReadyWebhook)>) -> Vec<Vec<(EndpointId, ReadyWebhook)>> {
+    // Stable: each endpoint's stay in their order.
+    items.sort_by_key(|(endpoint, _)| *endpoint);
+    let mut parts: Vec<Vec<_>> = Vec::new();
+    for own in items.chunk_by(|(one, _), (other, _)| one == other) {
+        match parts.last_mut() {
+            Some(part) if part.len() + own.len() <= SPILL_MAX => part.extend_from_slice(own),
+            _ => parts.push(own.to_vec()),
+        }
+    }
+    parts
+}
+
 /// A new delivery for its lane.
 pub(crate) fn fresh_item(
     webhook: WebhookId,
@@ -173,5 +206,40 @@ pub(crate) fn fresh_item(
         accepted_due: due,
         not_before: Timestamp::EPOCH,
         formed: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn item(endpoint: u128, number: u128) -> (EndpointId, ReadyWebhook) {
+        let item = ReadyWebhook {
+            webhook: WebhookId::from_uuid(Uuid::from_u128(number)),
+            events: Vec::new(),
+            trigger: Trigger::Scheduled,
+            attempts: 0,
+            scheduled_attempts: 0,
+            held: Held::Fresh,
+            accepted_due: Timestamp::EPOCH,
+            not_before: Timestamp::EPOCH,
+            formed: false,
+        };
+        (EndpointId::from_uuid(Uuid::from_u128(endpoint)), item)
+    }
+
+    #[test]
+    fn a_spill_is_cut_between_endpoints() {
+        // Three endpoints that get the same events, one that has more than a part, and a last one.
+        let shared = (0..100).flat_map(|number| [1, 2, 3].map(|endpoint| item(endpoint, number)));
+        let alone = (0..1000).map(|number| item(4, number)).chain([item(5, 0)]);
+        let parts = spill_parts(shared.chain(alone).collect());
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [200, 100, 1000, 1]);
+        for own in parts.iter().flat_map(|part| part.chunk_by(|(one, _), (other, _)| one == other))
+        {
+            let webhooks = own.iter().map(|(_, item)| item.webhook);
+            assert!(webhooks.is_sorted(), "each endpoint's in their order");
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod accepting;
 mod recovery;
 mod reply;
+mod size;
 
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Operations put into one commit at most.
+/// Things written in one commit at most, give or take one operation: others wait for that long.
 const BATCH_MAX: usize = 1024;
 /// Bytes of event data put into one commit at most.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -228,6 +229,8 @@ struct Gathered {
     uids: HashMap<(ApplicationId, String), EventId>,
     bytes: usize,
     operations: usize,
+    /// What they write.
+    written: usize,
     /// What was insisted on and could not be looked at, as the store failed.
     unread: Vec<(Vec<NewAcceptance>, Reply<Vec<Accepted>>)>,
     /// A step of expiry failed: the commit will fail too, and lead to the store being reopened.
@@ -251,7 +254,7 @@ impl Committer {
             let watch = Stopwatch::start();
             let room = self.store.check_room();
             self.gather(first, &room);
-            while self.gathered.operations < BATCH_MAX
+            while self.gathered.written < BATCH_MAX
                 && self.gathered.bytes < BATCH_BYTES_MAX
                 && self.gathered.close.is_none()
                 && let Ok(next) = self.receiver.try_recv()
@@ -272,6 +275,7 @@ impl Committer {
 
     fn gather(&mut self, operation: Operation, room: &Result<()>) {
         self.gathered.operations += 1;
+        self.gathered.written += operation.size();
         match operation {
             Operation::Accept(events, reply) => match room {
                 Ok(()) => self.gather_events(events, reply),

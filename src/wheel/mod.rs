@@ -9,6 +9,7 @@
 //! After Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7.
 
 mod levels;
+mod shares;
 mod slab;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,15 @@
 //!
 //! A million waiting retries are a million keys on disk and one timer for each endpoint here.
 
+mod reading;
+
 use crate::clock::Clock;
-use crate::error::Result;
-use crate::model::{EndpointId, QueueItem, QueueProgress, Timestamp};
-use crate::store::ledger::{self, LoadedWebhook};
+use crate::model::{ApplicationId, EndpointId, QueueItem, QueueProgress, Timestamp};
+use crate::store::ledger::LoadedWebhook;
 use crate::store::{Change, Store};
+use crate::wheel::shares::Shares;
 use crate::wheel::{TimerId, Wheel};
+use reading::{WEBHOOK_BYTES, loaded_bytes, read};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Webhooks of one endpoint that are loaded at once at most.
 const LANE_LOADED_MAX: usize = 1024;
-/// Bytes of event data that are read for one endpoint at once, give or take one webhook.
+/// Bytes that are read for one endpoint at once, give or take one webhook.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long to wait before reading again after the store failed.
 const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -30,8 +33,8 @@ pub enum Command {
     Held(EndpointId, QueueItem, oneshot::Sender<()>),
     /// This item is in no lane any more.
     Released(EndpointId, QueueItem),
-    /// Load this endpoint's queue, and tell when it is empty.
-    Open(EndpointId),
+    /// Load the queue of this application's endpoint, and tell when it is empty.
+    Open(EndpointId, ApplicationId),
     /// Load it no more; what was loaded is in no lane any more.
     Close(EndpointId),
     /// Answer when everything that is due was loaded, as far as there is room.
@@ -83,9 +86,7 @@ impl Window {
             crew,
             wheel,
             lanes: HashMap::new(),
-            loaded_bytes: 0,
-            loaded_bytes_max,
-            hungry: VecDeque::new(),
+            loaded_bytes: Shares::new(loaded_bytes_max),
             called: VecDeque::new(),
         };
         tokio::spawn(run.run(receiver));
@@ -132,7 +133,8 @@ fn tick_over(time: Timestamp) -> u64 {
 
 #[derive(Default)]
 struct Lane {
-    open: bool,
+    /// Whose it is, while it is served.
+    open: Option<ApplicationId>,
     /// When something is due next, as far as it is known.
     due: Option<Timestamp>,
     timer: Option<TimerId>,
@@ -149,11 +151,9 @@ struct Run {
     crew: Arc<dyn Crew>,
     wheel: Wheel<EndpointId>,
     lanes: HashMap<EndpointId, Lane>,
-    /// Bytes of event data in the lanes that came from queues.
-    loaded_bytes: usize,
-    loaded_bytes_max: usize,
-    /// Endpoints that have more due than there was room for.
-    hungry: VecDeque<EndpointId>,
+    /// Bytes in the lanes that came from queues, by application, and the endpoints that have more
+    /// due than there was room for.
+    loaded_bytes: Shares<ApplicationId, EndpointId>,
     /// Endpoints that are to be loaded, one after another.
     called: VecDeque<EndpointId>,
 }
@@ -202,9 +202,8 @@ impl Run {
             }
             self.call(endpoint);
         }
-        let has_room = self.loaded_bytes < self.loaded_bytes_max;
-        let hungry = if has_room { self.hungry.pop_front() } else { None };
-        let Some(endpoint) = hungry.or_else(|| self.called.pop_front()) else { return false };
+        let next = self.loaded_bytes.next().or_else(|| self.called.pop_front());
+        let Some(endpoint) = next else { return false };
         self.load(endpoint).await;
         true
     }
@@ -227,13 +226,16 @@ impl Run {
             }
             Command::Released(endpoint, item) => {
                 let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-                self.loaded_bytes -= lane.loaded.remove(&item).unwrap_or(0);
+                let bytes = lane.loaded.remove(&item).unwrap_or(0);
+                if let Some(application) = lane.open {
+                    self.loaded_bytes.give_back(application, bytes);
+                }
                 let wants_more = lane.hungry && lane.loaded.len() <= LANE_LOADED_MAX / 2;
                 let is_empty = lane.loaded.is_empty();
                 let now = self.clock.now();
                 if wants_more {
                     self.call(endpoint);
-                } else if is_empty && lane.open {
+                } else if is_empty && lane.open.is_some() {
                     if !lane.called && lane.due.is_none_or(|due| due > now) {
                         self.crew.emptied(endpoint);
                     }
@@ -241,13 +243,16 @@ impl Run {
                     self.lanes.remove(&endpoint);
                 }
             }
-            Command::Open(endpoint) => {
-                self.lanes.entry(endpoint).or_default().open = true;
+            Command::Open(endpoint, application) => {
+                self.lanes.entry(endpoint).or_default().open = Some(application);
                 self.call(endpoint);
             }
             Command::Close(endpoint) => {
                 if let Some(lane) = self.lanes.remove(&endpoint) {
-                    self.loaded_bytes -= lane.loaded.values().sum::<usize>();
+                    if let Some(application) = lane.open {
+                        self.loaded_bytes.leave(application, endpoint);
+                        self.loaded_bytes.give_back(application, lane.loaded.values().sum());
+                    }
                     lane.timer.map(|timer| self.wheel.cancel(timer));
                 }
             }
@@ -262,7 +267,8 @@ impl Run {
 
     /// Sets the endpoint's timer, unless it goes off earlier anyway.
     fn expect(&mut self, endpoint: EndpointId, due: Timestamp) {
-        let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
+        let lane = self.lanes.get_mut(&endpoint).filter(|lane| lane.open.is_some());
+        let Some(lane) = lane else { return };
         if lane.hungry || lane.called || lane.due.is_some_and(|held| held <= due) {
             return;
         }
@@ -272,35 +278,38 @@ impl Run {
     }
 
     /// Takes note that an endpoint has more due than is in its lane. It is loaded when something
-    /// leaves that, or when somebody else makes room.
-    fn starve(&mut self, endpoint: EndpointId, is_full: bool) {
+    /// leaves that, or, if its application has no more room, when there is some.
+    fn starve(&mut self, endpoint: EndpointId, application: ApplicationId) {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         lane.hungry = true;
-        if is_full && !self.hungry.contains(&endpoint) {
-            self.hungry.push_back(endpoint);
+        if self.loaded_bytes.room(application) == 0 {
+            self.loaded_bytes.wait(application, endpoint);
         }
     }
 
     /// Loads what is due of an endpoint's queue into its lane: one webhook at least if there is
     /// none.
     async fn load(&mut self, endpoint: EndpointId) {
-        let Some(lane) = self.lanes.get_mut(&endpoint).filter(|lane| lane.open) else { return };
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         lane.called = false;
-        let is_full = self.loaded_bytes >= self.loaded_bytes_max;
-        let limit = match is_full {
-            false if lane.loaded.len() < LANE_LOADED_MAX => LANE_LOADED_MAX,
-            // However full: what others have loaded may wait for a limit of theirs for long.
-            true if lane.loaded.is_empty() => 1,
-            _ => {
-                self.starve(endpoint, is_full);
-                return;
-            }
-        };
-        lane.hungry = false;
+        let Some(application) = lane.open else { return };
+        let room = self.loaded_bytes.room(application);
+        let is_full = room == 0 || lane.loaded.len() >= LANE_LOADED_MAX;
+        if is_full && !lane.loaded.is_empty() {
+            self.starve(endpoint, application);
+            return;
+        }
+        if std::mem::take(&mut lane.hungry) {
+            self.loaded_bytes.leave(application, endpoint);
+        }
+        // However full: what is loaded may wait for a limit for long. This one counts for nobody's
+        // share, or an application with many endpoints would leave none to others.
+        let bytes_max = room.clamp(1, READ_BYTES_MAX);
         let held: HashSet<QueueItem> = lane.loaded.keys().copied().collect();
+        let limit = LANE_LOADED_MAX.min(held.len() + bytes_max.div_ceil(WEBHOOK_BYTES));
         let store = Arc::clone(&self.store);
         let now = self.clock.now();
-        let read = move || read(&*store, endpoint, &held, now, limit);
+        let read = move || read(&*store, endpoint, &held, now, limit, bytes_max);
         let read = tokio::task::spawn_blocking(read).await;
         let Ok(Ok(read)) = read else {
             tracing::warn!(%endpoint, "the queue could not be read; trying again");
@@ -310,8 +319,8 @@ impl Run {
         };
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         for (item, _, webhook) in &read.found {
-            let bytes = webhook.events.iter().map(|event| event.data.len()).sum();
-            self.loaded_bytes += bytes;
+            let bytes = if room == 0 { 0 } else { loaded_bytes(webhook) };
+            self.loaded_bytes.take(application, bytes);
             lane.loaded.insert(*item, bytes);
         }
         if !read.stale.is_empty() {
@@ -327,7 +336,7 @@ impl Run {
                 let later = self.clock.now().after(STORE_RETRY);
                 self.expect(endpoint, later);
             }
-            Some(due) if due <= now => self.starve(endpoint, is_full),
+            Some(due) if due <= now => self.starve(endpoint, application),
             next => {
                 self.crew.drained(endpoint);
                 if lane.loaded.is_empty() {
@@ -339,58 +348,6 @@ impl Run {
             }
         }
     }
-}
-
-struct Read {
-    found: Vec<Loaded>,
-    stale: Vec<Change>,
-    next_due: Option<Timestamp>,
-}
-
-/// Reads what is due and not held already, with the webhooks themselves.
-fn read(
-    store: &dyn Store,
-    endpoint: EndpointId,
-    held: &HashSet<QueueItem>,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Read> {
-    let page = store.queue(endpoint, now, limit)?;
-    let mut read = Read { found: Vec::new(), stale: Vec::new(), next_due: page.next_due };
-    let mut bytes = 0;
-    for (item, progress) in page.items.into_iter().filter(|(item, _)| !held.contains(item)) {
-        if bytes > READ_BYTES_MAX {
-            read.next_due = Some(item.due);
-            break;
-        }
-        match ledger::load(store, item.webhook)? {
-            Some(webhook) => {
-                bytes += webhook.events.iter().map(|event| event.data.len()).sum::<usize>();
-                // A replay stands beside the schedule and does not know how far that has come.
-                let progress = match item.manual {
-                    true => progress_by_hand(store, endpoint, item)?,
-                    false => progress,
-                };
-                read.found.push((item, progress, webhook));
-            }
-            // It expired.
-            None => read.stale.push(Change::Dequeue(endpoint, item)),
-        }
-    }
-    Ok(read)
-}
-
-fn progress_by_hand(
-    store: &dyn Store,
-    endpoint: EndpointId,
-    item: QueueItem,
-) -> Result<QueueProgress> {
-    let ledger = ledger::ledger(store, endpoint, item.webhook)?;
-    Ok(ledger.map_or(QueueProgress::default(), |ledger| QueueProgress {
-        attempts: ledger.attempts,
-        scheduled_attempts: ledger.scheduled_attempts,
-        not_before: Timestamp::EPOCH,
-    }))
 }
 
 #[cfg(test)]

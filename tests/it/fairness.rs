@@ -93,8 +93,8 @@ async fn an_applications_limit_holds_back_no_other_application() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_that_waits_for_a_limit_fills_nobody_elses_room() {
-    // Everything goes through queues, and the backlog below takes more than may be loaded.
-    let config = Config { fresh_max_bytes: 0, loaded_max_bytes: 50, ..development() };
+    // Everything goes through queues, and the backlog below has several times what may be loaded.
+    let config = Config { fresh_max_bytes: 0, loaded_max_bytes: 128 * 1024, ..development() };
     let bench = bench_with(|builder| builder.config(config)).await;
     let limited = NewApplication { rate_limit_per_second: Some(1), ..NewApplication::new("Bar") };
     let limited = bench.engine.create_application(limited).await.unwrap().id;
@@ -102,8 +102,10 @@ async fn a_backlog_that_waits_for_a_limit_fills_nobody_elses_room() {
     for _ in 0..10 {
         bench.engine.create_endpoint(limited, NewEndpoint::new(held_back.url())).await.unwrap();
     }
+    let note = "n".repeat(8000);
     for number in 0..10 {
-        let event = NewEvent::new(limited, "order.created", &json!({ "orderId": number }));
+        let order = json!({ "orderId": number, "note": note });
+        let event = NewEvent::new(limited, "order.created", &order);
         bench.engine.emit(event.unwrap()).await.unwrap();
     }
     bench.engine.settle().await;
@@ -115,11 +117,13 @@ async fn a_backlog_that_waits_for_a_limit_fills_nobody_elses_room() {
     assert_eq!(posts(&receiver).len(), 1);
     bench.advance(seconds(30)).await;
     assert_eq!(posts(&receiver).len(), 2, "its retry, as soon as it is due");
-    for number in 2..9 {
+    let hanging = bench.listen_raw().await;
+    bench.endpoint(NewEndpoint::new(hanging.url())).await;
+    for number in 2..10 {
         bench.order(number).await;
     }
-    bench.engine.settle().await;
-    assert_eq!(posts(&receiver).len(), 9, "one after the other");
+    hanging.connections(8).await;
+    until(|| posts(&receiver).len() == 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,8 @@ pub struct Faulty<S> {
     refused_openings: AtomicU32,
     /// Every batch that is tried while it fails.
     pub tried: Notify,
+    /// How much there is in each batch. A commit waits for whoever looks.
+    pub batches: Mutex<Vec<usize>>,
 }
 
 impl<S: Store> Faulty<S> {
@@ -49,6 +51,7 @@ impl<S: Store> Faulty<S> {
             damaged: Mutex::new(None),
             refused_openings: AtomicU32::new(0),
             tried: Notify::new(),
+            batches: Mutex::default(),
         })
     }
 
@@ -68,6 +71,7 @@ impl<S: Store> Faulty<S> {
 
 impl<S: Store> Store for Faulty<S> {
     fn commit(&self, batch: &Batch) -> Result<()> {
+        self.batches.lock().unwrap().push(batch.operations());
         if self.failing.load(Ordering::SeqCst) {
             if self.after_writing.load(Ordering::SeqCst) {
                 self.inner.commit(batch).unwrap();

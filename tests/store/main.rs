@@ -24,6 +24,7 @@ mod listing;
 mod queueing;
 mod random;
 mod recording;
+mod sharing;
 mod telling;
 mod world;
 

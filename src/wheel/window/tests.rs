@@ -55,8 +55,9 @@ async fn what_is_told_while_many_queues_are_due_waits_for_the_one_that_is_being_
     let crew = Arc::new(Counting { loads: Mutex::default(), window: Mutex::default() });
     let store = Arc::new(MemoryStore::new());
     let shared = Arc::new(Shared(Arc::clone(&crew)));
+    let application = ApplicationId::from_uuid(Uuid::from_u128(7));
     Window::start(commands, clock.clone(), store, shared, 1024);
-    (0..ENDPOINTS).for_each(|number| window.tell(Command::Open(endpoint(number))));
+    (0..ENDPOINTS).for_each(|number| window.tell(Command::Open(endpoint(number), application)));
     window.barrier().await;
     let due = clock.now().after(Duration::from_secs(1));
     (0..ENDPOINTS).for_each(|number| window.tell(Command::Waiting(endpoint(number), due)));
