@@ -274,6 +274,17 @@ pub(crate) fn reads_max() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
+/// Waits until something is true that soon is.
+#[cfg(test)]
+pub(crate) async fn until(is_true: impl Fn() -> bool) {
+    let wait = async {
+        while !is_true() {
+            crate::clock::pause(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(crate::clock::within(Duration::from_secs(30), wait).await.is_some(), "it never was");
+}
+
 /// What the loop and the window call. They start before the engine is complete, so they hold this.
 #[derive(Default)]
 pub(crate) struct Hands(OnceLock<Weak<Inner>>);

@@ -131,22 +131,11 @@ fn unknown(id: DeliveryId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{NewApplication, NewEndpoint, NewEvent};
+    use crate::engine::{NewApplication, NewEndpoint, NewEvent, until};
     use crate::model::ApplicationId;
     use futures_util::future::{BoxFuture, join_all};
     use serde_json::json;
-    use std::time::Duration;
     use uuid::Uuid;
-
-    /// Waits until so many reads wait for their turn.
-    async fn until_waiting(engine: &Engine, count: usize) {
-        let wait = async {
-            while engine.inner.reads.waiting() != count {
-                crate::clock::pause(Duration::from_millis(1)).await;
-            }
-        };
-        crate::clock::within(Duration::from_secs(30), wait).await.expect("they never waited");
-    }
 
     /// Sends one event to an endpoint where nobody listens, until it was tried.
     async fn tried(engine: &Engine, application: ApplicationId) -> DeliveryId {
@@ -164,7 +153,7 @@ mod tests {
         let endpoint = engine.create_endpoint(shop, endpoint).await.unwrap().endpoint.id;
         let id = tried(&engine, shop).await;
         let attempt = engine.delivery(id).await.unwrap().attempts[0].id;
-        let (since, until) = (Timestamp::from_millis(0), Timestamp::from_millis(1));
+        let (since, end) = (Timestamp::from_millis(0), Timestamp::from_millis(1));
 
         let others = (1..=crate::engine::reads_max() as u128).map(Uuid::from_u128);
         let take = |other| engine.inner.reads.take(ApplicationId::from_uuid(other));
@@ -179,7 +168,7 @@ mod tests {
             }),
             Box::pin(async { engine.attempts(AttemptFilter::endpoint(endpoint)).await.map(drop) }),
             Box::pin(async { engine.attempts(AttemptFilter::event(id.event)).await.map(drop) }),
-            Box::pin(async { engine.statistics(endpoint, since, until).await.map(drop) }),
+            Box::pin(async { engine.statistics(endpoint, since, end).await.map(drop) }),
             Box::pin(async {
                 engine.count_deliveries(DeliveryFilter::application(shop)).await.map(drop)
             }),
@@ -191,7 +180,7 @@ mod tests {
         ];
         let count = reads.len();
         let meanwhile = async {
-            until_waiting(&engine, count).await;
+            until(|| engine.inner.reads.waiting() == count).await;
             tried(&engine, shop).await;
             assert_eq!(engine.inner.reads.waiting(), count);
             drop(places);

@@ -240,9 +240,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{NewApplication, NewEvent};
+    use crate::engine::{NewApplication, NewEvent, until};
     use serde_json::json;
-    use std::time::Duration;
 
     /// An application with that many events, which reached nobody.
     async fn application(engine: &Engine, events: usize) -> ApplicationId {
@@ -251,15 +250,6 @@ mod tests {
         let event = || NewEvent::new(application, "a.b", &json!({})).unwrap();
         engine.emit_batch((0..events).map(|_| event()).collect()).await.unwrap();
         application
-    }
-
-    async fn until(is_true: impl Fn() -> bool) {
-        let wait = async {
-            while !is_true() {
-                crate::clock::pause(Duration::from_millis(1)).await;
-            }
-        };
-        crate::clock::within(Duration::from_secs(30), wait).await.expect("it never was");
     }
 
     #[tokio::test]
