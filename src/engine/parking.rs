@@ -33,25 +33,24 @@ impl Inner {
         };
         let request = challenge.request(&recipient.endpoint.url, &challenge.token(&self.chance)?);
         let mut headers = request.headers.clone();
-        let mut credential = self.credential(recipient).await.map_err(|failure| {
+        let (credential, spent) = self.credential(recipient).await;
+        let mut credential = credential.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
         })?;
         headers.extend(credential.iter_mut().map(super::sending::Credential::take_header));
         headers.extend(self.extra_headers());
-        let exchange = self
-            .egress
-            .exchange(OutboundRequest {
-                method: http::Method::GET,
-                url: request.url.clone(),
-                headers,
-                body: Bytes::new(),
-                timeout: recipient.provider.timeout(),
-                https_only: self.https_only(recipient),
-                identity: recipient.identity.clone(),
-                upload: Upload::Whole,
-                application: Some(recipient.endpoint.application),
-            })
-            .await;
+        let outbound = OutboundRequest {
+            method: http::Method::GET,
+            url: recipient.endpoint.url.clone(),
+            headers,
+            body: Bytes::new(),
+            timeout: recipient.provider.timeout().saturating_sub(spent),
+            https_only: self.https_only(recipient),
+            identity: recipient.identity.clone(),
+            upload: Upload::Whole,
+            application: Some(recipient.endpoint.application),
+        };
+        let exchange = self.egress.exchange_adding(outbound, &request.added).await;
         let answer = exchange.result.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not answered: {failure}"))
         })?;
