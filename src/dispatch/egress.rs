@@ -58,7 +58,7 @@ impl Egress {
     /// The way out that `config` leaves open, with the system's resolver.
     ///
     /// # Errors
-    /// Refuses certificate authorities that cannot be read.
+    /// Refuses certificate authorities that cannot be read, and networks that hold no address.
     pub fn new(config: &EgressConfig) -> Result<Self> {
         Self::with_resolver(config, SystemResolver)
     }
@@ -66,8 +66,9 @@ impl Egress {
     /// The same, with names looked up by `resolver`.
     ///
     /// # Errors
-    /// Refuses certificate authorities that cannot be read.
+    /// Refuses certificate authorities that cannot be read, and networks that hold no address.
     pub fn with_resolver(config: &EgressConfig, resolver: impl Resolve + 'static) -> Result<Self> {
+        config.check()?;
         Ok(Self(Arc::new(Inner {
             policy: Policy::new(config),
             casings: Casings::new(),
