@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Config, MASTER_KEY_VARIABLE};
 use crate::dispatch::gate::{Gate, MemoryBudget};
 use crate::dispatch::run::{self, Dispatcher};
-use crate::dispatch::{Egress, Resolve, TokenCache};
+use crate::dispatch::{Egress, Places, Resolve, TokenCache};
 use crate::engine::directory::Directory;
 use crate::engine::event_types::EventTypes;
 use crate::engine::failing::Failing;
@@ -31,6 +31,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
+
+/// Of so many requests in flight one may be a probe besides.
+const PROBES_SHARE: usize = 8;
 
 /// Makes the outbound side, once the configuration is complete.
 type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
@@ -193,6 +196,7 @@ impl EngineBuilder {
         let inner = Arc::new(Inner {
             dispatcher: Dispatcher::start(self.clock.clone(), self.config.in_flight_max, crew),
             budget: MemoryBudget::new(self.config.fresh_max_bytes),
+            probe_places: Places::new(self.config.in_flight_max / PROBES_SHARE),
             config: self.config,
             clock: self.clock,
             ids,

@@ -48,7 +48,7 @@ use crate::config::Config;
 use crate::dispatch::gate::MemoryBudget;
 use crate::dispatch::lanes::Departure;
 use crate::dispatch::run::{self, Dispatcher};
-use crate::dispatch::{Egress, TokenCache};
+use crate::dispatch::{Egress, Places, TokenCache};
 use crate::error::{Error, Result};
 use crate::id_source::IdSource;
 use crate::model::{
@@ -122,6 +122,8 @@ pub(crate) struct Inner {
     pub window: Window,
     pub outcomes: outcomes::Teller,
     pub probes: Arc<probes::Probes>,
+    /// For probes that run.
+    pub probe_places: Places,
     pub failing: failing::Failing,
     pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from

@@ -10,6 +10,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Engine {
     /// How the probing of a parked endpoint stands; `None` for one that is not parked.
@@ -122,7 +123,7 @@ impl Inner {
         tracing::info!(%endpoint, reason, "endpoint parked");
         let since = self.clock.wall();
         match self.stop_serving(endpoint, EndpointState::Parked { reason, since }).await {
-            Ok(_) => self.probe(endpoint),
+            Ok(_) => self.probe(endpoint, Duration::ZERO),
             Err(error) => {
                 tracing::warn!(%endpoint, %error, "an endpoint could not be parked");
             }
@@ -134,14 +135,18 @@ impl Inner {
         held.is_ok_and(|held| held.endpoint.state == EndpointState::Enabled)
     }
 
-    /// Challenges a parked endpoint, with growing waits, until it answers or is parked no more.
-    pub(super) fn probe(self: &Arc<Self>, endpoint: EndpointId) {
+    /// Challenges a parked endpoint, with growing waits, until it answers or is parked no more. Of the
+    /// first wait `over` has passed already.
+    fn probe(self: &Arc<Self>, endpoint: EndpointId, over: Duration) {
         let inner = Arc::downgrade(self);
         let mut ended = self.ended.subscribe();
         let (clock, probes) = (self.clock.clone(), Arc::clone(&self.probes));
-        let Some(mut waits) = self.waits(endpoint) else { return };
+        let places = self.probe_places.clone();
+        let Ok(held) = self.directory.recipient(endpoint) else { return };
+        let Some(mut waits) = waits(&held) else { return };
+        let application = held.endpoint.application;
         // From the beginning of one probe to that of the next, however long the answer takes.
-        let mut began = clock.now();
+        let mut began = clock.now().before(over);
         let number = probes.begin(endpoint, began.after(waits.current_interval));
         tokio::spawn(async move {
             while let Some(wait) = waits.next_backoff() {
@@ -149,36 +154,23 @@ impl Inner {
                 if !probes.wait(endpoint, number, next) {
                     return;
                 }
-                tokio::select! {
-                    () = clock.sleep_until(next) => {}
+                let turn = async {
+                    clock.sleep_until(next).await;
+                    places.take(application).await
+                };
+                let place = tokio::select! {
+                    place = turn => place,
                     _ = ended.wait_for(|ended| *ended) => return,
-                }
+                };
                 began = clock.now();
                 let Some(inner) = inner.upgrade() else { return };
                 if !probes.is_current(endpoint, number) || inner.probed(endpoint).await {
                     break;
                 }
+                drop(place);
             }
             probes.end(endpoint, number);
         });
-    }
-
-    /// The waits between probes: each time that an endpoint is parked without having accepted
-    /// anything in between they begin twice as long.
-    fn waits(&self, endpoint: EndpointId) -> Option<ExponentialBackoff> {
-        let held = self.directory.recipient(endpoint).ok()?;
-        let growth = held.provider.challenge()?.probe();
-        let parked_before = held.endpoint.parked_in_a_row.saturating_sub(1);
-        let first = growth.delay(parked_before);
-        Some(ExponentialBackoff {
-            initial_interval: first,
-            current_interval: first,
-            max_interval: growth.cap.max(first),
-            multiplier: growth.factor,
-            randomization_factor: 0.0,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        })
     }
 
     /// Challenges once; true when there is nothing more to probe.
@@ -214,12 +206,32 @@ impl Inner {
         }
     }
 
-    /// Probes every endpoint that is parked: at the start.
+    /// Probes every endpoint that is parked: at the start. Each first probe comes at a time of its own
+    /// within its wait.
     pub(super) fn probe_parked(self: &Arc<Self>) {
-        for recipient in self.directory.all_recipients() {
-            if matches!(recipient.endpoint.state, EndpointState::Parked { .. }) {
-                self.probe(recipient.endpoint.id);
-            }
+        let mut parked = self.directory.all_recipients();
+        parked.retain(|held| matches!(held.endpoint.state, EndpointState::Parked { .. }));
+        let count = u32::try_from(parked.len()).unwrap_or(u32::MAX);
+        for (left, held) in (0..count).rev().zip(parked) {
+            let over = waits(&held).map(|waits| waits.current_interval / count * left);
+            self.probe(held.endpoint.id, over.unwrap_or_default());
         }
     }
+}
+
+/// The waits between probes: each time that an endpoint is parked without having accepted anything in
+/// between they begin twice as long.
+fn waits(held: &Recipient) -> Option<ExponentialBackoff> {
+    let growth = held.provider.challenge()?.probe();
+    let parked_before = held.endpoint.parked_in_a_row.saturating_sub(1);
+    let first = growth.delay(parked_before);
+    Some(ExponentialBackoff {
+        initial_interval: first,
+        current_interval: first,
+        max_interval: growth.cap.max(first),
+        multiplier: growth.factor,
+        randomization_factor: 0.0,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    })
 }
