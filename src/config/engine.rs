@@ -44,7 +44,7 @@ impl Default for EgressConfig {
             extra_authorities_pem: Vec::new(),
             own_addresses: Vec::new(),
             response_body_max_bytes: 16 * 1024,
-            response_head_max_bytes: 64 * 1024,
+            response_head_max_bytes: 16 * 1024,
             idle_connections_max_per_endpoint: 128,
             idle_connections_max: 4096,
             idle_seconds: 30,
