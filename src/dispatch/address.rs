@@ -266,7 +266,7 @@ impl Policy {
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         // An IPv4 address that is written as IPv6 opens a connection to the IPv4 address.
         let address = address.to_canonical();
-        let embedded = self.embedded_v4(address).into_iter().map(IpAddr::V4);
+        let mut embedded = self.embedded_v4(address).into_iter().map(IpAddr::V4);
         for address in [address].into_iter().chain(embedded.clone()) {
             if self.deny.iter().any(|network| network.contains(&address)) {
                 return Err(Refusal { reason: Reason::Denied, address: Some(address) });
@@ -274,7 +274,7 @@ impl Policy {
         }
         match classify(address) {
             Some(refusal) if !self.opens(address, refusal.reason) => Err(refusal),
-            _ => embedded.map(|embedded| self.check(embedded)).collect(),
+            _ => embedded.try_for_each(|embedded| self.check(embedded)),
         }
     }
 
