@@ -112,9 +112,6 @@ impl Vice {
         Self::TlsSelfSigned,
     ];
 
-    /// Those that send as much as is taken, and then let it be held.
-    pub const FULL: [Self; 3] = [Self::FullAnswer, Self::FullHead, Self::TlsFull];
-
     /// Of the URLs that lead to it.
     pub fn scheme(self) -> &'static str {
         let is_of_tls =
