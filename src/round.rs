@@ -7,6 +7,8 @@
 //! no number of its own: one application alone has half of all places, of `n` that want more than
 //! they get each has one in `n + 1`, and whoever comes next finds as many free.
 
+pub(crate) mod turns;
+
 use crate::model::ApplicationId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

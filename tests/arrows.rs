@@ -18,8 +18,8 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("schedule", &["error", "model"], "pure: the answer and a random number in, a delay out"),
     (
         "round",
-        &["model"],
-        "pure: who wants a place and who gives one back in, whose turn it is out",
+        &["error", "model"],
+        "who wants a place and who gives one back in, whose turn it is out: no I/O, no clock",
     ),
     (
         "id_source",

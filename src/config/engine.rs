@@ -1,7 +1,7 @@
 //! Every limit of an engine.
 
 use crate::error::{Error, Result};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,12 +44,38 @@ impl Default for EgressConfig {
             extra_authorities_pem: Vec::new(),
             own_addresses: Vec::new(),
             response_body_max_bytes: 16 * 1024,
-            response_head_max_bytes: 64 * 1024,
+            response_head_max_bytes: 16 * 1024,
             idle_connections_max_per_endpoint: 128,
             idle_connections_max: 4096,
             idle_seconds: 30,
         }
     }
+}
+
+impl EgressConfig {
+    /// Refuses networks in which no address would ever be found.
+    ///
+    /// # Errors
+    /// Names the setting and the network.
+    pub fn check(&self) -> Result<()> {
+        for (name, networks) in [("egress.allow", &self.allow), ("egress.deny", &self.deny)] {
+            if let Some(network) = networks.iter().find(|network| is_half_mapped(network)) {
+                return Err(Error::invalid(format!(
+                    "`{name}` holds `{network}`, an IPv4 address written as IPv6 with fewer than 96 \
+                     bits of network, which holds no IPv4 address: write it as IPv4, like \
+                     `10.0.0.0/8`"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a network is written as IPv4-mapped IPv6 (RFC 4291, section 2.5.5.2) and is wider than all
+/// of IPv4: an address of IPv4 is looked for in networks of IPv4 only.
+fn is_half_mapped(network: &IpNet) -> bool {
+    let is_mapped = |network: &Ipv6Net| network.addr().to_ipv4_mapped().is_some();
+    matches!(network, IpNet::V6(network) if network.prefix_len() < 96 && is_mapped(network))
 }
 
 /// Every limit of an engine.
@@ -118,6 +144,7 @@ impl Config {
     /// # Errors
     /// Names the limit.
     pub fn check(&self) -> Result<()> {
+        self.egress.check()?;
         let limits = [
             ("in_flight_max", self.in_flight_max as u64),
             ("loaded_max_bytes", self.loaded_max_bytes as u64),

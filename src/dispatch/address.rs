@@ -149,6 +149,12 @@ const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 96);
 /// Where a site's own translator packs any (RFC 8215), in its last 32 bits mostly.
 const NAT64_OF_SITE: Ipv6Net = v6([0x64, 0xff9b, 1, 0], 48);
 
+/// Where a tunnel has the IPv4 address of the network's router behind its first 16 bits (RFC 3056).
+const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0, 0], 16);
+
+/// Where a tunnel has its server's and its client's (RFC 4380).
+const TEREDO: Ipv6Net = v6([0x2001, 0, 0, 0], 32);
+
 /// IPv6 ranges with a name, or refused although they are within [`PUBLIC_V6`].
 const REFUSED_V6: &[(Ipv6Net, Reason)] = &[
     (v6([0xfd00, 0xec2, 0, 0], 32), Reason::Metadata), // AWS: fd00:ec2::254
@@ -159,11 +165,11 @@ const REFUSED_V6: &[(Ipv6Net, Reason)] = &[
     (v6([0, 0, 0, 0], 128), Reason::Unspecified),
     (v6([0, 0, 0, 0], 96), Reason::Tunnel), // IPv4-compatible; ::1 is asked for before
     (NAT64_OF_SITE, Reason::Tunnel),
-    (v6([0x2001, 0, 0, 0], 32), Reason::Tunnel), // Teredo
+    (TEREDO, Reason::Tunnel),
     (v6([0x2001, 2, 0, 0], 48), Reason::Benchmarking),
     (v6([0x2001, 0, 0, 0], 23), Reason::Reserved),
     (v6([0x2001, 0xdb8, 0, 0], 32), Reason::Documentation),
-    (v6([0x2002, 0, 0, 0], 16), Reason::Tunnel), // 6to4
+    (SIX_TO_FOUR, Reason::Tunnel),
     (v6([0x3fff, 0, 0, 0], 20), Reason::Documentation),
     (v6([0xfc00, 0, 0, 0], 7), Reason::Private),
     (v6([0xfe80, 0, 0, 0], 10), Reason::LinkLocal),
@@ -191,16 +197,36 @@ fn classify(address: IpAddr) -> Option<Refusal> {
     reason.map(|reason| Refusal { reason, address: Some(address) })
 }
 
-/// The IPv4 address that a translator or a tunnel (ISATAP, RFC 5214) makes of an IPv6 address.
-/// Other packings are refused as a whole.
-fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
-    let IpAddr::V6(address) = address else {
-        return None;
-    };
-    let [_, _, _, _, flags, mark, high, low] = address.segments();
-    let isatap = mark == 0x5efe && flags & !0x0200 == 0;
-    (NAT64.contains(&address) || NAT64_OF_SITE.contains(&address) || isatap)
-        .then(|| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+/// The IPv4 addresses that a translator or a tunnel may make of an IPv6 address.
+fn embedded_v4(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let [_, first, second, third, flags, mark, high, low] = address.segments();
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    let is_isatap = mark == 0x5efe && flags & !0x0200 == 0; // RFC 5214
+    let mut embedded = Vec::new();
+    if NAT64.contains(&address) || NAT64_OF_SITE.contains(&address) || is_isatap {
+        embedded.push(v4(high, low));
+    }
+    if SIX_TO_FOUR.contains(&address) {
+        embedded.push(v4(first, second));
+    }
+    if TEREDO.contains(&address) {
+        // Its server, and the client behind that, whose bits are turned around.
+        embedded.extend([v4(second, third), v4(!high, !low)]);
+    }
+    embedded
+}
+
+/// The same for a translator with a network of the site's own, of which only the site knows how long
+/// it is (RFC 6052, section 2.2): 48, 56, 64 or 96 bits. What is then in 0.0.0.0/8 leads nowhere, and
+/// is how most addresses look in all readings but one.
+fn translated_v4(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let [_, _, _, _, _, _, a, b, _, c, d, e, f, g, h, i] = address.octets();
+    // Between the two parts is an octet that no reading uses.
+    let readings = [[a, b, c, d], [b, c, d, e], [c, d, e, f], [f, g, h, i]];
+    let last = Ipv4Addr::new(f, g, h, i);
+    let mut read: Vec<_> = readings.into_iter().map(Ipv4Addr::from).collect();
+    read.retain(|address| address.octets()[0] != 0);
+    if read.is_empty() { vec![last] } else { read }
 }
 
 /// What the operator allows.
@@ -240,16 +266,29 @@ impl Policy {
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         // An IPv4 address that is written as IPv6 opens a connection to the IPv4 address.
         let address = address.to_canonical();
-        let embedded = embedded_v4(address).map(IpAddr::V4);
-        for address in [Some(address), embedded].into_iter().flatten() {
+        let mut embedded = self.embedded_v4(address).into_iter().map(IpAddr::V4);
+        for address in [address].into_iter().chain(embedded.clone()) {
             if self.deny.iter().any(|network| network.contains(&address)) {
                 return Err(Refusal { reason: Reason::Denied, address: Some(address) });
             }
         }
         match classify(address) {
             Some(refusal) if !self.opens(address, refusal.reason) => Err(refusal),
-            _ => embedded.map_or(Ok(()), |embedded| self.check(embedded)),
+            _ => embedded.try_for_each(|embedded| self.check(embedded)),
         }
+    }
+
+    /// The IPv4 addresses that an address may lead to.
+    fn embedded_v4(&self, address: IpAddr) -> Vec<Ipv4Addr> {
+        let IpAddr::V6(v6) = address else {
+            return Vec::new();
+        };
+        // Whoever allows a translator's network as a whole says that the last 32 bits are packed.
+        let is_whole = |held: &IpNet| held.prefix_len() >= 96 && held.contains(&address);
+        if NAT64_OF_SITE.contains(&v6) && !self.allow.iter().any(is_whole) {
+            return translated_v4(v6);
+        }
+        embedded_v4(v6)
     }
 
     /// Whether the operator lets an address be reached that is refused for `reason`. Whoever allows a

@@ -161,6 +161,63 @@ fn a_translator_that_is_allowed_leads_only_where_its_addresses_lead() {
 }
 
 #[test]
+fn a_tunnel_that_is_allowed_leads_only_where_its_ends_are() {
+    for nets in [["2002::/16", "2001::/32"], ["::/0", "::/0"]] {
+        let policy = policy_allowing(&nets.map(|net| net.parse().unwrap()));
+        let check =
+            |address: &str| policy.check(address.parse().unwrap()).map_err(|held| held.reason);
+        assert_eq!(check("2002:808:808::1"), Ok(()));
+        assert_eq!(check("2002:a00:1::1"), Err(Reason::Private));
+        assert_eq!(check("2002:a9fe:a9fe::1"), Err(Reason::Metadata));
+        // The client's bits are turned around: 8.8.8.8, 10.0.0.1; the server is 9.9.9.9.
+        assert_eq!(check("2001:0:909:909::f7f7:f7f7"), Ok(()));
+        assert_eq!(check("2001:0:909:909::f5ff:fffe"), Err(Reason::Private));
+        assert_eq!(check("2001:0:7f00:1::f7f7:f7f7"), Err(Reason::Loopback));
+    }
+}
+
+#[test]
+fn a_sites_translator_leads_nowhere_else_in_any_of_its_readings() {
+    let check = |net: &str, address: &str| {
+        let policy = policy_allowing(&[net.parse().unwrap()]);
+        policy.check(address.parse().unwrap()).map_err(|held| held.reason)
+    };
+    // 10.0.1.2 and 8.8.1.2 behind networks of 48, 56, 64 and 96 bits (RFC 6052, section 2.4).
+    for (private, public) in [
+        ("64:ff9b:1:a00:1:200::", "64:ff9b:1:808:1:200::"),
+        ("64:ff9b:1:a00:1:200:9:9", "64:ff9b:1:808:1:200:9:9"),
+        ("64:ff9b:1:a:0:102::", "64:ff9b:1:8:8:102::"),
+        ("64:ff9b:1:0:a:1:200:0", "64:ff9b:1:0:8:801:200:0"),
+        ("64:ff9b:1::a00:102", "64:ff9b:1::808:102"),
+    ] {
+        assert_eq!(check("64:ff9b:1::/48", private), Err(Reason::Private), "{private}");
+        assert_eq!(check("64:ff9b:1::/48", public), Ok(()), "{public}");
+    }
+    let packed = "64:ff9b:1:a00::808:808";
+    assert_eq!(check("64:ff9b:1::/48", packed), Err(Reason::Private), "by one reading");
+    assert_eq!(check("64:ff9b:1:a00::/96", packed), Ok(()), "of which the operator says another");
+    assert_eq!(check("64:ff9b:1:a00::/96", "64:ff9b:1:a00::a00:1"), Err(Reason::Private));
+}
+
+#[test]
+fn a_network_that_would_hold_no_address_is_refused() {
+    for net in ["::ffff:10.0.0.0/95", "::ffff:10.0.0.0/8", "::ffff:0.0.0.0/0"] {
+        let net: IpNet = net.parse().unwrap();
+        let allow = EgressConfig { allow: vec![net], ..EgressConfig::default() };
+        let deny = EgressConfig { deny: vec![net], ..EgressConfig::default() };
+        for (config, name) in [(allow, "`egress.allow`"), (deny, "`egress.deny`")] {
+            let error = config.check().unwrap_err();
+            assert!(error.is_invalid() && error.to_string().contains(name), "{error}");
+            assert!(crate::dispatch::Egress::new(&config).is_err());
+        }
+    }
+    for net in ["::ffff:10.0.0.0/104", "::ffff:0.0.0.0/96", "::/0", "fc00::/7", "10.0.0.0/8"] {
+        let deny = vec![net.parse().unwrap()];
+        EgressConfig { deny, ..EgressConfig::default() }.check().unwrap();
+    }
+}
+
+#[test]
 fn development_reaches_local_addresses_and_no_others() {
     let policy = policy(EgressConfig { development: true, ..EgressConfig::default() });
     for address in ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fd12::1", "100.64.0.1"] {

@@ -22,8 +22,14 @@ use tokio::io::AsyncWriteExt;
 /// Header lines of one request at most: hyper reads no more, and no receiver should have to.
 const HEADERS_MAX: usize = 100;
 
-/// Lists of names that are remembered; every endpoint with headers of its own has one.
-const LISTS_MAX: usize = 4096;
+/// Bytes of lists of names that are remembered; every endpoint with headers of its own has one.
+const LISTS_BYTES_MAX: usize = 16 << 20;
+
+/// What a list takes, in bytes, as was measured of lists of 8 to 90 lines: hyper's remembering keeps
+/// the buffer that it read the list into, and the names stand in two maps.
+const LIST_BYTES: usize = 10 * 1024;
+const LINE_BYTES: usize = 192;
+const BYTES_PER_BYTE: usize = 4;
 
 /// Header lines as they are written: name and value.
 pub(super) type Lines = Vec<(String, String)>;
@@ -66,7 +72,7 @@ pub(super) struct Casings(Cache<String, Arc<Casing>>);
 impl Casings {
     /// None yet.
     pub(super) fn new() -> Self {
-        Self(Cache::new(LISTS_MAX))
+        Self(Cache::new(LISTS_BYTES_MAX))
     }
 
     /// How to send the names of `lines`, the complete head of a request; or what is wrong with one.
@@ -80,7 +86,8 @@ impl Casings {
             return Ok(casing);
         }
         let casing = Arc::new(learn(lines).await?);
-        Ok(self.0.get_or_insert_with(key, || casing))
+        let weight = LIST_BYTES + LINE_BYTES * lines.len() + BYTES_PER_BYTE * key.len();
+        Ok(self.0.get_or_insert_with(key, || (casing, weight)))
     }
 }
 

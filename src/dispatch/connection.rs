@@ -195,6 +195,9 @@ pub(super) async fn read(
     deadline: &Deadline,
 ) -> Response {
     let (head, mut incoming) = answer.into_parts();
+    let (status, headers) = (head.status.as_u16(), readable(&head.headers));
+    // It holds the buffer that hyper read it into, and the body may be long in coming.
+    drop(head);
     let mut body = Vec::new();
     let cut = loop {
         let Some(frame) = deadline.within(incoming.frame()).await else {
@@ -216,13 +219,7 @@ pub(super) async fn read(
             }
         }
     };
-    Response {
-        status: head.status.as_u16(),
-        headers: readable(&head.headers),
-        body: body.into(),
-        cut,
-        headers_cut: false,
-    }
+    Response { status, headers, body: body.into(), cut, headers_cut: false }
 }
 
 /// Headers as text that harms nobody who prints it.

@@ -34,8 +34,8 @@ use url::Host;
 /// Addresses of one name that are tried at most.
 const TRIES_MAX: u32 = 3;
 
-/// URLs that are kept understood.
-const TARGETS_MAX: usize = 16_384;
+/// Bytes of URLs that are kept understood.
+const TARGETS_BYTES_MAX: usize = 16 << 20;
 
 /// The way out to endpoints. Clones share their connections.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub(super) casings: Casings,
     pub(super) pool: Pool,
     pub(super) body_max: usize,
-    targets: Cache<String, Arc<Target>>,
+    pub(super) targets: Cache<String, Arc<Target>>,
     protocol: Builder,
     tls: Tls,
     lookups: Lookups,
@@ -58,7 +58,7 @@ impl Egress {
     /// The way out that `config` leaves open, with the system's resolver.
     ///
     /// # Errors
-    /// Refuses certificate authorities that cannot be read.
+    /// Refuses certificate authorities that cannot be read, and networks that hold no address.
     pub fn new(config: &EgressConfig) -> Result<Self> {
         Self::with_resolver(config, SystemResolver)
     }
@@ -66,14 +66,15 @@ impl Egress {
     /// The same, with names looked up by `resolver`.
     ///
     /// # Errors
-    /// Refuses certificate authorities that cannot be read.
+    /// Refuses certificate authorities that cannot be read, and networks that hold no address.
     pub fn with_resolver(config: &EgressConfig, resolver: impl Resolve + 'static) -> Result<Self> {
+        config.check()?;
         Ok(Self(Arc::new(Inner {
             policy: Policy::new(config),
             casings: Casings::new(),
             pool: Pool::new(config),
             body_max: config.response_body_max_bytes,
-            targets: Cache::new(TARGETS_MAX),
+            targets: Cache::new(TARGETS_BYTES_MAX),
             protocol: connection::protocol(config),
             tls: Tls::new(&config.extra_authorities_pem)?,
             lookups: Lookups::new(resolver),
@@ -96,7 +97,8 @@ impl Egress {
     /// # Ok::<(), hookwheel::Error>(())
     /// ```
     pub fn check_url(&self, url: &str, https_only: bool) -> Result<()> {
-        self.0.target(url, https_only).map(drop)
+        // It is kept understood once something is sent there.
+        Target::parse(url, &self.0.policy)?.check_scheme(https_only, &self.0.policy)
     }
 }
 
@@ -107,7 +109,8 @@ impl Inner {
             Some(target) => target,
             None => {
                 let target = Arc::new(Target::parse(url, &self.policy)?);
-                self.targets.get_or_insert_with(url.to_owned(), || target)
+                let weight = url.len() + target.weight();
+                self.targets.get_or_insert_with(url.to_owned(), || (target, weight))
             }
         };
         target.check_scheme(https_only, &self.policy)?;

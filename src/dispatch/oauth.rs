@@ -1,11 +1,14 @@
 //! Access tokens for endpoints that want OAuth 2.0 client credentials (RFC 6749, section 4.4).
 
 use super::cache::Cache;
+use super::connection::Deadline;
 use super::egress::Egress;
 use super::failure::failure;
 use super::send::OutboundRequest;
 use super::upload::Upload;
-use crate::model::{ApplicationId, EndpointId, Failure, FailureKind, Response, Secret, Timestamp};
+use crate::model::{
+    ApplicationId, EndpointId, Failure, FailureKind, Response, Secret, Timestamp, human_duration,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Method;
 use serde::Deserialize;
@@ -17,7 +20,7 @@ use std::time::Duration;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-/// Real time for one request to an authorization server.
+/// Real time for one request to an authorization server, and for waiting for one.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a token serves when the server does not say (RFC 6749, section 5.1, only recommends
@@ -26,6 +29,9 @@ const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
 
 /// How long before its end a token is renewed, at most: a webhook may be a while on its way.
 const MARGIN_MAX: Duration = Duration::from_secs(60);
+
+/// The longest token that is taken, in bytes: as long as any other credential may be.
+const TOKEN_BYTES_MAX: usize = 8192;
 
 /// Endpoints whose tokens are kept.
 const ENDPOINTS_MAX: usize = 65_536;
@@ -47,12 +53,12 @@ pub struct ClientCredentials<'a> {
 
 /// Tokens by endpoint: fetched when they are needed, and kept until shortly before they expire.
 pub struct TokenCache {
-    slots: Cache<EndpointId, Arc<Slot>>,
+    pub(super) slots: Cache<EndpointId, Arc<Slot>>,
 }
 
 /// The token of one endpoint.
 #[derive(Default)]
-struct Slot {
+pub(super) struct Slot {
     /// Held while a token is fetched: one request at a time.
     fetching: tokio::sync::Mutex<()>,
     held: Mutex<Held>,
@@ -60,17 +66,18 @@ struct Slot {
 
 #[derive(Default)]
 struct Held {
-    token: Option<Token>,
-    /// How many fetches have ended, and what the last one failed of.
+    /// How many fetches have ended, and what the last one brought.
     fetches: u64,
-    failed: Option<Failure>,
+    last: Option<Fetched>,
 }
 
-struct Token {
-    secret: Secret,
-    renew_at: Timestamp,
+/// What a fetch brought.
+struct Fetched {
     /// Of which credentials it is: changed ones need another.
     credentials: [u8; 32],
+    /// Until when a token serves those who come later.
+    renew_at: Timestamp,
+    result: Result<Secret, Failure>,
 }
 
 impl Default for TokenCache {
@@ -80,57 +87,28 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    /// A token for `endpoint` that is good at `now`, over `egress` where none is held. Whoever waits
-    /// for a fetch that fails shares its failure, so that a server that hangs is asked once.
-    ///
-    /// # Errors
-    /// A failure of the kind [`FailureKind::Authentication`] that says what the server answered, or
-    /// why it could not be asked.
+    /// A token for `endpoint` that is good at `now`, over `egress` where none is held, and how long
+    /// that took in real time, `timeout` at most. Whoever waits for a fetch shares what it brings, a
+    /// token however short it lives or a failure, so that a server is asked once for all of them.
+    /// The failure has the kind [`FailureKind::Authentication`], and says what the server answered
+    /// or why it could not be asked.
     pub async fn token(
         &self,
         egress: &Egress,
         endpoint: EndpointId,
         credentials: &ClientCredentials<'_>,
         now: Timestamp,
-    ) -> Result<Secret, Failure> {
-        let slot = self.slots.get_or_insert_with(endpoint, Arc::default);
-        let digest = credentials.digest();
-        let fetches_before = match slot.held().usable(now, &digest) {
-            Ok(token) => return Ok(token),
-            Err(fetches) => fetches,
-        };
-        let _fetching = slot.fetching.lock().await;
-        {
-            let held = slot.held();
-            match held.usable(now, &digest) {
-                Ok(token) => return Ok(token),
-                Err(fetches) if fetches != fetches_before => {
-                    if let Some(failed) = &held.failed {
-                        return Err(failed.clone());
-                    }
-                }
-                Err(_) => {}
-            }
-        }
-        let fetched = fetch(egress, credentials).await;
-        let mut held = slot.held();
-        held.fetches += 1;
-        match fetched {
-            Ok((secret, lifetime)) => {
-                let margin = MARGIN_MAX.min(lifetime / 2);
-                held.failed = None;
-                held.token = Some(Token {
-                    secret: secret.clone(),
-                    renew_at: now.after(lifetime - margin),
-                    credentials: digest,
-                });
-                Ok(secret)
-            }
-            Err(failed) => {
-                held.failed = Some(failed.clone());
-                Err(failed)
-            }
-        }
+        timeout: Duration,
+    ) -> (Result<Secret, Failure>, Duration) {
+        let slot = self.slots.get_or_insert_with(endpoint, || (Arc::default(), 1));
+        let mut deadline = Deadline::after(TOKEN_TIMEOUT.min(timeout));
+        let result = slot.token(egress, credentials, now, &mut deadline).await;
+        (result, deadline.elapsed())
+    }
+
+    /// Drops what is held for `endpoint`, which needs no token any more, or one of other credentials.
+    pub fn forget_endpoint(&self, endpoint: EndpointId) {
+        self.slots.remove(&endpoint);
     }
 
     /// Drops `token` of `endpoint`, which the endpoint refused (401); the next webhook asks for
@@ -139,8 +117,8 @@ impl TokenCache {
     pub fn forget(&self, endpoint: EndpointId, token: &Secret) {
         if let Some(slot) = self.slots.get(&endpoint) {
             let mut held = slot.held();
-            if held.token.as_ref().is_some_and(|held| held.secret == *token) {
-                held.token = None;
+            if held.last.as_ref().is_some_and(|last| last.result.as_ref() == Ok(token)) {
+                held.last = None;
             }
         }
     }
@@ -156,16 +134,59 @@ impl Slot {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    async fn token(
+        &self,
+        egress: &Egress,
+        credentials: &ClientCredentials<'_>,
+        now: Timestamp,
+        deadline: &mut Deadline,
+    ) -> Result<Secret, Failure> {
+        let digest = credentials.digest();
+        let fetches_before = {
+            let held = self.held();
+            if let Some(token) = held.usable(now, &digest) {
+                return Ok(token);
+            }
+            held.fetches
+        };
+        let Some(_fetching) = deadline.within(self.fetching.lock()).await else {
+            let detail = format!("no access token after {}", human_duration(deadline.elapsed()));
+            return Err(failure(FailureKind::Authentication, detail));
+        };
+        if let Some(shared) = self.held().shared(fetches_before, &digest) {
+            return shared;
+        }
+        let fetched = fetch(egress, credentials, deadline).await;
+        let (result, lifetime) = match fetched {
+            Ok((token, lifetime)) => (Ok(token), lifetime),
+            Err(failed) => (Err(failed), Duration::ZERO),
+        };
+        let renew_at = now.after(lifetime - MARGIN_MAX.min(lifetime / 2));
+        let mut held = self.held();
+        held.fetches += 1;
+        held.last = Some(Fetched { credentials: digest, renew_at, result: result.clone() });
+        result
+    }
 }
 
 impl Held {
-    /// The token, if it is good at `now`; else how many fetches have ended.
-    fn usable(&self, now: Timestamp, credentials: &[u8; 32]) -> Result<Secret, u64> {
-        self.token
-            .as_ref()
-            .filter(|token| now < token.renew_at && token.credentials == *credentials)
-            .map(|token| token.secret.clone())
-            .ok_or(self.fetches)
+    /// The token, if it is good at `now`.
+    fn usable(&self, now: Timestamp, credentials: &[u8; 32]) -> Option<Secret> {
+        let last = self.last.as_ref()?;
+        let is_good = now < last.renew_at && last.credentials == *credentials;
+        last.result.as_ref().ok().filter(|_| is_good).cloned()
+    }
+
+    /// What was fetched since there were `fetches_before`.
+    fn shared(
+        &self,
+        fetches_before: u64,
+        credentials: &[u8; 32],
+    ) -> Option<Result<Secret, Failure>> {
+        let last = self.last.as_ref()?;
+        let is_new = self.fetches != fetches_before && last.credentials == *credentials;
+        is_new.then(|| last.result.clone())
     }
 }
 
@@ -229,9 +250,10 @@ impl ClientCredentials<'_> {
 async fn fetch(
     egress: &Egress,
     credentials: &ClientCredentials<'_>,
+    deadline: &mut Deadline,
 ) -> Result<(Secret, Duration), Failure> {
     let refused = |detail: String| failure(FailureKind::Authentication, detail);
-    match egress.exchange(credentials.request()).await.result {
+    match egress.exchange_within(credentials.request(), deadline).await.result {
         Err(failed) => Err(refused(failed.to_string())),
         Ok(answer) if answer.status == 200 => {
             read(&answer).map_err(|why| refused(format!("the authorization server's answer {why}")))
@@ -263,6 +285,9 @@ fn read(answer: &Response) -> Result<(Secret, Duration), &'static str> {
     let bearer = granted.token_type.is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
     if !bearer {
         return Err("has a `token_type` other than `Bearer`");
+    }
+    if token.expose().len() > TOKEN_BYTES_MAX {
+        return Err("has an `access_token` of more than 8,192 bytes");
     }
     let sendable = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.expose().is_empty() || !sendable(token.expose()) {

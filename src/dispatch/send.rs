@@ -8,7 +8,7 @@ use super::identity::ClientIdentity;
 use super::pool::Key;
 use super::target::Target;
 use super::upload::{Upload, UploadBody};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::model::{ApplicationId, Failure, FailureKind, Response, human_duration};
 use bytes::Bytes;
 use http::Method;
@@ -97,9 +97,42 @@ impl Egress {
     /// attempt has failed, for the endpoint may have acted on it (RFC 9110, section 9.2.2).
     pub async fn exchange(&self, request: OutboundRequest) -> Exchange {
         let mut deadline = Deadline::after(request.timeout);
+        self.exchange_within(request, &mut deadline).await
+    }
+
+    /// The same, with `added` behind the request's URL: a query that is another each time. The URL
+    /// that is checked and kept understood is the one without it.
+    pub async fn exchange_adding(&self, request: OutboundRequest, added: &str) -> Exchange {
+        let mut deadline = Deadline::after(request.timeout);
+        let target = self.0.target(&request.url, request.https_only);
+        let target = target.and_then(|target| target.with_query(added).map(Arc::new));
+        self.exchange_with(target, request, &mut deadline).await
+    }
+
+    /// The same in what is left of a time that something else began.
+    pub(super) async fn exchange_within(
+        &self,
+        request: OutboundRequest,
+        deadline: &mut Deadline,
+    ) -> Exchange {
+        let target = self.0.target(&request.url, request.https_only);
+        self.exchange_with(target, request, deadline).await
+    }
+
+    async fn exchange_with(
+        &self,
+        target: Result<Arc<Target>, Error>,
+        request: OutboundRequest,
+        deadline: &mut Deadline,
+    ) -> Exchange {
         let mut headers_sent = Vec::new();
         let mut kept = None;
-        let result = self.0.exchange(request, &mut deadline, &mut headers_sent, &mut kept).await;
+        let result = match target {
+            Ok(target) => {
+                self.0.exchange(&target, request, deadline, &mut headers_sent, &mut kept).await
+            }
+            Err(error) => Err(refusal(&error)),
+        };
         let duration = deadline.elapsed();
         if let Some((key, connection, idle_max)) = kept {
             self.0.pool.put(key, connection, idle_max).await;
@@ -108,27 +141,30 @@ impl Egress {
     }
 }
 
+/// What an attempt fails of whose URL may not be reached.
+fn refusal(error: &Error) -> Failure {
+    let kind = match error.kind() {
+        ErrorKind::AddressRefused => FailureKind::AddressNotAllowed,
+        _ => FailureKind::Unsendable,
+    };
+    failure(kind, error.to_string())
+}
+
 impl Inner {
     async fn exchange(
         &self,
+        target: &Target,
         request: OutboundRequest,
         deadline: &mut Deadline,
         headers_sent: &mut Lines,
         kept: &mut Option<Kept>,
     ) -> Result<Response, Failure> {
-        let target = self.target(&request.url, request.https_only).map_err(|error| {
-            let kind = match error.kind() {
-                ErrorKind::AddressRefused => FailureKind::AddressNotAllowed,
-                _ => FailureKind::Unsendable,
-            };
-            failure(kind, error.to_string())
-        })?;
         let (identity, application) = (request.identity.clone(), request.application);
         let key = Key {
             origin: Arc::clone(&target.origin),
             identity: identity.as_ref().map(|identity| identity.fingerprint()),
         };
-        let mut outgoing = self.prepare(request, &target, headers_sent).await?;
+        let mut outgoing = self.prepare(request, target, headers_sent).await?;
         if let Some(mut connection) = self.pool.take(&key).await {
             match connection.send(outgoing, deadline).await {
                 Sent::Unsent(unsent, _) => outgoing = *unsent,

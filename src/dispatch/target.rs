@@ -106,6 +106,18 @@ impl Target {
         })
     }
 
+    /// The same with `added` behind the URL: a query, which begins with `?` or `&`.
+    pub(super) fn with_query(&self, added: &str) -> Result<Self> {
+        Ok(Self { uri: request_target(&format!("{}{added}", self.uri))?, ..self.clone() })
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        let text = self.host_header.len() + self.uri.to_string().len();
+        // The host stands in the origin, too.
+        size_of::<Self>() + size_of::<Origin>() + text + self.host_header.len()
+    }
+
     /// Refuses `http:` where the provider wants TLS, except in development.
     pub(super) fn check_scheme(&self, https_only: bool, policy: &Policy) -> Result<()> {
         if https_only && !self.origin.https && !policy.is_development() {

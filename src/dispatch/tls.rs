@@ -1,7 +1,6 @@
 //! TLS towards endpoints: rustls with ring, TLS 1.2 and 1.3, and the public authorities.
 
-use super::cache::Cache;
-use super::identity::{ClientIdentity, Fingerprint};
+use super::identity::ClientIdentity;
 use crate::error::{Error, Result};
 use crate::model::{FailureKind, Timestamp};
 use rustls::client::Resumption;
@@ -15,19 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsConnector;
 
-/// Servers whose sessions are remembered, so that the next handshake with them is short.
-const SESSIONS_MAX: usize = 4096;
-
-/// The same for one client identity, which is for one endpoint or a few.
-const IDENTITY_SESSIONS_MAX: usize = 16;
-
-/// Client identities whose settings are kept ready.
-const IDENTITIES_MAX: usize = 4096;
-
 /// How TLS connections are opened, with and without a client certificate.
 pub(super) struct Tls {
     anonymous: Arc<ClientConfig>,
-    identities: Cache<Fingerprint, Arc<ClientConfig>>,
 }
 
 impl Tls {
@@ -44,8 +33,12 @@ impl Tls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        Ok(Self { anonymous: Arc::new(config), identities: Cache::new(IDENTITIES_MAX) })
+        // A session that could be resumed holds the server's ticket and its certificates, 128 KiB of
+        // the server's choosing, and rustls says of neither how long it is. Without one a connection
+        // costs a look at the certificates more, and over TLS 1.2 a round trip more; deliveries
+        // to one endpoint share connections as it is.
+        config.resumption = Resumption::disabled();
+        Ok(Self { anonymous: Arc::new(config) })
     }
 
     /// What opens connections that show `identity`.
@@ -53,16 +46,12 @@ impl Tls {
         let Some(identity) = identity else {
             return Arc::clone(&self.anonymous).into();
         };
-        self.identities
-            .get_or_insert_with(identity.fingerprint(), || {
-                let mut config = ClientConfig::clone(&self.anonymous);
-                let resolver = SingleCertAndKey::from(identity.certified_key());
-                config.client_auth_cert_resolver = Arc::new(resolver);
-                // A session belongs to the certificate that was shown in it: no common store.
-                config.resumption = Resumption::in_memory_sessions(IDENTITY_SESSIONS_MAX);
-                Arc::new(config)
-            })
-            .into()
+        // Made for each connection, which costs little beside a handshake: nothing of an identity
+        // stays here once its endpoint has another.
+        let mut config = ClientConfig::clone(&self.anonymous);
+        let resolver = SingleCertAndKey::from(identity.certified_key());
+        config.client_auth_cert_resolver = Arc::new(resolver);
+        Arc::new(config).into()
     }
 }
 

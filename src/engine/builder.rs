@@ -21,6 +21,7 @@ use crate::id_source::IdSource;
 use crate::model::secret::Sealed;
 use crate::model::{Endpoint, EndpointState, Secret, check};
 use crate::provider::Providers;
+use crate::round::turns::Turns;
 use crate::store::group_commit::GroupCommit;
 use crate::store::sled::SledOptions;
 use crate::store::{MemoryStore, SledStore, Store};
@@ -32,6 +33,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
+
+/// Of so many requests in flight one may be a probe besides.
+const PROBES_SHARE: usize = 8;
 
 /// Makes the outbound side, once the configuration is complete.
 type MakeEgress = Box<dyn FnOnce(&Config) -> Result<Egress> + Send>;
@@ -195,6 +199,7 @@ impl EngineBuilder {
         let inner = Arc::new(Inner {
             dispatcher: Dispatcher::start(self.clock.clone(), self.config.in_flight_max, crew),
             budget: MemoryBudget::new(self.config.fresh_max_bytes),
+            probes_at_once: Turns::new((self.config.in_flight_max / PROBES_SHARE).max(1)),
             config: self.config,
             clock: self.clock,
             ids,
@@ -220,7 +225,7 @@ impl EngineBuilder {
             meters,
             edits: tokio::sync::Mutex::default(),
             tasks: crate::engine::tasks::Tasks::default(),
-            reads: crate::engine::turns::Turns::new(crate::engine::reads_max()),
+            reads: Turns::new(crate::engine::reads_max()),
             closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });

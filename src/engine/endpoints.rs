@@ -184,6 +184,9 @@ impl Engine {
         if begins_anew(&held.endpoint, &recipient.endpoint) {
             inner.failing.end(id);
         }
+        if held.endpoint.authentication != recipient.endpoint.authentication {
+            inner.tokens.forget_endpoint(id);
+        }
         drop(edit);
         Ok(Arc::clone(&recipient.endpoint))
     }
@@ -277,6 +280,7 @@ impl Inner {
             return Err(error);
         }
         self.failing.end(id);
+        self.tokens.forget_endpoint(id);
         self.directory.put_deleted(endpoint);
         Ok(())
     }

@@ -25,7 +25,6 @@ mod sending;
 mod status;
 pub(crate) mod tasks;
 mod tokens;
-mod turns;
 mod upkeep;
 
 pub use builder::EngineBuilder;
@@ -59,6 +58,7 @@ use crate::model::{
     Trigger,
 };
 use crate::provider::{Provider, Providers};
+use crate::round::turns::Turns;
 use crate::store::group_commit::GroupCommit;
 use crate::store::{Change, Store};
 use crate::telemetry::Meters;
@@ -74,7 +74,6 @@ use std::time::Duration;
 use tokens::AccessTokens;
 use tokio::sync::watch;
 use tracing::Instrument;
-use turns::Turns;
 
 /// A webhook delivery engine. Clones are the same engine.
 ///
@@ -128,6 +127,8 @@ pub(crate) struct Inner {
     pub window: Window,
     pub outcomes: outcomes::Teller,
     pub probes: Arc<probes::Probes>,
+    /// For probes that run.
+    pub probes_at_once: Turns,
     pub failing: failing::Failing,
     pub meters: Meters,
     /// One change of applications, endpoints and what else is kept besides events at a time, from

@@ -10,6 +10,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Engine {
     /// How the probing of a parked endpoint stands; `None` for one that is not parked.
@@ -33,25 +34,24 @@ impl Inner {
         };
         let request = challenge.request(&recipient.endpoint.url, &challenge.token(&self.chance)?);
         let mut headers = request.headers.clone();
-        let mut credential = self.credential(recipient).await.map_err(|failure| {
+        let (credential, spent) = self.credential(recipient).await;
+        let mut credential = credential.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not sent: {failure}"))
         })?;
         headers.extend(credential.iter_mut().map(super::sending::Credential::take_header));
         headers.extend(self.extra_headers());
-        let exchange = self
-            .egress
-            .exchange(OutboundRequest {
-                method: http::Method::GET,
-                url: request.url.clone(),
-                headers,
-                body: Bytes::new(),
-                timeout: recipient.provider.timeout(),
-                https_only: self.https_only(recipient),
-                identity: recipient.identity.clone(),
-                upload: Upload::Whole,
-                application: Some(recipient.endpoint.application),
-            })
-            .await;
+        let outbound = OutboundRequest {
+            method: http::Method::GET,
+            url: recipient.endpoint.url.clone(),
+            headers,
+            body: Bytes::new(),
+            timeout: recipient.provider.timeout().saturating_sub(spent),
+            https_only: self.https_only(recipient),
+            identity: recipient.identity.clone(),
+            upload: Upload::Whole,
+            application: Some(recipient.endpoint.application),
+        };
+        let exchange = self.egress.exchange_adding(outbound, &request.added).await;
         let answer = exchange.result.map_err(|failure| {
             Error::new(ErrorKind::NotProven, format!("the challenge was not answered: {failure}"))
         })?;
@@ -127,7 +127,7 @@ impl Inner {
         tracing::info!(%endpoint, reason, "endpoint parked");
         let since = self.clock.wall();
         match self.stop_serving(endpoint, EndpointState::Parked { reason, since }).await {
-            Ok(_) => self.probe(endpoint),
+            Ok(_) => self.probe(endpoint, Duration::ZERO),
             Err(error) => {
                 tracing::warn!(%endpoint, %error, "an endpoint could not be parked");
             }
@@ -145,14 +145,18 @@ impl Inner {
         held.is_ok_and(|held| held.endpoint.state == EndpointState::Enabled)
     }
 
-    /// Challenges a parked endpoint, with growing waits, until it answers or is parked no more.
-    pub(super) fn probe(self: &Arc<Self>, endpoint: EndpointId) {
+    /// Challenges a parked endpoint, with growing waits, until it answers or is parked no more. Of the
+    /// first wait `over` has passed already.
+    fn probe(self: &Arc<Self>, endpoint: EndpointId, over: Duration) {
         let inner = Arc::downgrade(self);
         let mut ended = self.ended.subscribe();
         let (clock, probes) = (self.clock.clone(), Arc::clone(&self.probes));
-        let Some(mut waits) = self.waits(endpoint) else { return };
+        let places = self.probes_at_once.clone();
+        let Ok(held) = self.directory.recipient(endpoint) else { return };
+        let Some(mut waits) = waits(&held) else { return };
+        let application = held.endpoint.application;
         // From the beginning of one probe to that of the next, however long the answer takes.
-        let mut began = clock.now();
+        let mut began = clock.now().before(over);
         let number = probes.begin(endpoint, began.after(waits.current_interval));
         tokio::spawn(async move {
             while let Some(wait) = waits.next_backoff() {
@@ -160,36 +164,23 @@ impl Inner {
                 if !probes.wait(endpoint, number, next) {
                     return;
                 }
-                tokio::select! {
-                    () = clock.sleep_until(next) => {}
+                let turn = async {
+                    clock.sleep_until(next).await;
+                    places.take(application).await
+                };
+                let place = tokio::select! {
+                    place = turn => place,
                     _ = ended.wait_for(|ended| *ended) => return,
-                }
+                };
                 began = clock.now();
                 let Some(inner) = inner.upgrade() else { return };
                 if !probes.is_current(endpoint, number) || inner.probed(endpoint).await {
                     break;
                 }
+                drop(place);
             }
             probes.end(endpoint, number);
         });
-    }
-
-    /// The waits between probes: each time that an endpoint is parked without having accepted
-    /// anything in between they begin twice as long.
-    fn waits(&self, endpoint: EndpointId) -> Option<ExponentialBackoff> {
-        let held = self.directory.recipient(endpoint).ok()?;
-        let growth = held.provider.challenge()?.probe();
-        let parked_before = held.endpoint.parked_in_a_row.saturating_sub(1);
-        let first = growth.delay(parked_before);
-        Some(ExponentialBackoff {
-            initial_interval: first,
-            current_interval: first,
-            max_interval: growth.cap.max(first),
-            multiplier: growth.factor,
-            randomization_factor: 0.0,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        })
     }
 
     /// Challenges once; true when there is nothing more to probe.
@@ -225,12 +216,32 @@ impl Inner {
         }
     }
 
-    /// Probes every endpoint that is parked: at the start.
+    /// Probes every endpoint that is parked: at the start. Each first probe comes at a time of its own
+    /// within its wait.
     pub(super) fn probe_parked(self: &Arc<Self>) {
-        for recipient in self.directory.all_recipients() {
-            if matches!(recipient.endpoint.state, EndpointState::Parked { .. }) {
-                self.probe(recipient.endpoint.id);
-            }
+        let mut parked = self.directory.all_recipients();
+        parked.retain(|held| matches!(held.endpoint.state, EndpointState::Parked { .. }));
+        let count = u32::try_from(parked.len()).unwrap_or(u32::MAX);
+        for (left, held) in (0..count).rev().zip(parked) {
+            let over = waits(&held).map(|waits| waits.current_interval / count * left);
+            self.probe(held.endpoint.id, over.unwrap_or_default());
         }
     }
+}
+
+/// The waits between probes: each time that an endpoint is parked without having accepted anything in
+/// between they begin twice as long.
+fn waits(held: &Recipient) -> Option<ExponentialBackoff> {
+    let growth = held.provider.challenge()?.probe();
+    let parked_before = held.endpoint.parked_in_a_row.saturating_sub(1);
+    let first = growth.delay(parked_before);
+    Some(ExponentialBackoff {
+        initial_interval: first,
+        current_interval: first,
+        max_interval: growth.cap.max(first),
+        multiplier: growth.factor,
+        randomization_factor: 0.0,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    })
 }

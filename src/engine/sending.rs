@@ -5,12 +5,13 @@ use crate::dispatch::{ClientCredentials, Exchange, OutboundRequest};
 use crate::engine::{Inner, echo};
 use crate::error::Result;
 use crate::model::{
-    Attempt, AttemptId, AttemptOutcome, Authentication, Failure, FailureKind, ReadyWebhook,
-    RecordedRequest, Secret,
+    Attempt, AttemptId, AttemptOutcome, Authentication, Endpoint, Failure, FailureKind,
+    ReadyWebhook, RecordedRequest, Secret, Timestamp,
 };
 use crate::provider::Webhook;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 impl Inner {
@@ -21,25 +22,12 @@ impl Inner {
         item: &ReadyWebhook,
     ) -> Result<Attempt> {
         let endpoint = &recipient.endpoint;
+        let started_at = self.clock.wall();
+        // First, since it may take a while: what is signed says when that was.
+        let (credential, spent) = self.credential(recipient).await;
         let now = self.clock.wall();
-        let mut attempt = Attempt {
-            id: AttemptId::from_uuid(self.ids.next()?),
-            webhook: item.webhook,
-            number: item.attempts + 1,
-            trigger: item.trigger,
-            started_at: now,
-            duration: std::time::Duration::ZERO,
-            request: RecordedRequest {
-                method: "POST".to_owned(),
-                url: endpoint.url.clone(),
-                ..RecordedRequest::default()
-            },
-            outcome: AttemptOutcome::Failed(Failure {
-                kind: FailureKind::Unsendable,
-                detail: String::new(),
-            }),
-            expunged: false,
-        };
+        let mut attempt = self.begun(endpoint, item, started_at)?;
+        attempt.duration = spent;
         let manner = self.director.as_ref().map(|director| director(item)).unwrap_or_default();
         let keys = manner.keys.unwrap_or_else(|| recipient.live_keys(now));
         let rendered = recipient.provider.render(&Webhook {
@@ -63,7 +51,7 @@ impl Inner {
         };
         let mut headers = rendered.headers;
         headers.extend(endpoint.headers.iter().cloned());
-        let mut credential = match self.credential(recipient).await {
+        let mut credential = match credential {
             Ok(credential) => credential,
             Err(failure) => {
                 attempt.request.headers = headers;
@@ -79,7 +67,7 @@ impl Inner {
             url: endpoint.url.clone(),
             headers,
             body: rendered.body.clone(),
-            timeout: recipient.provider.timeout(),
+            timeout: recipient.provider.timeout().saturating_sub(spent),
             https_only: self.https_only(recipient),
             identity: recipient.identity.clone(),
             upload: manner.upload,
@@ -88,7 +76,7 @@ impl Inner {
         // Boxed, since it is most of an attempt: as one piece both are larger than what allocators
         // are quick at, and would be moved about.
         let Exchange { headers_sent, duration, mut result } = Box::pin(exchanging).await;
-        attempt.duration = duration;
+        attempt.duration += duration;
         let secret = credential.iter().map(|held| held.name.as_str());
         let secret = secret.chain(self.extra_headers.iter().map(|(name, _)| name.as_str()));
         if let Ok(answer) = &mut result {
@@ -112,16 +100,44 @@ impl Inner {
         Ok(attempt)
     }
 
-    /// The header that authenticates us towards the endpoint.
+    /// An attempt of which nothing is sent yet.
+    fn begun(
+        &self,
+        endpoint: &Endpoint,
+        item: &ReadyWebhook,
+        started_at: Timestamp,
+    ) -> Result<Attempt> {
+        Ok(Attempt {
+            id: AttemptId::from_uuid(self.ids.next()?),
+            webhook: item.webhook,
+            number: item.attempts + 1,
+            trigger: item.trigger,
+            started_at,
+            duration: Duration::ZERO,
+            request: RecordedRequest {
+                method: "POST".to_owned(),
+                url: endpoint.url.clone(),
+                ..RecordedRequest::default()
+            },
+            outcome: AttemptOutcome::Failed(Failure {
+                kind: FailureKind::Unsendable,
+                detail: String::new(),
+            }),
+            expunged: false,
+        })
+    }
+
+    /// The header that authenticates us towards the endpoint, and how long it took in real time to
+    /// get it: of the time that an attempt has.
     pub(super) async fn credential(
         &self,
         recipient: &Recipient,
-    ) -> Result<Option<Credential>, Failure> {
+    ) -> (Result<Option<Credential>, Failure>, Duration) {
         let authorization = |scheme: &str, text: &str, token| {
             let value = Zeroizing::new(format!("{scheme} {text}"));
             Some(Credential { name: "Authorization".to_owned(), value, token })
         };
-        Ok(match &recipient.authentication {
+        let held = match &recipient.authentication {
             Authentication::None => None,
             Authentication::Basic { username, password } => {
                 let pair = Zeroizing::new(format!("{username}:{}", password.expose()));
@@ -141,13 +157,16 @@ impl Inner {
                     scope: scope.as_deref(),
                     application: recipient.endpoint.application,
                 };
-                let endpoint = recipient.endpoint.id;
-                let now = self.clock.wall();
-                let token = self.tokens.token(&self.egress, endpoint, &credentials, now);
-                let token = Box::pin(token).await?;
-                authorization("Bearer", token.expose(), Some(token.clone()))
+                let (id, now) = (recipient.endpoint.id, self.clock.wall());
+                let timeout = recipient.provider.timeout();
+                let asked = self.tokens.token(&self.egress, id, &credentials, now, timeout);
+                let (token, spent) = Box::pin(asked).await;
+                let bearer =
+                    |token: Secret| authorization("Bearer", token.expose(), Some(token.clone()));
+                return (token.map(bearer), spent);
             }
-        })
+        };
+        (Ok(held), Duration::ZERO)
     }
 
     /// The headers that every request to an endpoint has besides.

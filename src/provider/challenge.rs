@@ -33,6 +33,8 @@ pub struct ChallengeRequest {
     pub method: &'static str,
     /// The endpoint's URL with the random text in its query.
     pub url: String,
+    /// What of that was put behind the endpoint's URL.
+    pub added: String,
     /// Headers in the order and casing of the wire.
     pub headers: Vec<(String, String)>,
     /// The random text.
@@ -69,9 +71,11 @@ impl Challenge {
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
+        let added = format!("{between}{}={token}", self.query);
         ChallengeRequest {
             method: "GET",
-            url: format!("{address}{between}{}={token}", self.query),
+            url: format!("{address}{added}"),
+            added,
             headers: self.headers.clone(),
             token: token.to_owned(),
         }

@@ -31,6 +31,18 @@ pub fn old_hello() -> Vec<u8> {
     hello
 }
 
+/// All but the end of the longest message that a handshake may have (RFC 8446, section 4), in records.
+pub fn endless_hello() -> Vec<u8> {
+    let message = [b"\x02\x00\xff\xff".as_slice(), &[0; 65_000]].concat();
+    let mut records = Vec::new();
+    for part in message.chunks(16_000) {
+        records.extend([0x16, 3, 3]);
+        records.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
+        records.extend(part);
+    }
+    records
+}
+
 /// What shakes hands with the certificate of a vice that does.
 pub fn acceptor(vice: Vice) -> Option<TlsAcceptor> {
     let own = authority_of(KeyPair::generate().unwrap());

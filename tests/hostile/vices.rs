@@ -53,6 +53,10 @@ pub enum Vice {
     EndlessBody,
     /// Sends interim answers without end.
     EndlessInterim,
+    /// Fills the caps of head and body but for a byte, and says nothing more.
+    FullAnswer,
+    /// Fills the cap of the head but for a few bytes, and says nothing more.
+    FullHead,
     /// Sends what inflates to half a million times its size.
     Bomb,
     /// Sends what is no text, and would drive a terminal.
@@ -65,6 +69,8 @@ pub enum Vice {
     NoHttp,
     /// Says nothing where TLS is expected.
     TlsSilence,
+    /// Fills the longest message of a TLS handshake but for a few bytes, and says nothing more.
+    TlsFull,
     /// Speaks no TLS where TLS is expected.
     NoTls,
     /// Speaks no TLS as new as 1.2.
@@ -78,7 +84,7 @@ pub enum Vice {
 }
 
 impl Vice {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Silence,
         Self::HalfClose,
         Self::Close,
@@ -90,12 +96,15 @@ impl Vice {
         Self::EndlessHeader,
         Self::EndlessBody,
         Self::EndlessInterim,
+        Self::FullAnswer,
+        Self::FullHead,
         Self::Bomb,
         Self::Binary,
         Self::BrokenChunk,
         Self::BreakOff,
         Self::NoHttp,
         Self::TlsSilence,
+        Self::TlsFull,
         Self::NoTls,
         Self::TlsOld,
         Self::TlsExpired,
@@ -105,7 +114,8 @@ impl Vice {
 
     /// Of the URLs that lead to it.
     pub fn scheme(self) -> &'static str {
-        let is_of_tls = matches!(self, Self::TlsSilence | Self::NoTls | Self::TlsOld);
+        let is_of_tls =
+            matches!(self, Self::TlsSilence | Self::TlsFull | Self::NoTls | Self::TlsOld);
         if is_of_tls || self.shakes_hands() { "https" } else { "http" }
     }
 
@@ -117,9 +127,9 @@ impl Vice {
     /// What the history has to say of it: a kind of failure, or the status and how it was cut.
     pub fn told(self) -> &'static str {
         match self {
-            Self::Silence | Self::SlowHead => "timeout",
+            Self::Silence | Self::SlowHead | Self::FullHead => "timeout",
             Self::HalfClose | Self::Close | Self::Reset => "closed",
-            Self::SlowBody => "200 OutOfTime",
+            Self::SlowBody | Self::FullAnswer => "200 OutOfTime",
             Self::EndlessStatusLine
             | Self::EndlessHeaders
             | Self::EndlessHeader
@@ -128,7 +138,7 @@ impl Vice {
             Self::EndlessBody => "200 TooLong",
             Self::Bomb | Self::Binary => "200",
             Self::BrokenChunk | Self::BreakOff => "200 Broken",
-            Self::TlsSilence => "connect_timeout",
+            Self::TlsSilence | Self::TlsFull => "connect_timeout",
             Self::NoTls | Self::TlsOld => "tls",
             Self::TlsExpired => "certificate_expired",
             Self::TlsWrongName => "certificate_wrong_name",
@@ -165,6 +175,9 @@ impl Vice {
             }
             Self::TlsExpired | Self::TlsWrongName | Self::TlsSelfSigned => (String::new(), b""),
             Self::TlsOld => return (tls::old_hello(), b""),
+            Self::TlsFull => return (tls::endless_hello(), b""),
+            Self::FullAnswer => return (full_answer(), b""),
+            Self::FullHead => (format!("{OK}X-A: {}", "a".repeat(HEAD_MAX - 100)), b""),
             Self::SlowHead => (format!("{OK}X-A: "), b"a"),
             Self::SlowBody => (format!("{OK}Content-Length: 100000\r\n\r\n"), b"a"),
             Self::EndlessStatusLine => ("HTTP/1.1 200 ".to_owned(), &[b'a'; 4096]),
@@ -186,6 +199,22 @@ impl Vice {
         };
         (begin.into_bytes(), piece)
     }
+}
+
+/// The default of `egress.response_head_max_bytes`, and of `egress.response_body_max_bytes`.
+const HEAD_MAX: usize = 16 * 1024;
+const BODY_MAX: usize = 16 * 1024;
+
+/// As many bytes of a head and a body as are taken, in as many lines as are, less the last.
+fn full_answer() -> Vec<u8> {
+    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_MAX}\r\n");
+    let lines = 95;
+    for line in 0..lines {
+        answer.push_str(&format!("X-{line:03}: {}\r\n", "a".repeat(HEAD_MAX / lines - 12)));
+    }
+    answer.push_str("\r\n");
+    answer.push_str(&"b".repeat(BODY_MAX - 1));
+    answer.into_bytes()
 }
 
 /// An answer with one more header.
@@ -230,7 +259,7 @@ async fn listen(vice: Vice, listener: TcpListener, hall: Arc<Hall>) {
     }
 }
 
-/// Receives until standard input ends, and not for ever. Prints a port for each vice, and `all` once
+/// Receives until standard input ends, and not for ever. Prints a port for each of all vices, and `all` once
 /// as many requests have come as are awaited. None of them is answered before the word is given: a
 /// line on standard input.
 pub async fn receive(awaited: usize) {

@@ -98,6 +98,62 @@ async fn a_token_is_fetched_kept_and_fetched_anew_when_refused_or_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_takes_is_the_attempts_time_and_comes_before_the_signature() {
+    let bench = bench().await;
+    let late = seconds(1);
+    let tokens = bench.listen(Consumer::Unchecked).await;
+    let granted = Answer::status(200).body(r#"{"access_token":"late","expires_in":0}"#);
+    tokens.answer_always(Some(granted.after(late)));
+    let receiver = bench.listen(Consumer::Unchecked).await;
+    let mut new = NewEndpoint::new(receiver.url()).provider("standard-webhooks");
+    new.authentication = Authentication::OAuth2 {
+        token_url: tokens.url(),
+        client_id: "platform".to_owned(),
+        client_secret: Secret::new("CANARY"),
+        scope: None,
+    };
+    bench.endpoint(new).await;
+    let delivery = bench.order(1).await;
+    // The clock moves while the authorization server takes its time.
+    tokens.wait_until(|requests| !requests.is_empty()).await.unwrap();
+    bench.clock.advance(seconds(300));
+    bench.engine.settle().await;
+    let attempt = bench.history(delivery).await.attempts.remove(0);
+    assert!(attempt.duration >= late, "{:?}", attempt.duration);
+    assert_eq!(attempt.started_at, start());
+    let signed = posts(&receiver)[0].header("webhook-timestamp").map(str::to_owned);
+    assert_eq!(signed, Some(start().after(seconds(300)).as_unix_seconds().to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_ends_in_the_providers_time_whatever_the_authorization_server_does() {
+    let bench = bench().await;
+    let tokens = bench.listen(Consumer::Unchecked).await;
+    tokens.answer_always(Some(Answer::hang()));
+    let receiver = bench.listen(Consumer::Unchecked).await;
+    let mut new = NewEndpoint::new(receiver.url()).provider("standard-webhooks");
+    new.concurrency = 20;
+    new.authentication = Authentication::OAuth2 {
+        token_url: tokens.url(),
+        client_id: "platform".to_owned(),
+        client_secret: Secret::new("CANARY"),
+        scope: None,
+    };
+    bench.endpoint(new).await;
+    let deliveries = futures_util::future::join_all((0..20).map(|number| bench.order(number)));
+    let deliveries = deliveries.await;
+    bench.engine.settle().await;
+    for delivery in deliveries {
+        let attempt = bench.history(delivery).await.attempts.remove(0);
+        let AttemptOutcome::Failed(failure) = &attempt.outcome else { panic!("{attempt:?}") };
+        assert_eq!(failure.kind.as_str(), "authentication");
+        assert!(attempt.duration >= seconds(9), "{:?}", attempt.duration);
+        assert!(!attempt.request.body.is_empty(), "what would have been sent is on record");
+    }
+    assert_eq!(posts(&receiver).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_that_cannot_be_sent_are_refused() {
     let bench = bench().await;
     let basic = |username: &str, password: &str| Authentication::Basic {

@@ -1,10 +1,10 @@
 //! OpenCard: challenged endpoints, and queues that wait until an endpoint is back.
 
 use crate::common::{
-    Bench, bench, body, minutes, orders, posts, posts_arrived, seconds, soon, until,
+    Bench, bench, bench_with, body, minutes, orders, posts, posts_arrived, seconds, soon, until,
 };
 use hookwheel::simulate::receiver::{Answer, Consumer, Receiver};
-use hookwheel::{CreatedEndpoint, EndpointChange, EndpointState, NewEndpoint};
+use hookwheel::{Config, CreatedEndpoint, EndpointChange, EndpointState, NewEndpoint};
 use std::time::Duration;
 
 fn challenges(receiver: &Receiver) -> usize {
@@ -234,4 +234,45 @@ async fn an_endpoint_that_is_parked_again_is_probed_once_each_time() {
     assert_eq!(challenges(&receiver), before, "the probe of the first time is called off");
     bench.advance(Duration::from_millis(1)).await;
     challenged(&receiver, before + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_url_can_be_proven() {
+    let bench = bench().await;
+    let receiver = bench.listen(Consumer::OpenCard).await;
+    let url = format!("{}?", receiver.url());
+    let url = format!("{url}{}", "a".repeat(2048 - url.len()));
+    let created = bench.endpoint(NewEndpoint::new(url).provider("opencard")).await;
+    assert_eq!(created.endpoint.state, EndpointState::Enabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_probes_run_at_once_and_other_applications_get_their_turn() {
+    let in_flight_max = 32;
+    let bench = bench_with(|builder| {
+        builder.config(Config { in_flight_max, ..crate::common::development() })
+    })
+    .await;
+    let silent = bench.listen_raw().await;
+    let (receiver, first) = bench.receiver(Consumer::OpenCard).await;
+    let mut parked = vec![first.endpoint.id];
+    for _ in 1..8 {
+        let new = NewEndpoint::new(receiver.url()).provider("opencard");
+        parked.push(bench.endpoint(new).await.endpoint.id);
+    }
+    receiver.answer_always(Some(Answer::status(500)));
+    bench.settled_order(1).await;
+    for delay in [seconds(10), minutes(1), minutes(5)] {
+        bench.advance(delay).await;
+    }
+    for id in parked {
+        bench.until_parked(id).await;
+        let change = EndpointChange { url: Some(silent.url()), ..EndpointChange::default() };
+        bench.engine.update_endpoint(id, change).await.unwrap();
+    }
+    bench.advance(minutes(1)).await;
+    silent.connections(2).await;
+    // The others are due as well, and would have connected by the time that these have.
+    hookwheel::clock::pause(Duration::from_millis(300)).await;
+    assert_eq!(silent.count(), 2, "of four places one application has half");
 }

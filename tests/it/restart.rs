@@ -294,6 +294,33 @@ async fn a_parked_endpoint_stays_parked_and_drains_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parked_endpoints_are_not_all_probed_at_the_same_time_after_a_start() {
+    let mut house = House::new().await;
+    let (receiver, first) = house.receiver(Consumer::OpenCard).await;
+    let mut parked = vec![first.endpoint.id];
+    for _ in 1..4 {
+        let new = NewEndpoint::new(receiver.url()).provider("opencard");
+        parked.push(house.engine().create_endpoint(house.shop, new).await.unwrap().endpoint.id);
+    }
+    receiver.answer_always(Some(Answer::status(500)));
+    house.settled_order(1).await;
+    for delay in [seconds(10), minutes(1), minutes(5)] {
+        house.advance(delay).await;
+    }
+    let next = |house: &House| {
+        let probe = |id| house.engine().probe_status(id).map(|status| status.next);
+        let mut next: Vec<_> = parked.iter().filter_map(|id| probe(*id)).collect();
+        next.sort();
+        next
+    };
+    let parked_at = house.clock.now();
+    until(|| next(&house).len() == 4).await;
+    assert_eq!(next(&house), [minutes(1); 4].map(|wait| parked_at.after(wait)));
+    house.restart(true).await;
+    assert_eq!(next(&house), [15, 30, 45, 60].map(|wait| parked_at.after(seconds(wait))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_at_rest_sends_nothing() {
     let mut house = House::new().await;
     let (receiver, _) = house.receiver(Consumer::TicketNation).await;

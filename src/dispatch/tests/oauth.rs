@@ -45,6 +45,14 @@ impl Client {
     }
 
     async fn token_at(&self, second: i64) -> Result<Secret, Failure> {
+        self.token_within(second, Duration::from_secs(10)).await.0
+    }
+
+    async fn token_within(
+        &self,
+        second: i64,
+        timeout: Duration,
+    ) -> (Result<Secret, Failure>, Duration) {
         let credentials = ClientCredentials {
             token_url: &self.token_url,
             client_id: "my:id",
@@ -53,7 +61,7 @@ impl Client {
             application: ApplicationId::from_uuid(Uuid::nil()),
         };
         let now = Timestamp::from_millis(second * 1000);
-        self.cache.token(&self.egress, endpoint(), &credentials, now).await
+        self.cache.token(&self.egress, endpoint(), &credentials, now, timeout).await
     }
 }
 
@@ -65,6 +73,12 @@ const GRANTED: &[(u16, &str)] = &[
     (200, r#"{"access_token":"first","token_type":"Bearer","expires_in":3600}"#),
     (200, r#"{"access_token":"second","token_type":"bearer","expires_in":"3600"}"#),
     (200, r#"{"access_token":"third"}"#),
+];
+
+/// Tokens that nobody who comes later can use.
+const OVER_AT_ONCE: &[(u16, &str)] = &[
+    (200, r#"{"access_token":"first","expires_in":0}"#),
+    (200, r#"{"access_token":"second","expires_in":0}"#),
 ];
 
 #[tokio::test]
@@ -117,13 +131,21 @@ async fn changed_credentials_need_another_token() {
 
 #[tokio::test]
 async fn whoever_waits_shares_one_request() {
-    let (receiver, _hear) = server(GRANTED).await;
-    let client = Client::of(&receiver);
-    let (a, b, c) = tokio::join!(client.token_at(0), client.token_at(0), client.token_at(0));
-    for token in [a, b, c] {
-        assert_eq!(token.unwrap().expose(), "first");
+    for answers in [GRANTED, OVER_AT_ONCE] {
+        let (receiver, _hear) = server(answers).await;
+        let client = Client::of(&receiver);
+        let (a, b, c) = tokio::join!(client.token_at(0), client.token_at(0), client.token_at(0));
+        for token in [a, b, c] {
+            assert_eq!(token.unwrap().expose(), "first");
+        }
+        assert_eq!(receiver.connections(), 1);
     }
-    assert_eq!(receiver.connections(), 1);
+    let (receiver, _hear) = server(OVER_AT_ONCE).await;
+    let client = Client::of(&receiver);
+    for token in ["first", "second"] {
+        assert_eq!(client.token_at(0).await.unwrap().expose(), token, "who comes later waits");
+    }
+    assert_eq!(receiver.connections(), 2);
 
     let (receiver, _hear) = server(&[(500, "")]).await;
     let client = Client::of(&receiver);
@@ -132,6 +154,47 @@ async fn whoever_waits_shares_one_request() {
     assert_eq!(receiver.connections(), 1);
     assert!(client.token_at(0).await.is_err());
     assert_eq!(receiver.connections(), 2, "the next webhook asks again");
+}
+
+#[tokio::test]
+async fn neither_a_fetch_nor_waiting_for_one_takes_longer_than_there_is_time() {
+    let silent = Receiver::start(|mut stream, _| async move { closed(&mut stream).await }).await;
+    let client = Client::of(&silent);
+    let (short, long) = (Duration::from_millis(100), Duration::from_secs(2));
+    let fetches = client.token_within(0, long);
+    let waits = client.token_within(0, short);
+    let ((fetched, took), (waited, waited_for)) = tokio::join!(fetches, waits);
+    for (result, took, limit) in [(fetched, took, long), (waited, waited_for, short)] {
+        assert_kind(&result.unwrap_err(), FailureKind::Authentication);
+        assert!(took >= limit, "{took:?} of {limit:?}");
+    }
+    assert!(waited_for < long, "{waited_for:?}");
+    assert_eq!(silent.connections(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_held_for_an_endpoint_that_needs_no_token() {
+    let (receiver, _hear) = server(GRANTED).await;
+    let client = Client::of(&receiver);
+    client.token_at(0).await.unwrap();
+    assert!(client.cache.slots.get(&endpoint()).is_some());
+    client.cache.forget_endpoint(endpoint());
+    assert!(client.cache.slots.get(&endpoint()).is_none());
+    assert_eq!(client.token_at(0).await.unwrap().expose(), "second");
+}
+
+#[tokio::test]
+async fn a_token_is_as_long_as_a_credential_may_be_at_most() {
+    for (length, is_taken) in [(8192, true), (8193, false)] {
+        let body = format!(r#"{{"access_token":"{}"}}"#, "t".repeat(length));
+        let answers: &'static [(u16, &str)] = vec![(200, &*body.leak())].leak();
+        let (receiver, _hear) = server(answers).await;
+        let result = Client::of(&receiver).token_at(0).await;
+        assert_eq!(result.is_ok(), is_taken, "{length}");
+        if let Err(failure) = result {
+            assert!(failure.detail.contains("more than 8,192 bytes"), "{failure}");
+        }
+    }
 }
 
 #[tokio::test]

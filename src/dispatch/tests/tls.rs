@@ -126,13 +126,18 @@ fn identity(authority: &Authority, key: &str) -> Arc<ClientIdentity> {
 }
 
 #[tokio::test]
-async fn a_trusted_server_is_reached_and_its_session_resumed() {
-    let authority = authority("one");
-    let (receiver, mut sees) = start(&authority, GOOD).await;
-    let egress = trusting(&authority, 0);
-    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
-        answered(egress.exchange(https(&receiver)).await);
-        assert_eq!(soon(sees.recv()).await.unwrap().handshake, expected);
+async fn a_trusted_server_is_reached_and_none_of_its_sessions_is_kept() {
+    let (servers, clients) = (authority("one"), authority("two"));
+    let asking = Server { clients: Some(&clients), ..GOOD };
+    let identity = Some(identity(&clients, RSA));
+    for (server, identity) in [(GOOD, None), (asking, identity)] {
+        let (receiver, mut sees) = start(&servers, server).await;
+        let egress = trusting(&servers, 0);
+        for _ in 0..2 {
+            let request = OutboundRequest { identity: identity.clone(), ..https(&receiver) };
+            answered(egress.exchange(request).await);
+            assert_eq!(soon(sees.recv()).await.unwrap().handshake, HandshakeKind::Full);
+        }
     }
 }
 

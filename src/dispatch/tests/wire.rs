@@ -295,3 +295,39 @@ async fn a_redirect_is_an_answer_like_any_other() {
     }
     assert_eq!(trap.connections(), 0);
 }
+
+#[tokio::test]
+async fn only_urls_that_are_sent_to_are_kept_understood() {
+    let receiver = Receiver::start(|mut stream, _| async move {
+        read_request(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+    })
+    .await;
+    let egress = egress();
+    let url = receiver.url();
+    let is_kept = |url: &str| egress.0.targets.get(url).is_some();
+    egress.check_url(&url, false).unwrap();
+    assert!(!is_kept(&url));
+    answered(egress.exchange_adding(post(&url), "?challenge=once").await);
+    assert!(is_kept(&url) && !is_kept(&format!("{url}?challenge=once")));
+}
+
+#[tokio::test]
+async fn what_is_added_behind_a_url_counts_not_towards_its_length() {
+    let (heard, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    let receiver = Receiver::start(move |mut stream, _| {
+        let heard = heard.clone();
+        async move {
+            let _ = heard.send(read_request(&mut stream).await);
+            let _ = stream.write_all(OK).await;
+        }
+    })
+    .await;
+    let url = format!("{}?", receiver.url());
+    let url = format!("{url}{}", "a".repeat(2048 - url.len()));
+    let egress = egress();
+    egress.check_url(&url, false).unwrap();
+    answered(egress.exchange_adding(post(&url), "&challenge=once").await);
+    let request = soon(hear.recv()).await.unwrap();
+    assert!(request.contains("aaa&challenge=once HTTP/1.1\r\n"), "{request}");
+}

@@ -6,10 +6,10 @@ mod resend;
 pub(crate) use resend::{Resend, What, attempts, may_be_replayed};
 
 use crate::engine::queueing::STORE_RETRY;
-use crate::engine::turns::Turns;
 use crate::engine::{Inner, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ApplicationId, EndpointId, Order, Task, TaskId, TaskState, Timestamp};
+use crate::round::turns::Turns;
 use crate::store::{Change, DocumentKind, Store, codec};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

@@ -5,7 +5,7 @@
 
 use super::report::{CheckExchange, CheckResult, ConformanceReport, Verdict};
 use super::trial::told;
-use crate::model::human_duration;
+use crate::model::{human_duration, is_unseen};
 use crate::simulate::Sent;
 use std::fmt::{self, Write};
 
@@ -214,10 +214,7 @@ impl fmt::Display for Text<'_> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\n' | '\t' => f.write_char(letter)?,
-                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    write!(f, "{}", letter.escape_unicode())?;
-                }
-                letter if letter.is_control() => write!(f, "{}", letter.escape_default())?,
+                letter if is_unseen(letter) => write!(f, "{}", letter.escape_default())?,
                 letter => f.write_char(letter)?,
             }
         }
@@ -237,6 +234,10 @@ mod tests {
             "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot; onload=&quot;\\u{1b}[2J\
              \\u{202e}\\u{0}"
         );
+        for letter in "\u{61c}\u{200b}\u{feff}\u{2028}\u{2029}\u{e0041}\u{7f}".chars() {
+            let shown = Text(&letter.to_string()).to_string();
+            assert_eq!(shown, format!("\\u{{{:x}}}", u32::from(letter)));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// So many places.
+#[derive(Clone)]
 pub(crate) struct Turns(Arc<Hall>);
 
 struct Hall {
