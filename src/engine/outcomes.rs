@@ -39,11 +39,14 @@ impl Teller {
     /// Tells an outcome to whoever listens.
     pub fn tell(&self, outcome: &Arc<Outcome>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.channel.send(Arc::downgrade(outcome)) {
-            Ok(_) => kept.keep(Arc::clone(outcome)),
-            // Nobody is listening.
-            Err(_) => *kept = Kept::default(),
+        if self.channel.receiver_count() == 0 {
+            *kept = Kept::default();
+            return;
         }
+        // Who hears of it finds no more kept than may be.
+        kept.keep(Arc::clone(outcome));
+        // The last listener may have gone this moment.
+        drop(self.channel.send(Arc::downgrade(outcome)));
     }
 }
 

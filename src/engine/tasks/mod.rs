@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ApplicationId, EndpointId, Order, Task, TaskId, TaskState, Timestamp};
 use crate::round::turns::Turns;
 use crate::store::{Change, DocumentKind, Store, codec};
+use futures_util::FutureExt;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -190,11 +191,19 @@ impl Inner {
     /// Lets a task go on by itself, after those of its endpoint that came before.
     fn run_task(self: &Arc<Self>, mut task: Task, mut resend: Resend) {
         let line = task.endpoint.map(|endpoint| self.tasks.line(endpoint));
-        let inner = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let _line = match line {
+        let mut turn = Box::pin(async move {
+            match line {
                 Some(line) => Some(line.lock_owned().await),
                 None => None,
+            }
+        });
+        // It stands in the line from now on, and not from when its own task first runs.
+        let at_once = (&mut turn).now_or_never();
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let _turn = match at_once {
+                Some(turn) => turn,
+                None => turn.await,
             };
             // Between two steps nothing is held, so that an engine which is dropped ends.
             while task.state == TaskState::Running
