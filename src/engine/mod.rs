@@ -221,10 +221,17 @@ impl Engine {
                 "closing with requests in flight; they are sent again at the next start"
             );
         }
-        inner.write_failing(Duration::ZERO).await;
+        // A disk that fails answers no change before it is back, and nobody waits for that here.
+        if crate::clock::within(WRITTEN_WITHIN, inner.write_failing(Duration::ZERO)).await.is_none()
+        {
+            tracing::warn!("since when endpoints fail could not be written down");
+        }
         inner.committer.close().await
     }
 }
+
+/// How long closing waits until it is written down since when endpoints fail.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs to its end though whoever asked for it goes away meanwhile: a request handler that is
 /// dropped between a commit and what follows from it must not leave the two apart.

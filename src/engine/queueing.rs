@@ -5,7 +5,7 @@ use crate::dispatch::lanes::SPILL_MAX;
 use crate::dispatch::recipient::Recipient;
 use crate::dispatch::run::Command;
 use crate::engine::Inner;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::model::{
     EndpointId, EventId, Held, QueueItem, ReadyWebhook, Timestamp, Trigger, WebhookId,
 };
@@ -103,8 +103,13 @@ impl Inner {
         let inner = Arc::clone(self);
         tokio::spawn(async move {
             for part in spill_parts(items) {
-                if inner.spill_part(part, &gates).await.is_err() {
-                    break;
+                match inner.spill_part(part, &gates).await {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::Closed => break,
+                    // Those of the other parts do not stay behind for what is damaged in this one.
+                    Err(error) => {
+                        tracing::error!(%error, "deliveries wait for the next start of the engine");
+                    }
                 }
             }
             inner.dispatcher.tell(Command::Spilled);

@@ -298,18 +298,24 @@ impl Committer {
                     step: plan.step,
                 };
                 let expired = self.store.expire(&expiry);
-                self.gathered.storage_failed |= expired.as_ref().is_err_and(Error::is_unavailable);
+                self.gathered.storage_failed |= self.has_failed(&expired);
                 reply.send(expired);
             }
             Operation::Expunge(expunge, reply) => {
                 // What was asked for before goes first: it may be about the same event.
                 self.commit();
                 let expunged = self.store.expunge(&expunge);
-                self.gathered.storage_failed |= expunged.as_ref().is_err_and(Error::is_unavailable);
+                self.gathered.storage_failed |= self.has_failed(&expunged);
                 reply.send(expunged);
             }
             Operation::Close(reply) => self.gathered.close = Some(reply),
         }
+    }
+
+    /// Whether storage itself failed, or let go of its files for another reason.
+    fn has_failed<T>(&self, result: &Result<T>) -> bool {
+        let Err(error) = result else { return false };
+        error.is_unavailable() || self.store.last_commit().is_err()
     }
 
     /// Commits a batch, and counts it when it is there.

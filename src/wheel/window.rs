@@ -88,6 +88,7 @@ impl Window {
             lanes: HashMap::new(),
             loaded_bytes: Shares::new(loaded_bytes_max),
             called: VecDeque::new(),
+            called_is_next: false,
         };
         tokio::spawn(run.run(receiver));
     }
@@ -154,8 +155,10 @@ struct Run {
     /// Bytes in the lanes that came from queues, by application, and the endpoints that have more
     /// due than there was room for.
     loaded_bytes: Shares<ApplicationId, EndpointId>,
-    /// Endpoints that are to be loaded, one after another.
+    /// Endpoints that are to be loaded, one after another; some were since, for another reason.
     called: VecDeque<EndpointId>,
+    /// Whose turn it is: that of those that were called, or of those that found no room.
+    called_is_next: bool,
 }
 
 impl Run {
@@ -191,8 +194,8 @@ impl Run {
         }
     }
 
-    /// Loads one queue: of those that found no room if there is some now, else of those whose timers
-    /// went off or whose lanes want more. False when there is none.
+    /// Loads one queue: in turn of those that found no room, if there is some now, and of those whose
+    /// timers went off or whose lanes want more. False when there is none.
     async fn load_next(&mut self) -> bool {
         let mut due = Vec::new();
         self.wheel.advance(tick_over(self.clock.now()), &mut due);
@@ -202,10 +205,25 @@ impl Run {
             }
             self.call(endpoint);
         }
-        let next = self.loaded_bytes.next().or_else(|| self.called.pop_front());
+        // One application that always wants more is no reason for others to wait.
+        self.called_is_next = !self.called_is_next;
+        let next = match self.called_is_next {
+            true => self.next_called().or_else(|| self.loaded_bytes.next()),
+            false => self.loaded_bytes.next().or_else(|| self.next_called()),
+        };
         let Some(endpoint) = next else { return false };
         self.load(endpoint).await;
         true
+    }
+
+    /// The endpoint that was called first, of those that were not loaded since.
+    fn next_called(&mut self) -> Option<EndpointId> {
+        while let Some(endpoint) = self.called.pop_front() {
+            if self.lanes.get(&endpoint).is_some_and(|lane| lane.called) {
+                return Some(endpoint);
+            }
+        }
+        None
     }
 
     /// Has an endpoint's queue loaded after those that were called before.

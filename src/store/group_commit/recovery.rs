@@ -160,7 +160,7 @@ impl Committer {
                 Ok(()) if is_last => return Ok(()),
                 Ok(()) => {}
                 Err(failed) if kept.apart && !failed.error.is_unavailable() => {
-                    self.give_up(*failed)?;
+                    self.give_up(failed, kept)?;
                     if is_last {
                         return Ok(());
                     }
@@ -174,11 +174,18 @@ impl Committer {
         }
     }
 
-    /// Gives up one of those that were committed by themselves, as what it needs is damaged.
-    fn give_up(&self, failed: Failed) -> Result<()> {
-        self.store.reopen()?;
-        let Failed { gathered, before, error } = failed;
-        if self.store.last_commit()? > before {
+    /// Gives up one of those that were committed by themselves, as what it needs is damaged. Kept as
+    /// it is while the store cannot tell whether it is there all the same.
+    fn give_up(&self, failed: Box<Failed>, kept: &mut Kept) -> Result<()> {
+        let last = match self.store.reopen().and_then(|()| self.store.last_commit()) {
+            Ok(last) => last,
+            Err(error) => {
+                kept.keep(failed);
+                return Err(error);
+            }
+        };
+        let Failed { gathered, before, error } = *failed;
+        if last > before {
             answer(gathered);
             return Ok(());
         }
@@ -212,7 +219,7 @@ impl Committer {
                     self.gathered.close = Some(reply);
                     return true;
                 }
-                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
         }

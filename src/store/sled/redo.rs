@@ -18,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Its name in the data folder.
 const NAME: &str = "redo";
+/// What is being written in its place.
+const NEXT: &str = "redo.next";
 
 /// A commit that is to be made whole.
 #[derive(Clone)]
@@ -59,9 +61,12 @@ impl Redo {
             let put = || {
                 let mut options = private_file();
                 let options = options.write(true).create(true).truncate(true);
-                let mut file = options.open(self.path())?;
+                // One from before stays until this one is whole.
+                let next = self.folder.join(NEXT);
+                let mut file = options.open(&next)?;
                 file.write_all(&bytes)?;
                 file.sync_all()?;
+                fs::rename(next, self.path())?;
                 File::open(&self.folder)?.sync_all()
             };
             put().map_err(|error| self.failed("write", error))
