@@ -135,7 +135,7 @@ impl Inner {
     }
 
     /// Whether an endpoint has the URL that it had as `before`, and was not enabled since.
-    fn is_in_term(&self, before: &Recipient) -> bool {
+    pub(super) fn is_in_term(&self, before: &Recipient) -> bool {
         let held = self.directory.recipient(before.endpoint.id);
         held.is_ok_and(|held| Arc::ptr_eq(&held.term, &before.term))
     }

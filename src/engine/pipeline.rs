@@ -192,7 +192,11 @@ impl Inner {
         attempt.outcome.cut_headers();
         let gives_up = verdict.gives_up();
         let Verdict { state, dequeue, enqueue, progress, stays_first, effect, news } = verdict;
-        let effect = self.with_policy(&recipient.endpoint, item.trigger, effect, gives_up, ended);
+        // What another URL answered tells nothing of how long this one fails.
+        let effect = match self.is_in_term(&recipient) {
+            true => self.with_policy(&recipient.endpoint, item.trigger, effect, gives_up, ended),
+            false => effect,
+        };
         if let Some(news) = news {
             self.tell_news(news, &recipient.endpoint, &item.events, &attempt).await;
         }

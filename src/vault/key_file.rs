@@ -42,7 +42,11 @@ pub(crate) fn beside(folder: &Path) -> Result<PathBuf> {
 /// # Errors
 /// As it says.
 pub(crate) fn check_apart(file: &Path, folder: &Path) -> Result<()> {
-    if real(file.parent().unwrap_or(Path::new(""))).starts_with(real(folder)) {
+    let is_within = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        path.parent().is_some_and(|above| real(above).starts_with(real(folder)))
+    };
+    if is_within(file) {
         return Err(Error::invalid(format!(
             "master key file `{}` lies in data folder `{}`, whose copies would hold the key to \
              their secrets: choose another place",
@@ -55,12 +59,12 @@ pub(crate) fn check_apart(file: &Path, folder: &Path) -> Result<()> {
         folder.join(ENDING),
         folder.join(with_ending(".".into(), ENDING)),
     ];
-    let is_former = |path: &&PathBuf| path.as_path() != file && path.exists();
+    let is_former = |path: &&PathBuf| path.as_path() != file && path.exists() && is_within(path);
     match former.iter().find(is_former) {
         Some(former) if !file.exists() => Err(Error::invalid(format!(
             "the master key lies at `{former}`, where an earlier version put it, and belongs \
-             beside the data folder: move it with `mv {former} {file}`. Copies of the folder that \
-             were made until now hold it, too",
+             beside the data folder: move it with `mv {former} {file}`, or give it as \
+             HOOKWHEEL_MASTER_KEY. Copies of the folder that were made until now hold it, too",
             former = former.display(),
             file = file.display()
         ))),
@@ -199,5 +203,12 @@ mod tests {
         let refused = check_apart(&above.join("none/keys/a"), &above.join("none")).unwrap_err();
         assert!(refused.to_string().contains("lies in data folder"), "{refused}");
         check_apart(Path::new("a.key"), &above.join("data")).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert!(check_apart(Path::new("a.key"), &here).is_err(), "it lies there, too");
+        // The key of before is beside the folder still, and no copy has it.
+        let folder = above.join("moved");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(above.join("moved.key"), "key").unwrap();
+        check_apart(&above.join("elsewhere.key"), &folder).unwrap();
     }
 }
