@@ -130,6 +130,8 @@ impl Letters<'_> {
             Token::Id => self.id.may_hold(letter),
             Token::Timestamp(format) => format.may_hold(letter),
             Token::Attempt => letter.is_ascii_digit(),
+            // As [`crate::model::EventType`] takes them.
+            Token::EventType => letter.is_ascii_alphanumeric() || "-_.".contains(letter),
             // Other people's text.
             _ => true,
         }

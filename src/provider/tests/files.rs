@@ -194,6 +194,15 @@ fn a_folder_adds_and_replaces_providers() {
 }
 
 #[test]
+fn a_header_may_name_the_event_before_its_id() {
+    let replaced = |by: &str| GOOD.replace("\"{timestamp}\"", &format!("\"{by},{{timestamp}}\""));
+    Provider::parse("acme.toml", &replaced("{event_type};id={id}")).unwrap();
+    let error =
+        Provider::parse("acme.toml", &replaced("{event_type}.{id}")).unwrap_err().to_string();
+    assert!(error.contains("where {event_type} ends could not be told"), "{error}");
+}
+
+#[test]
 fn a_user_file_with_a_timestamp_in_the_signature_header_works() {
     let text = GOOD
         .replace("[\"X-Time\", \"{timestamp}\"],", "")
